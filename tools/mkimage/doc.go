@@ -1,0 +1,17 @@
+// Mkimage turns the program that the Go linker made into a kernel image that
+// boot loaders know how to start.
+//
+//	go run ./tools/mkimage -o build/keel.elf build/keel.raw
+//
+// The image is the same program with two descriptions of its 32-bit entry
+// added to the slack that the linker leaves in the first page:
+//
+//   - an ELF note of the type that the PVH boot protocol reads, for
+//     `qemu-system-x86_64 -kernel` and other virtual machine monitors;
+//   - a multiboot2 header, for GRUB under BIOS and UEFI.
+//
+// The rule that it keeps: no byte of code or data changes. Only the first page
+// is written, and what follows the last loaded byte (symbols, debug data) is
+// cut off. `make image` calls it; it reads nothing but its input, so equal
+// inputs give equal images.
+package main

@@ -1,0 +1,37 @@
+#include "textflag.h"
+
+TEXT ·Linked(SB), NOSPLIT, $0
+	RET
+
+// entry32 is entered in 32-bit protected mode, so its instructions are given
+// as bytes. It writes "OK" to the first serial port, then, when entered by
+// multiboot2, a letter for each tag of the boot information ('A' + its type).
+TEXT ·entry32(SB), NOSPLIT|NOFRAME, $0
+	BYTE $0x89; BYTE $0xC7                         // mov edi, eax
+	BYTE $0x89; BYTE $0xDE                         // mov esi, ebx
+	BYTE $0x66; BYTE $0xBA; BYTE $0xF8; BYTE $0x03 // mov dx, 0x3f8
+	BYTE $0xB0; BYTE $'O'; BYTE $0xEE              // mov al, 'O'; out dx, al
+	BYTE $0xB0; BYTE $'K'; BYTE $0xEE              // mov al, 'K'; out dx, al
+	BYTE $0x81; BYTE $0xFF; LONG $0x36D76289       // cmp edi, multiboot2's magic
+	BYTE $0x75; BYTE $0x19                         // jne end
+	BYTE $0x83; BYTE $0xC6; BYTE $0x08             // add esi, 8
+
+	// next:
+	BYTE $0x8B; BYTE $0x06             // mov eax, [esi]
+	BYTE $0x04; BYTE $'A'              // add al, 'A'
+	BYTE $0xEE                         // out dx, al
+	BYTE $0x3C; BYTE $'A'              // cmp al, 'A'
+	BYTE $0x74; BYTE $0x0D             // je end
+	BYTE $0x8B; BYTE $0x46; BYTE $0x04 // mov eax, [esi+4]
+	BYTE $0x83; BYTE $0xC0; BYTE $0x07 // add eax, 7
+	BYTE $0x83; BYTE $0xE0; BYTE $0xF8 // and eax, -8
+	BYTE $0x01; BYTE $0xC6             // add esi, eax
+	BYTE $0xEB; BYTE $0xEA             // jmp next
+
+	// end:
+	BYTE $0xB0; BYTE $0x0A; BYTE $0xEE // mov al, '\n'; out dx, al
+	BYTE $0xF4                         // hlt
+	BYTE $0xEB; BYTE $0xFD             // jmp back to hlt
+
+	// Never reached: it makes the linker keep the rest of the program.
+	JMP _rt0_amd64_linux(SB)
