@@ -76,6 +76,10 @@ type State struct {
 	Activity                             uint64 // 0 active, 1 HLT, 3 wait-for-SIPI
 
 	Exit Exit
+
+	// Loaded is 1 while the processor holds the guest's SYSCALL MSRs, KERNEL_GS_BASE, TSC_AUX and
+	// DR0 to DR3 and DR6 (Host.SwitchIn); after SwitchOut it is 0 and the fields above hold them.
+	Loaded uint64
 }
 
 // Exit says why a virtual processor left guest mode.
@@ -94,7 +98,10 @@ type Exit struct {
 	In     bool
 	String bool
 	Rep    bool
-	_      [2]uint8
+	// Of a string instruction only: the size of its address in bytes (2, 4 or 8), and the index of
+	// the segment that OUTS reads through (INS always writes through ES).
+	AddrSize uint8
+	Segment  uint8
 
 	// An exception of the guest that was intercepted (KindException), or the detail of an entry
 	// failure.
@@ -136,6 +143,8 @@ const (
 	KindException
 	KindTaskSwitch
 	KindFailedEntry // guest state was refused; run the checker
+	KindCR8         // MOV to or from CR8 without a TPR shadow: the GPR is Vector, Write its direction
+	KindProtection  // an instruction whose operand the model refuses: inject #GP(0), such as RDPMC
 	Kinds           // the number of kinds
 )
 
@@ -186,6 +195,7 @@ type Config struct {
 	IOBitmap   uint64 // two (VT-x) or three (AMD-V) consecutive pages, filled with ones by Init
 	NestedRoot uint64 // the root of the EPT or nested page table
 	APICPage   uint64 // the virtual-APIC page, 0 where none
+	APICAccess uint64 // the page mapped at the guest's APIC base for APIC virtualisation, 0 where none
 	ASID       uint32 // VPID or ASID, not 0
 	TSCOffset  uint64
 }
