@@ -2,6 +2,7 @@ package seed
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -156,18 +157,15 @@ func (d *Decoder) serial(list []*Node) (ports []Serial) {
 	names := map[string]bool{}
 	for _, n := range list {
 		o := d.object(n)
-		name := o.require("name", "ttyS0, ttyS1, ttyS2 or ttyS3")
-		if name != nil {
-			d.oneOf(name, "ttyS0", "ttyS1", "ttyS2", "ttyS3")
-			if names[name.Text] {
+		port := Serial{Log: SerialLog(o.choice("log", string(LogNone), string(LogHost)))}
+		if name := o.require("name", "ttyS0, ttyS1, ttyS2 or ttyS3"); name != nil {
+			port.Name = d.oneOf(name, "ttyS0", "ttyS1", "ttyS2", "ttyS3")
+			if names[port.Name] {
 				d.fail(name, "%s is there twice", brief(name))
 			}
-			names[name.Text] = true
-			ports = append(ports, Serial{
-				Name: name.Text,
-				Log:  SerialLog(o.choice("log", string(LogNone), string(LogHost))),
-			})
+			names[port.Name] = true
 		}
+		ports = append(ports, port)
 		o.done()
 	}
 	return ports
@@ -201,7 +199,7 @@ func (d *Decoder) labels(n *Node) map[string]string {
 		case !plain(key):
 			d.fail(n.Items[i], "a label's name has 1 to 64 letters, digits and -_./")
 		case ok && (len(value) > 255 || !printable(value)):
-			d.fail(n.Items[i], "%s: a label's value has at most 255 bytes and no control characters", quote(value))
+			d.fail(n.Items[i], "%s: a label's value has at most 255 bytes and no unprintable characters", quote(value))
 		}
 		labels[key] = value
 	}
@@ -315,14 +313,15 @@ func (d *Decoder) cmdline(n *Node) string {
 	case len(s) > MaxCmdline:
 		d.fail(n, "is %d bytes long; at most %d are possible", len(s), MaxCmdline)
 	case !printable(s):
-		d.fail(n, "%s has control characters", quote(s))
+		d.fail(n, "%s has unprintable characters", quote(s))
 	}
 	return s
 }
 
+// printable reports whether s can be shown on a terminal as it is. It is false for a terminal's 8-bit controls as well.
 func printable(s string) bool {
-	for _, c := range []byte(s) {
-		if c < ' ' || c == 0x7f {
+	for _, r := range s {
+		if !strconv.IsPrint(r) {
 			return false
 		}
 	}

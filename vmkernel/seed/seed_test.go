@@ -141,6 +141,13 @@ func TestSameSeedGivesSameBytes(t *testing.T) {
 	}
 }
 
+func TestSeedWithoutVMsIsASeed(t *testing.T) {
+	s, err := Parse(pack(t, DefaultHost(), nil, nil))
+	if err != nil || len(s.VMs)+len(s.Refused)+len(s.Files) > 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 func TestAbsentKeysHaveTheirDefaults(t *testing.T) {
 	s, err := Parse(ofJSON(t, `{"apiVersion":"keel/v1","vms":[{"name":"a","id":"`+id1+`",
 		"memory":{"size":4194304},"boot":{"direct":{"kernel":"k"}},"serial":[{"name":"ttyS0"}]}],FILES}`))

@@ -28,8 +28,8 @@ const (
 type Document struct {
 	APIVersion string              `json:"apiVersion"`
 	Host       Host                `json:"host"`
-	VMs        []VM                `json:"vms"`
-	Files      map[string]FileInfo `json:"files"` // by the entry's name in the archive
+	VMs        []VM                `json:"vms,omitempty"`
+	Files      map[string]FileInfo `json:"files,omitempty"` // by the entry's name in the archive
 }
 
 // FileInfo says what the archive's entry of that name must be.
