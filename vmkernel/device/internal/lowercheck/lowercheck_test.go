@@ -13,7 +13,7 @@ func TestEveryBrokenRuleIsFound(t *testing.T) {
 	}
 	all := strings.Join(found, "\n")
 	for _, want := range []string{
-		"imports strconv", "moved to heap: x", "bad.Barrier", "bad.Float", "bad.Clear", "bad.Copy", "bad.Closure", "bad.Outside",
+		"imports strconv", "moved to heap: x", "bad.Barrier", "bad.Float", "bad.Clear", "bad.Copy", "bad.Equal", "bad.Closure", "bad.Outside",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("nothing found for %q in:\n%s", want, all)

@@ -26,6 +26,9 @@ func Clear(b []uint64) {
 // Copy copies a large struct.
 func Copy(to, from *block) { *to = *from }
 
+// Equal compares large structs.
+func Equal(a, b *block) bool { return *a == *b }
+
 // Closure calls through a register.
 func Closure(f func()) { f() }
 
