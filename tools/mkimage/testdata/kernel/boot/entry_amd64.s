@@ -5,7 +5,9 @@ TEXT ·Linked(SB), NOSPLIT, $0
 
 // entry32 is entered in 32-bit protected mode, so its instructions are given
 // as bytes. It writes "OK" to the first serial port, then, when entered by
-// multiboot2, a letter for each tag of the boot information ('A' + its type).
+// multiboot2, a letter for each tag of the boot information ('A' + its type),
+// a newline, and switches the machine off through ACPI where QEMU and Bochs
+// have it.
 TEXT ·entry32(SB), NOSPLIT|NOFRAME, $0
 	BYTE $0x89; BYTE $0xC7                         // mov edi, eax
 	BYTE $0x89; BYTE $0xDE                         // mov esi, ebx
@@ -30,6 +32,15 @@ TEXT ·entry32(SB), NOSPLIT|NOFRAME, $0
 
 	// end:
 	BYTE $0xB0; BYTE $0x0A; BYTE $0xEE // mov al, '\n'; out dx, al
+	BYTE $0x66; BYTE $0xBA; BYTE $0xFD; BYTE $0x03 // mov dx, 0x3fd
+	BYTE $0xEC                         // in al, dx
+	BYTE $0xA8; BYTE $0x40             // test al, 0x40 (transmitter empty)
+	BYTE $0x74; BYTE $0xFB             // jz back to in
+	BYTE $0x66; BYTE $0xBA; BYTE $0x04; BYTE $0x06 // mov dx, 0x604 (QEMU's PM1a_CNT)
+	BYTE $0x66; BYTE $0xB8; BYTE $0x00; BYTE $0x20 // mov ax, 0x2000 (S5: type 0, enable)
+	BYTE $0x66; BYTE $0xEF                         // out dx, ax
+	BYTE $0x66; BYTE $0xBA; BYTE $0x04; BYTE $0xB0 // mov dx, 0xb004 (Bochs')
+	BYTE $0x66; BYTE $0xEF                         // out dx, ax
 	BYTE $0xF4                         // hlt
 	BYTE $0xEB; BYTE $0xFD             // jmp back to hlt
 
