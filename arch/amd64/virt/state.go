@@ -145,6 +145,7 @@ const (
 	KindFailedEntry // guest state was refused; run the checker
 	KindCR8         // MOV to or from CR8 without a TPR shadow: the GPR is Vector, Write its direction
 	KindProtection  // an instruction whose operand the model refuses: inject #GP(0), such as RDPMC
+	KindResume      // nothing is left to do: enter again
 	Kinds           // the number of kinds
 )
 
