@@ -86,7 +86,7 @@ var graftEscape = strings.NewReplacer(`\`, `\\`, `=`, `\=`)
 func menu(o Options) []byte {
 	var b strings.Builder
 	if o.Quick {
-		b.WriteString("set timeout=0\n")
+		b.WriteString("set timeout=0\nset keel_quick=yes\n")
 	}
 	if o.Args != "" {
 		fmt.Fprintf(&b, "set keel_args=%q\n", o.Args)

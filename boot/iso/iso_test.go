@@ -54,7 +54,7 @@ func TestMediumHoldsKernelAndSeed(t *testing.T) {
 	if err := os.Mkdir(odd, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{kernelPath: "the kernel", seedPath: "the seed", menuPath: "set timeout=0\nset keel_args=\"safe x=1\"\n"}
+	want := map[string]string{kernelPath: "the kernel", seedPath: "the seed", menuPath: "set timeout=0\nset keel_quick=yes\nset keel_args=\"safe x=1\"\n"}
 	kernel, seed, out := filepath.Join(odd, "k"), filepath.Join(odd, "s"), filepath.Join(dir, "out.iso")
 	for path, text := range map[string]string{kernel: want[kernelPath], seed: want[seedPath]} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
