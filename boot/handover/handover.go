@@ -140,6 +140,35 @@ func (h *Handover) NextFree(from uint64) (base, end uint64) {
 	return 0, 0
 }
 
+// LowFree is the lowest page-aligned address of size bytes, at least 1, of usable memory below 1 MiB
+// that hold nothing: no page 0 and no reservation but LowMemory's own. It is for the code at which
+// other processors start. A loader may have put modules, its structures and the RSDP's copy
+// there: GRUB does under UEFI. 0 means that there is none.
+func (h *Handover) LowFree(size uint64) uint64 {
+	for base := uint64(pageSize); base < lowEnd && size <= lowEnd-base; base += pageSize {
+		if h.isUsable(base, base+size) && !h.isOccupied(base, base+size) {
+			return base
+		}
+	}
+	return 0
+}
+
+// isUsable reports whether one usable range covers [base, end); touching ones are merged.
+func (h *Handover) isUsable(base, end uint64) bool {
+	i := h.firstAbove(base)
+	return i < h.NumRanges && h.Ranges[i].Type == Usable && h.Ranges[i].Base <= base && h.Ranges[i].End() >= end
+}
+
+// isOccupied reports whether a reservation other than LowMemory touches [base, end).
+func (h *Handover) isOccupied(base, end uint64) bool {
+	for i := uint32(0); i < h.NumReservations; i++ {
+		if r := &h.Reservations[i]; r.Why != LowMemory && r.Base < end && base < r.End {
+			return true
+		}
+	}
+	return false
+}
+
 // skipReserved is the first address at or above a that no reservation covers. Every reservation
 // can raise it once, so that many rounds suffice.
 func (h *Handover) skipReserved(a uint64) uint64 {
