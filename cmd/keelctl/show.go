@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"keel/vmkernel/seed"
+)
+
+// describe is a seed in one line.
+func describe(d *seed.Document, size int) string {
+	return fmt.Sprintf("host %s, %s, %s, %s", d.Host.Name, count(len(d.VMs), "VM"), count(len(d.Files), "file"), about(int64(size)))
+}
+
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// about is a size to read, not to compute with.
+func about(n int64) string {
+	v, unit := float64(n), "bytes"
+	for _, u := range []string{"KiB", "MiB", "GiB"} {
+		if v < 1024 {
+			break
+		}
+		v, unit = v/1024, u
+	}
+	if unit == "bytes" {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%.1f%s", v, unit)
+}
+
+// show writes a seed for reading. All text in it is printable: the decoder has seen to it.
+func show(w io.Writer, s *seed.Seed) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(t, "  %s\t%s\n", name, fmt.Sprintf(format, args...))
+	}
+
+	fmt.Fprintf(t, "host %s\n", s.Host.Name)
+	row("when idle", "%s", s.Host.WhenIdle)
+	row("on panic", "%s", s.Host.OnPanic)
+	row("log", "%s and above", s.Host.Log.Level)
+	row("management", "NIC %s", s.Host.Management.NIC)
+	for _, vm := range s.VMs {
+		fmt.Fprintf(t, "\nVM %s\n", vm.Name)
+		showVM(row, vm)
+	}
+	for _, r := range s.Refused {
+		fmt.Fprintf(t, "\nVM %s\n", refused(r))
+		for _, p := range r.Problems {
+			row("refused", "%s: %s", p.Path, p.Msg)
+		}
+	}
+	if len(s.Files) > 0 {
+		fmt.Fprint(t, "\nfiles\n")
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Files)) {
+		info := s.Files[name].Info
+		row(name, "%s  sha256 %s", about(info.Size), info.SHA256)
+	}
+	return t.Flush()
+}
+
+// refused names a VM that was refused.
+func refused(r *seed.Refusal) string {
+	if r.VM == "" {
+		return fmt.Sprintf("number %d", r.Index+1)
+	}
+	return r.VM
+}
+
+func showVM(row func(name, format string, args ...any), vm seed.VM) {
+	row("id", "%s", vm.ID)
+	row("machine", "%s", vm.Machine)
+	row("processors", "%d, %s", vm.CPU.Count, vm.CPU.Model)
+	row("memory", "%s", seed.FormatSize(vm.Memory.Size))
+	row("kernel", "%s", vm.Boot.Direct.Kernel)
+	if vm.Boot.Direct.Initrd != "" {
+		row("initrd", "%s", vm.Boot.Direct.Initrd)
+	}
+	if vm.Boot.Direct.Cmdline != "" {
+		row("cmdline", "%s", vm.Boot.Direct.Cmdline)
+	}
+	for _, m := range vm.Boot.Direct.Modules {
+		row("module", "%s", strings.TrimSpace(m.File+" "+m.Cmdline))
+	}
+	for _, s := range vm.Serial {
+		if s.Log == seed.LogHost {
+			row("serial", "%s, lines go to the host's log", s.Name)
+		} else {
+			row("serial", "%s", s.Name)
+		}
+	}
+	if vm.Autostart.Enabled {
+		row("autostart", "order %d, delay %s", vm.Autostart.Order, vm.Autostart.Delay)
+	} else {
+		row("autostart", "no")
+	}
+	row("afterwards", "power-off: %s, reboot: %s, crash: %s", vm.OnPowerOff, vm.OnReboot, vm.OnCrash)
+	row("stop timeout", "%s", vm.StopTimeout)
+	for _, key := range slices.Sorted(maps.Keys(vm.Labels)) {
+		row("label", "%s=%s", key, vm.Labels[key])
+	}
+	if vm.Debug.ExitPort != 0 {
+		row("exit port", "%#x", vm.Debug.ExitPort)
+	}
+}
