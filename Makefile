@@ -1,0 +1,68 @@
+# Keel's build. It needs Go 1.26; what else it needs from Debian it installs.
+
+EMULATOR ?= auto
+DEMO     ?= test/demo/demo.yaml
+CPUS     ?= 2
+MEMORY   ?= 1024
+
+GO       := go
+BUILD    := build
+E2E      := ./test/...
+
+# The kernel is an ordinary Go program, entered at a symbol of ours and linked
+# from 16 MiB on. Without randomizedheapbase64 the heap is where the lower half expects it.
+KERNEL_ENV     := CGO_ENABLED=0 GOOS=linux GOARCH=amd64 GOEXPERIMENT=norandomizedheapbase64
+KERNEL_LDFLAGS := -E keel/boot.entry32 -T 0x1001000
+
+.DEFAULT_GOAL := help
+.PHONY: help image run test unit check e2e bench surface lint setup guest clean
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@echo "  make run takes EMULATOR=auto|qemu|bochs, CPUS=2, MEMORY=1024 (MiB), DEMO=$(DEMO)"
+
+image: ## build build/keel.elf and build/keel.iso
+	@$(GO) run ./tools/setup image
+	@mkdir -p $(BUILD)
+	$(KERNEL_ENV) $(GO) build -trimpath -ldflags='$(KERNEL_LDFLAGS)' -o $(BUILD)/keel.raw ./cmd/keel
+	@$(GO) run ./tools/mkimage -o $(BUILD)/keel.elf $(BUILD)/keel.raw
+	@$(GO) run ./tools/mkiso -kernel $(BUILD)/keel.elf -o $(BUILD)/keel.iso
+
+run: image guest ## run the demo guest in an emulator
+	@$(GO) run ./tools/setup emulators
+	@$(GO) run ./tools/run -emulator $(EMULATOR) -cpus $(CPUS) -memory $(MEMORY) -f $(DEMO)
+
+test: setup image guest check unit e2e ## run all tests: unit tests, checks, both emulators
+
+# Everything but what needs an emulator.
+unit:
+	$(GO) test $$($(GO) list ./... | grep -v '^keel/test/')
+
+# One package after the other, and with -v, so that a long run shows where it is.
+e2e:
+	KEEL_REQUIRE_EMULATORS=1 $(GO) test -count=1 -p 1 -v -timeout 18m $(E2E)
+
+check: lint
+	@for os in linux darwin windows; do \
+		echo "building keelctl for $$os"; \
+		CGO_ENABLED=0 GOOS=$$os $(GO) build -o /dev/null ./cmd/keelctl || exit 1; \
+	done
+
+lint: ## gofmt and go vet
+	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not formatted, run gofmt -w on:"; echo "$$bad"; exit 1; }
+	$(GO) vet ./...
+
+bench: setup image guest ## measure the bars of the design in Bochs
+	KEEL_REQUIRE_EMULATORS=1 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 18m ./test/bench
+
+surface: image ## list what a guest can reach, and what runs in ring 0
+	@$(GO) run ./tools/surface -image $(BUILD)/keel.raw
+
+setup:
+	@$(GO) run ./tools/setup
+
+guest:
+	@$(GO) run ./tools/guest -o $(BUILD)/guest
+
+clean: ## remove what was built, and what was downloaded
+	rm -rf $(BUILD)
