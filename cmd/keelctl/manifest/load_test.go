@@ -221,7 +221,7 @@ func TestSeveralFilesMakeOneSeed(t *testing.T) {
 	inDir(t, map[string]string{
 		"host.yaml":        header,
 		"a/vms.yaml":       vm("a", "k") + "---\n" + vm("b", "./x/../k"),
-		"b/vms.yaml":       vm("c", "k") + "---\n" + vm("d", "../a/k") + "---\n" + vm("e", "'../b/keel.json'") + "---\n" + vm("f", "../ü x"),
+		"b/vms.yaml":       vm("c", "k") + "---\n" + vm("d", "../a/k") + "---\n" + vm("e", "./keel.json") + "---\n" + vm("f", "../ü x"),
 		"a/k":              "kernel a",
 		"b/k":              "kernel b",
 		"b/keel.json":      "not that one",
