@@ -1,0 +1,112 @@
+#include "textflag.h"
+#include "go_asm.h"
+
+#define VMLAUNCH	BYTE $0x0F; BYTE $0x01; BYTE $0xC2
+#define VMRESUME	BYTE $0x0F; BYTE $0x01; BYTE $0xC3
+#define VMREAD_AX_CX	BYTE $0x0F; BYTE $0x78; BYTE $0xC1 // CX = the field that AX names
+#define VMWRITE_CX_AX	BYTE $0x0F; BYTE $0x79; BYTE $0xC1 // the field that AX names = CX
+
+#define GPR(n)	(const_stateGPR+8*(n))(SI)
+
+// Go's ABI0 keeps no register but SP and BP, so those two are all of the host's that is saved; the
+// wrapper around an ABI0 function reloads R14 and clears X15. MOVUPS leaves the upper halves of
+// the guest's YMM14 and YMM15 alone.
+TEXT ·enter(SB), NOSPLIT|NOFRAME, $0-16
+	MOVQ v+0(FP), DI
+	MOVQ s+8(FP), SI
+	PUSHQ BP
+	PUSHQ DI
+	PUSHQ SI
+	CMPQ SP, VCPU_hostRSP(DI) // the same at every entry but the first
+	JEQ  cr2
+	MOVQ SP, VCPU_hostRSP(DI)
+	MOVQ SP, CX
+	MOVL $const_HOST_RSP, AX
+	VMWRITE_CX_AX
+	INCQ VCPU_VMWrites(DI)
+cr2:
+	MOVQ CR2, AX
+	MOVQ const_stateCR2(SI), CX
+	CMPQ AX, CX
+	JEQ  load
+	MOVQ CX, CR2
+load:
+	MOVUPS const_stateX14(SI), X14
+	MOVUPS const_stateX15(SI), X15
+	CMPL VCPU_launched(DI), $0 // no MOV changes the flags
+	MOVQ GPR(0), AX
+	MOVQ GPR(1), CX
+	MOVQ GPR(2), DX
+	MOVQ GPR(3), BX
+	MOVQ GPR(5), BP
+	MOVQ GPR(7), DI
+	MOVQ GPR(8), R8
+	MOVQ GPR(9), R9
+	MOVQ GPR(10), R10
+	MOVQ GPR(11), R11
+	MOVQ GPR(12), R12
+	MOVQ GPR(13), R13
+	MOVQ GPR(14), R14
+	MOVQ GPR(15), R15
+	MOVQ GPR(6), SI
+	JNE  resume
+	VMLAUNCH
+	JMP  failed
+resume:
+	VMRESUME
+failed: // the guest's registers are still in the State too
+	POPQ SI
+	POPQ DI
+	POPQ BP
+	MOVL $const_VMfail, const_stateReason(SI)
+	RET
+
+// On the stack: State, VCPU, the host's BP, enter's return address.
+TEXT ·vmexit(SB), NOSPLIT|NOFRAME, $0-0
+	PUSHQ SI
+	MOVQ 8(SP), SI
+	MOVQ AX, GPR(0)
+	MOVQ CX, GPR(1)
+	MOVQ DX, GPR(2)
+	MOVQ BX, GPR(3)
+	MOVQ BP, GPR(5)
+	MOVQ DI, GPR(7)
+	MOVQ R8, GPR(8)
+	MOVQ R9, GPR(9)
+	MOVQ R10, GPR(10)
+	MOVQ R11, GPR(11)
+	MOVQ R12, GPR(12)
+	MOVQ R13, GPR(13)
+	MOVQ R14, GPR(14)
+	MOVQ R15, GPR(15)
+	POPQ AX
+	MOVQ AX, GPR(6)
+	MOVUPS X14, const_stateX14(SI)
+	MOVUPS X15, const_stateX15(SI)
+	MOVQ CR2, AX
+	MOVQ AX, const_stateCR2(SI)
+	MOVQ 8(SP), DI
+
+	MOVL $const_EXIT_REASON, AX
+	VMREAD_AX_CX
+	MOVL CX, const_stateReason(SI)
+	INCQ VCPU_VMReads(DI)
+	TESTL CX, CX
+	JMI  done // guest state was refused, so the VMCS isn't launched
+	MOVL $1, VCPU_launched(DI)
+	MOVL CX, DX
+	XORL CX, CX
+	CMPL DX, $63
+	JHI  length
+	MOVQ $const_lengthReasons, AX
+	BTQ  DX, AX
+	JCC  length
+	MOVL $const_VM_EXIT_INSTRUCTION_LENGTH, AX
+	VMREAD_AX_CX
+	INCQ VCPU_VMReads(DI)
+length:
+	MOVL CX, const_stateLen(SI)
+done:
+	MOVQ 16(SP), BP
+	LEAQ 24(SP), SP // not POP: the assembler would count these against a frame that it didn't see
+	RET

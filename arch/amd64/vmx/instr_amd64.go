@@ -1,0 +1,63 @@
+package vmx
+
+import "keel/arch/amd64/virt"
+
+// Each of these is the instruction of its name on the calling processor; ok is false after VMfail.
+
+func vmxon(pa uint64) (ok bool)
+func vmxoff()
+func vmclear(pa uint64) (ok bool)
+func vmptrld(pa uint64) (ok bool)
+func vmread(field uint32) uint64
+func vmwrite(field uint32, x uint64) (ok bool)
+
+// invept's descriptor is its last two arguments, as invvpid's is. Kinds: SDM 3C 31.3.
+func invept(kind, eptp, zero uint64) (ok bool)
+func invvpid(kind, vpid, linear uint64) (ok bool)
+
+// vmread2 reads two fields at the price of one call.
+func vmread2(f, g uint32) (x, y uint64)
+
+// advance adds n to the guest's RIP and returns the old one, RFLAGS and interruptibility: three
+// VMREADs and a VMWRITE.
+func advance(n uint64) (rip, rflags, interruptibility uint64)
+
+// current returns the processor's GS and FS bases and its current-VMCS pointer.
+func current() (gs, fs, vmcs uint64)
+
+// tables returns the bases of GDT, IDT and task-state segment, and TR's selector.
+func tables() (gdt, idt, tss, tr uint64)
+
+// selectors returns the selectors in CS and SS.
+func selectors() (cs, ss uint64)
+
+// exitAddress is the address of vmexit.
+func exitAddress() uint64
+
+// readDebug stores DR0 to DR3 and DR6 in s.
+//
+//go:noescape
+func readDebug(s *virt.State)
+
+// writeDebug loads DR0 to DR3 and DR6 from s where they differ.
+//
+//go:noescape
+func writeDebug(s *virt.State)
+
+// enter runs the guest of the current VMCS until it exits (SDM 3C 26 and 27). Its return is
+// vmexit's, or its own with Reason = VMfail where the processor refused to begin.
+//
+//go:noescape
+func enter(v *VCPU, s *virt.State)
+
+// vmexit is where the processor continues after a VM exit, with the stack as enter left it.
+func vmexit()
+
+// Physical memory through the direct map; pa is aligned to the size of the access.
+
+func peek64(pa uint64) uint64
+func poke32(pa uint64, x uint32)
+func poke64(pa uint64, x uint64)
+
+// fill stores x in n quadwords from pa on.
+func fill(pa, x, n uint64)

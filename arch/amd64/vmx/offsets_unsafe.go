@@ -1,0 +1,24 @@
+package vmx
+
+import (
+	"unsafe"
+
+	"keel/arch/amd64"
+	"keel/arch/amd64/virt"
+)
+
+// Offsets and constants of other packages for the assembly, which sees them as const_NAME.
+const (
+	stateGPR    = unsafe.Offsetof(virt.State{}.GPR)
+	stateX14    = unsafe.Offsetof(virt.State{}.X14)
+	stateX15    = unsafe.Offsetof(virt.State{}.X15)
+	stateCR2    = unsafe.Offsetof(virt.State{}.CR2)
+	stateDR     = unsafe.Offsetof(virt.State{}.DR)
+	stateDR6    = unsafe.Offsetof(virt.State{}.DR6)
+	stateReason = unsafe.Offsetof(virt.State{}.Exit) + unsafe.Offsetof(virt.Exit{}.Reason)
+	stateLen    = unsafe.Offsetof(virt.State{}.Exit) + unsafe.Offsetof(virt.Exit{}.Len)
+
+	directMap = uint64(amd64.DirectMap)
+	msrFSBase = amd64.MSR_FS_BASE
+	msrGSBase = amd64.MSR_GS_BASE
+)

@@ -1,0 +1,16 @@
+// Package core is the lower half: the microkernel in ring 0 beneath the Go runtime. It owns page
+// frames, address space, interrupts, time, the processors and the worlds that run on them (threads
+// of the Go runtime and virtual processors); it answers the runtime's Linux system calls and the
+// upper half's own calls (package vmkernel/sys).
+//
+// Rules. It runs with interrupts off, on one stack a processor with a g of its own, from an entry
+// (system call, interrupt, VM exit) until a world is resumed; so it is never pre-empted and never
+// nested. It allocates nothing, stores no Go pointer outside a stack (an object is named by its
+// address as a uintptr or by an index), doesn't block, and calls nothing of the runtime but what
+// the compiler needs for arithmetic and moves. tools/lowercheck proves that from the built image.
+// A panic here, having no goroutine to happen in, faults on the nil m of that g and is reported as
+// a fatal fault.
+//
+// Locks are spin locks, taken in this order: vm, sched, space, frames, console. No lock is held
+// while waiting for another processor's answer to an interprocessor interrupt.
+package core

@@ -1,0 +1,28 @@
+package core
+
+import (
+	"unsafe"
+
+	"keel/arch/amd64"
+)
+
+// at is the object at a virtual address of the lower half.
+func at[T any](addr uintptr) *T { return *(**T)(unsafe.Pointer(&addr)) }
+
+// phys is the object at a physical address, through the direct map.
+func phys[T any](pa uint64) *T { return at[T](amd64.DirectMap + uintptr(pa)) }
+
+// addrOf is the address of an object that never moves: a static one, or one in a page frame.
+func addrOf[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
+
+// bytesAt is n bytes at a virtual address.
+func bytesAt(addr uintptr, n int) []byte { return unsafe.Slice(at[byte](addr), n) }
+
+// page is a page of physical memory as words.
+type page [512]uint64
+
+// stringAt is n bytes at a virtual address as a string, without a copy.
+func stringAt(addr uintptr, n int) string { return unsafe.String(at[byte](addr), n) }
+
+// blockSize is the size of a block descriptor, bytes.
+const blockSize = unsafe.Sizeof(block{})

@@ -1,0 +1,62 @@
+package core
+
+import "keel/arch/amd64"
+
+// The runtime's first thread is started as Linux starts a program: at its entry point, on a stack
+// with the arguments, the environment and the auxiliary vector.
+const (
+	mainStackTop  = 0x6FFF_FFFF_0000
+	mainStackSize = 256 << 10
+
+	atPageSize = 6
+	atRandom   = 25
+)
+
+func runtimeEntryPC() uintptr
+func textLimit() uintptr
+func dataStart() uintptr
+func imageLimit() uintptr
+
+// upperLimit is how much memory the upper half may map at most: a quarter of the machine's, at
+// least 96 MiB and at most 1 GiB, in pages.
+func upperLimit() uint64 {
+	return min(max(frames.total/4, 96<<20/amd64.PageSize), 1<<30/amd64.PageSize)
+}
+
+func startRuntime() {
+	space.next = mmapBase
+	space.limit = upperLimit()
+	lo := uintptr(mainStackTop - mainStackSize)
+	if sysMmap(lo, mainStackSize, protRW, mapFixed|mapAnonymous) < 0 || !ensure(mainStackTop-amd64.PageSize, amd64.PageSize, true) {
+		die("too little memory: no room for the Go runtime")
+	}
+	// From the top: 16 random bytes, the name, and below them the vectors.
+	const (
+		randomAt = mainStackTop - 16
+		nameAt   = randomAt - 16
+		vectors  = nameAt - 16*8
+	)
+	*at[uint64](randomAt) = random()
+	*at[uint64](randomAt + 8) = random()
+	*at[uint64](nameAt) = 'k' | 'e'<<8 | 'e'<<16 | 'l'<<24
+	for i, v := range [...]uint64{
+		1, nameAt, 0, // argc, argv
+		0, // environment
+		atPageSize, amd64.PageSize,
+		atRandom, randomAt,
+		0, 0,
+	} {
+		*at[uint64](vectors + 8*uintptr(i)) = v
+	}
+	sched.lock()
+	w := newWorld(kindThread)
+	if w == nil {
+		die("too little memory: no room for the Go runtime")
+	}
+	w.ctx.rip = uint64(runtimeEntryPC())
+	w.ctx.rflags = 0x202
+	w.ctx.gpr[4] = vectors
+	w.ctx.full = fullInt
+	wake(w)
+	sched.unlock()
+}

@@ -1,0 +1,396 @@
+package core
+
+import (
+	"sync/atomic"
+	"syscall"
+
+	"keel/arch/amd64"
+)
+
+// The upper half's address space is a sorted list of regions: what it reserved, mapped and may
+// touch. Memory is backed by zeroed frames when it is first touched, but counted against what there
+// is when it is mapped, so that Go's own out-of-memory report comes from mmap and never a fault.
+const (
+	maxRegions = 2048
+	spaceLow   = 0x10000
+	spaceHigh  = 0x7FFF_FFFF_F000
+	mmapBase   = 0x7000_0000_0000 // where mappings without a hint start
+)
+
+type regionKind uint8
+
+const (
+	regionAnon  regionKind = iota // reserved or memory
+	regionFixed                   // frames that the lower half put there: modules, guest memory, devices
+)
+
+type region struct {
+	start, end uintptr
+	write      bool // readable and writable; else reserved only
+	kind       regionKind
+}
+
+var space struct {
+	lock    spinlock
+	n       int
+	regions [maxRegions]region
+	limit   uint64 // pages that the upper half may map
+	mapped  uint64 // pages that it has mapped (promised)
+	backed  uint64 // of those, pages with a frame
+	next    uintptr
+}
+
+// find is the index of the first region that ends above va.
+func findRegion(va uintptr) int {
+	lo, hi := 0, space.n
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if space.regions[mid].end > va {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return lo
+}
+
+// carve removes [start, end) from the regions, so that a new one may take its place. It needs two
+// free slots.
+func carve(start, end uintptr) {
+	i := findRegion(start)
+	for i < space.n && space.regions[i].start < end {
+		r := &space.regions[i]
+		switch {
+		case r.start < start && r.end > end: // split
+			insertRegion(i + 1)
+			space.regions[i+1] = space.regions[i]
+			space.regions[i].end = start
+			space.regions[i+1].start = end
+			return
+		case r.start < start:
+			r.end = start
+			i++
+		case r.end > end:
+			r.start = end
+			return
+		default:
+			removeRegion(i)
+		}
+	}
+}
+
+func insertRegion(i int) {
+	for k := space.n; k > i; k-- {
+		space.regions[k] = space.regions[k-1]
+	}
+	space.n++
+}
+
+func removeRegion(i int) {
+	space.n--
+	for k := i; k < space.n; k++ {
+		space.regions[k] = space.regions[k+1]
+	}
+}
+
+// addRegion puts r in its place, joined with its neighbours where they are alike.
+func addRegion(start, end uintptr, write bool, kind regionKind) {
+	i := findRegion(start)
+	if i > 0 {
+		if p := &space.regions[i-1]; p.end == start && p.write == write && p.kind == kind && kind == regionAnon {
+			p.end = end
+			if i < space.n {
+				if q := &space.regions[i]; q.start == end && q.write == write && q.kind == kind {
+					p.end = q.end
+					removeRegion(i)
+				}
+			}
+			return
+		}
+	}
+	if i < space.n {
+		if q := &space.regions[i]; q.start == end && q.write == write && q.kind == kind && kind == regionAnon {
+			q.start = start
+			return
+		}
+	}
+	insertRegion(i)
+	space.regions[i] = region{start, end, write, kind}
+}
+
+// freeRange finds n bytes of address space that no region touches, after the last such find.
+func freeRange(n uintptr) uintptr {
+	va := space.next
+	for i := findRegion(va); i < space.n && space.regions[i].start < va+n; i++ {
+		va = (space.regions[i].end + amd64.HugeSize - 1) &^ (amd64.HugeSize - 1)
+	}
+	if va+n > spaceHigh {
+		return 0
+	}
+	space.next = va + n
+	return va
+}
+
+func overlaps(start, end uintptr) bool {
+	i := findRegion(start)
+	return i < space.n && space.regions[i].start < end
+}
+
+// writablePages counts the pages of [start, end) that are mapped as memory.
+func writablePages(start, end uintptr) uint64 {
+	n := uint64(0)
+	for i := findRegion(start); i < space.n && space.regions[i].start < end; i++ {
+		r := &space.regions[i]
+		if r.write && r.kind == regionAnon {
+			n += uint64(min(r.end, end)-max(r.start, start)) / amd64.PageSize
+		}
+	}
+	return n
+}
+
+const (
+	protRW       = 3
+	mapFixed     = 0x10
+	mapAnonymous = 0x20
+)
+
+// sysMmap is mmap(2) for anonymous private memory.
+func sysMmap(addr, length uintptr, prot, flags uint64) int64 {
+	if flags&mapAnonymous == 0 {
+		return -int64(syscall.ENODEV)
+	}
+	if length == 0 || length > spaceHigh || addr&(amd64.PageSize-1) != 0 || addr > spaceHigh {
+		return -int64(syscall.EINVAL)
+	}
+	n := (length + amd64.PageSize - 1) &^ (amd64.PageSize - 1)
+	write := prot&protRW != 0
+	space.lock.lock()
+	if space.n+3 > maxRegions {
+		space.lock.unlock()
+		return -int64(syscall.ENOMEM)
+	}
+	switch {
+	case flags&mapFixed != 0:
+		if addr < spaceLow || addr+n > spaceHigh || inImage(addr, addr+n) {
+			space.lock.unlock()
+			return -int64(syscall.EINVAL)
+		}
+	case addr < spaceLow || addr+n > spaceHigh || overlaps(addr, addr+n) || inImage(addr, addr+n):
+		if addr = freeRange(n); addr == 0 {
+			space.lock.unlock()
+			return -int64(syscall.ENOMEM)
+		}
+	}
+	had := writablePages(addr, addr+n)
+	want := uint64(0)
+	if write {
+		want = uint64(n) / amd64.PageSize
+		if space.mapped+want-had > space.limit || !promise(want) {
+			space.lock.unlock()
+			return -int64(syscall.ENOMEM)
+		}
+	}
+	space.mapped += want - had
+	carve(addr, addr+n)
+	if had != 0 {
+		// Out of the regions, so that nobody backs it again; then in once more.
+		space.lock.unlock()
+		unback(addr, addr+n)
+		unpromise(had)
+		space.lock.lock()
+	}
+	addRegion(addr, addr+n, write, regionAnon)
+	space.lock.unlock()
+	return int64(addr)
+}
+
+// sysMunmap is munmap(2).
+func sysMunmap(addr, length uintptr) int64 {
+	if addr&(amd64.PageSize-1) != 0 || length == 0 || addr > spaceHigh || length > spaceHigh {
+		return -int64(syscall.EINVAL)
+	}
+	end := addr + (length+amd64.PageSize-1)&^(amd64.PageSize-1)
+	space.lock.lock()
+	if space.n+3 > maxRegions {
+		space.lock.unlock()
+		return -int64(syscall.ENOMEM)
+	}
+	if overlapsFixed(addr, end) {
+		space.lock.unlock()
+		return -int64(syscall.EINVAL)
+	}
+	had := writablePages(addr, end)
+	space.mapped -= had
+	carve(addr, end)
+	space.lock.unlock()
+	unback(addr, end)
+	unpromise(had)
+	return 0
+}
+
+// sysMadvise gives the frames of MADV_DONTNEED and MADV_FREE back; their pages read as zero then.
+func sysMadvise(addr, length uintptr, advice uint64) int64 {
+	switch advice {
+	case 4, 8: // MADV_DONTNEED, MADV_FREE
+		end := addr + (length+amd64.PageSize-1)&^(amd64.PageSize-1)
+		if addr&(amd64.PageSize-1) != 0 || end < addr || end > spaceHigh || overlapsFixed(addr, end) {
+			return -int64(syscall.EINVAL)
+		}
+		unback(addr, end)
+		return 0
+	case 14, 15: // MADV_HUGEPAGE, MADV_NOHUGEPAGE
+		return 0
+	}
+	return -int64(syscall.EINVAL)
+}
+
+// overlapsFixed says whether a region of the lower half's making is in [start, end).
+func overlapsFixed(start, end uintptr) bool {
+	for i := findRegion(start); i < space.n && space.regions[i].start < end; i++ {
+		if space.regions[i].kind == regionFixed {
+			return true
+		}
+	}
+	return inImage(start, end)
+}
+
+// flushBatch is the number of pages that are unmapped at one cost of telling all processors.
+const flushBatch = 256
+
+// unback takes the frames of [start, end) back. They stay promised to the upper half, until the
+// caller ends that. No lock is held: the frames of a batch are freed once no processor can have
+// their translations any more.
+func unback(start, end uintptr) {
+	c := me()
+	for va := start; va < end; {
+		n := 0
+		space.lock.lock()
+		for va < end && n < flushBatch {
+			e := pte(va, 1, false)
+			if e == nil {
+				va = (va + amd64.HugeSize) &^ (amd64.HugeSize - 1)
+				continue
+			}
+			if *e&amd64.PTE_P != 0 {
+				c.unmapped[n] = *e & amd64.PTE_ADDR
+				n++
+				*e = 0
+			}
+			va += amd64.PageSize
+		}
+		space.backed -= uint64(n)
+		repromise(uint64(n))
+		space.lock.unlock()
+		if n == 0 {
+			continue
+		}
+		flushAll()
+		for i := 0; i < n; i++ {
+			freeFrame(c.unmapped[i])
+		}
+	}
+}
+
+// upperFault backs a page of the upper half's memory. It says whether the access may be repeated.
+func upperFault(va uintptr, write bool) bool {
+	space.lock.lock()
+	ok := back(va)
+	space.lock.unlock()
+	return ok
+}
+
+// back gives the page at va a frame if it is memory without one. The lock is held.
+func back(va uintptr) bool {
+	if va < spaceLow || va >= spaceHigh {
+		return false
+	}
+	va &^= amd64.PageSize - 1
+	i := findRegion(va)
+	if i == space.n || space.regions[i].start > va || !space.regions[i].write {
+		return false
+	}
+	if space.regions[i].kind != regionAnon {
+		e := pte(va, 1, false)
+		return e != nil && *e&amd64.PTE_P != 0
+	}
+	e := pte(va, 1, true)
+	if e == nil {
+		return false
+	}
+	if *e&amd64.PTE_P != 0 {
+		return true // another processor was faster
+	}
+	pa := allocFrame()
+	if pa == 0 {
+		return false
+	}
+	*e = pa | amd64.PTE_P | amd64.PTE_W | amd64.PTE_NX
+	space.backed++
+	unpromise(1)
+	return true
+}
+
+// ensure says whether the upper half's [addr, addr+n) may be read, or written where write is set,
+// and backs it, so that the lower half can touch it without a fault. The image's own data counts.
+func ensure(addr, n uintptr, write bool) bool {
+	if addr < spaceLow || n > spaceHigh || addr > spaceHigh-n {
+		return false
+	}
+	if inImage(addr, addr+n) {
+		return !write || addr >= dataStart()
+	}
+	for va := addr &^ (amd64.PageSize - 1); va < addr+n; va += amd64.PageSize {
+		if e := pte(va, 1, false); e != nil && *e&amd64.PTE_P != 0 {
+			continue
+		}
+		space.lock.lock()
+		ok := back(va)
+		space.lock.unlock()
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// flushAll makes all other processors drop their translations, and waits for them.
+func flushAll() {
+	c := me()
+	amd64.WriteCR3(kernelRoot)
+	for i := 0; i < nCPUs; i++ {
+		if o := &cpus[i]; o != c && atomic.LoadUint32(&o.online) != 0 {
+			atomic.StoreUint32(&o.flush, 1)
+			sendIPI(o.apicID, vecFlush)
+		}
+	}
+	for i := 0; i < nCPUs; i++ {
+		for o := &cpus[i]; o != c && atomic.LoadUint32(&o.flush) != 0; {
+			c.pollFlush()
+			amd64.PAUSE()
+		}
+	}
+}
+
+// pollFlush answers a pending request.
+func (c *cpu) pollFlush() {
+	if atomic.LoadUint32(&c.flush) != 0 {
+		amd64.WriteCR3(kernelRoot)
+		atomic.StoreUint32(&c.flush, 0)
+	}
+}
+
+// mapFixedRegion maps frames at a fresh place in the upper half's address space, and returns that.
+func mapFixedRegion(pa, n, flags uint64) uintptr {
+	space.lock.lock()
+	va := uintptr(0)
+	if space.n+3 <= maxRegions {
+		if va = freeRange(uintptr(n)); va != 0 {
+			addRegion(va, va+uintptr(n), true, regionFixed)
+			if !mapRange(va, pa, n, flags|amd64.PTE_NX) {
+				va = 0
+			}
+		}
+	}
+	space.lock.unlock()
+	return va
+}

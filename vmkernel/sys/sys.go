@@ -1,0 +1,111 @@
+package sys
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// Numbers of the calls.
+const (
+	First   = 0x4B00
+	NumInfo = First + iota - 1
+	NumPower
+	NumModule
+	NumPolicy
+	NumStats
+	NumVMCreate
+	NumVMDestroy
+	NumVMRun
+	NumVCPUSet
+	NumVCPUGet
+	NumVMKick
+	NumVMLine
+	NumAPICAccess
+	NumIRQWait
+	End
+)
+
+// Info is what there is. Sizes are in bytes, frequencies in Hz.
+type Info struct {
+	CPUs        uint64
+	Memory      uint64 // usable by Keel
+	TSCHz       uint64
+	BootTicks   uint64 // time-stamp counter at hand-over
+	Modules     uint64
+	Virt        uint64 // VirtNone, VirtVTX or VirtAMDV
+	WallNS      uint64 // ns between 1970 and the monotonic clock's zero, 0: unknown
+	TSCSource   [16]byte
+	NoVirt      [160]byte // why there is no virtualisation, NUL-terminated
+	CommandLine [1024]byte
+}
+
+// Values of Info.Virt.
+const (
+	VirtNone = 0
+	VirtVTX  = 1
+	VirtAMDV = 2
+)
+
+// Stats is what the host's memory and processors have done. Memory is in bytes.
+type Stats struct {
+	FreeMemory, UpperMapped, UpperBacked, UpperLimit     uint64
+	Syscalls, Interrupts, Faults, Switches, IPIs, Worlds uint64
+}
+
+// A Module is a boot module as the upper half sees it.
+type Module struct {
+	Addr, Size uint64
+	Name       [64]byte
+}
+
+// call is a raw call; it holds the P, so it is for calls that don't block.
+func call(n, a, b, c, d uintptr) (uintptr, error) {
+	r, _, errno := syscall.RawSyscall6(n, a, b, c, d, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return r, nil
+}
+
+// GetInfo fills info. On a system that isn't Keel it fails with ENOSYS.
+func GetInfo(info *Info) error {
+	_, err := call(NumInfo, uintptr(unsafe.Pointer(info)), 0, 0, 0)
+	return err
+}
+
+// GetStats fills s.
+func GetStats(s *Stats) error {
+	_, err := call(NumStats, uintptr(unsafe.Pointer(s)), 0, 0, 0)
+	return err
+}
+
+// PowerOff switches the machine off; it doesn't return.
+func PowerOff() { call(NumPower, 0, 0, 0, 0) }
+
+// Restart resets the machine; it doesn't return.
+func Restart() { call(NumPower, 1, 0, 0, 0) }
+
+// GetModule maps boot module i read-only and describes it.
+func GetModule(i int) ([]byte, string, error) {
+	var m Module
+	if _, err := call(NumModule, uintptr(i), uintptr(unsafe.Pointer(&m)), 0, 0); err != nil {
+		return nil, "", err
+	}
+	n := 0
+	for n < len(m.Name) && m.Name[n] != 0 {
+		n++
+	}
+	return unsafe.Slice(pointer(m.Addr), m.Size), string(m.Name[:n]), nil
+}
+
+// pointer is an address that the lower half gave as a pointer.
+func pointer(addr uint64) *byte { return *(**byte)(unsafe.Pointer(&addr)) }
+
+// SetPolicy says what a fatal fault does: restart, or halt.
+func SetPolicy(restart bool) {
+	v := uintptr(0)
+	if restart {
+		v = 1
+	}
+	call(NumPolicy, v, 0, 0, 0)
+}
