@@ -17,7 +17,7 @@ const module = "keel/vmkernel/device/"
 
 // panics are the runtime's fatal ends of a check. They are never reached by a correct program, and the lower half's stack
 // check and fatal-fault path catch them.
-var panics = regexp.MustCompile(`^runtime\.(panic(Index|Slice|divide|shift|overflow|bounds|Bounds|mem|nil)\w*|morestack\w*)\(SB\)$`)
+var panics = regexp.MustCompile(`^runtime\.(panic(Index|Slice|divide|shift|overflow|wrap|bounds|Bounds|mem|nil)\w*|morestack\w*)\(SB\)$`)
 
 var (
 	escape      = regexp.MustCompile(`^(\S+): (.*(escapes to heap|moved to heap).*)$`)
@@ -108,8 +108,8 @@ func judge(op, args string) string {
 		return ""
 	case "CALL", "JMP":
 		if !strings.HasSuffix(args, "(SB)") {
-			if op == "JMP" && !strings.ContainsAny(args, "ABCDRS") {
-				return "" // a branch inside the function
+			if op == "JMP" {
+				return "" // a branch inside the function, perhaps by the jump table of a switch
 			}
 			return "calls through a register"
 		}
