@@ -25,7 +25,7 @@ func TestRSDPIsFound(t *testing.T) {
 		{"at the BIOS's end", 0, 0xFFFE0, good[:20], 0xFFFE0},
 		{"in the EBDA", 0x9FC0, 0x9FFF0, good, 0x9FFF0},
 		{"behind the EBDA's first KiB", 0x9F00, 0x9F400, good, 0},
-		{"EBDA's segment is nonsense", 0xFFFF, 0xFFFD0, bad, 0},
+		{"EBDA's segment is nonsense", 0xC000, 0xC0000, good, 0},
 		{"not aligned", 0, 0xE0008, good, 0},
 		{"wrong checksum", 0, 0xE0000, bad, 0},
 		{"below the BIOS", 0, 0xDFFF0, good, 0},

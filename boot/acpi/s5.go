@@ -50,7 +50,7 @@ func sleepTypes(b table, off uint32) (typeA, typeB uint8, ok bool) {
 			size |= uint32(b.u8(off+1+i)) << (4 + 8*i)
 		}
 	}
-	if size < extra+2 || !b.has(off, size) {
+	if !b.has(off, size) {
 		return 0, 0, false
 	}
 	body := table{b.mem, b.at, off + size} // the package's end bounds its elements

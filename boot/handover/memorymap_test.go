@@ -135,6 +135,24 @@ func TestFullMapGivesUpSmallUsableRanges(t *testing.T) {
 	}
 }
 
+// In a full map a larger usable range takes the place of the smallest, and a smaller one is left out.
+func TestFullMapKeepsTheLargerUsableRange(t *testing.T) {
+	var h Handover
+	for i := range uint64(MaxRanges - 1) {
+		h.addRange(i*0x2000, 0x1000, Reserved)
+	}
+	h.addRange(0x1000_0000, 0x3000, Usable)
+	h.addRange(0x2000_0000, 0x2000, Usable)
+	if !h.isUsable(0x1000_0000, 0x1000_3000) || h.BytesDropped != 0x2000 {
+		t.Errorf("after a smaller one: %#x usable, %#x dropped", h.UsableBytes(), h.BytesDropped)
+	}
+	h.addRange(0x800_0000, 0x4000, Usable)
+	if !h.isUsable(0x800_0000, 0x800_4000) || h.BytesDropped != 0x5000 || h.UsableBytes() != 0x4000 {
+		t.Errorf("after a larger one: %#x usable, %#x dropped", h.UsableBytes(), h.BytesDropped)
+	}
+	checkInvariants(t, &h)
+}
+
 func TestMapFullOfReservedRangesIsRefused(t *testing.T) {
 	var h Handover
 	for i := range uint64(MaxRanges) {
