@@ -158,7 +158,7 @@ func validCR4(old, cr4, cr3, efer uint64) bool {
 // as the processor does at a MOV to CR3 (SDM 3A 4.4.1). It returns false, and changes nothing, where
 // one is invalid or CR3 points at no memory.
 func (v *VCPU) loadPDPTEs(cr3 uint64) (ok bool) {
-	pa, ok := v.translate(cr3 & 0xFFFF_FFE0)
+	pa, ok := v.HostPhys(cr3 & 0xFFFF_FFE0)
 	if !ok {
 		return false
 	}

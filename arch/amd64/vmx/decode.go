@@ -8,8 +8,7 @@ import (
 // Decode fills in s.Exit of the exit that Enter returned with, reading no more of the VMCS than its
 // kind needs; fields that the kind doesn't have keep what they held. An event whose delivery the
 // exit cut short is injected at the next Enter unless the caller Injects another. Of the guest's
-// exceptions only #DB and #AC exit, and Decode has already arranged for their delivery: a
-// KindException needs nothing but the next Enter.
+// exceptions only #DB and #AC exit, and Decode arranges for their delivery: they are KindResume.
 func (v *VCPU) Decode(s *virt.State) {
 	r := s.Exit.Reason
 	if r >= uint32(len(kinds)) || kinds[r]&more != 0 {
@@ -122,7 +121,7 @@ func (v *VCPU) exception(e *virt.Exit) {
 		v.vectoring(false)
 		return
 	}
-	e.ErrCode = 0
+	e.Kind, e.ErrCode = virt.KindResume, 0
 	if info&infoError != 0 {
 		e.ErrCode = v.r32(VM_EXIT_INTERRUPTION_ERROR)
 		v.w32(VM_ENTRY_EXCEPTION_ERROR_CODE, e.ErrCode)

@@ -75,9 +75,9 @@ func (v *VCPU) forget() {
 	}
 }
 
-// translate finds the host-physical address of guest-physical address gpa by walking the VM's own
-// tables.
-func (v *VCPU) translate(gpa uint64) (pa uint64, ok bool) {
+// HostPhys finds the host-physical address of guest-physical address gpa by walking the VM's own
+// tables; ok is false where nothing is mapped there.
+func (v *VCPU) HostPhys(gpa uint64) (pa uint64, ok bool) {
 	if gpa>>48 != 0 {
 		return 0, false
 	}

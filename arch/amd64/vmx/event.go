@@ -80,6 +80,9 @@ func (v *VCPU) learn() {
 	v.rflags, v.interruptibility = rflags, uint32(interruptibility)
 }
 
+// Pending says whether an event will be injected at the next Enter.
+func (v *VCPU) Pending() bool { return v.injecting }
+
 // Interruptible says whether an interrupt may be injected now: RFLAGS.IF is set, neither STI nor
 // MOV SS blocks, and nothing else is being injected.
 func (v *VCPU) Interruptible() bool {

@@ -16,7 +16,7 @@ func invept(kind, eptp, zero uint64) (ok bool)
 func invvpid(kind, vpid, linear uint64) (ok bool)
 
 // vmread2 reads two fields at the price of one call.
-func vmread2(f, g uint32) (x, y uint64)
+func vmread2(first, second uint32) (x, y uint64)
 
 // advance adds n to the guest's RIP and returns the old one, RFLAGS and interruptibility: three
 // VMREADs and a VMWRITE.

@@ -12,6 +12,11 @@
 #define INVEPT_CX_AX	BYTE $0x66; BYTE $0x0F; BYTE $0x38; BYTE $0x80; BYTE $0x01 // kind AX, descriptor (CX)
 #define INVVPID_CX_AX	BYTE $0x66; BYTE $0x0F; BYTE $0x38; BYTE $0x81; BYTE $0x01
 
+#define MOVQ_DR1_AX	BYTE $0x0F; BYTE $0x21; BYTE $0xC8
+#define MOVQ_DR2_AX	BYTE $0x0F; BYTE $0x21; BYTE $0xD0
+#define MOVQ_CX_DR1	BYTE $0x0F; BYTE $0x23; BYTE $0xC9
+#define MOVQ_CX_DR2	BYTE $0x0F; BYTE $0x23; BYTE $0xD1
+
 // VMfail sets CF or ZF (SDM 3C 31.2), so "above" is success.
 
 TEXT ·vmxon(SB), NOSPLIT|NOFRAME, $0-9
@@ -51,11 +56,11 @@ TEXT ·vmwrite(SB), NOSPLIT|NOFRAME, $0-17
 	RET
 
 TEXT ·vmread2(SB), NOSPLIT|NOFRAME, $0-24
-	MOVL f+0(FP), AX
+	MOVL first+0(FP), AX
 	XORL CX, CX
 	VMREAD_AX_CX
 	MOVQ CX, x+8(FP)
-	MOVL g+4(FP), AX
+	MOVL second+4(FP), AX
 	XORL CX, CX
 	VMREAD_AX_CX
 	MOVQ CX, y+16(FP)
@@ -149,9 +154,9 @@ TEXT ·readDebug(SB), NOSPLIT|NOFRAME, $0-8
 	MOVQ s+0(FP), DI
 	MOVQ DR0, AX
 	MOVQ AX, (const_stateDR+0)(DI)
-	MOVQ DR1, AX
+	MOVQ_DR1_AX
 	MOVQ AX, (const_stateDR+8)(DI)
-	MOVQ DR2, AX
+	MOVQ_DR2_AX
 	MOVQ AX, (const_stateDR+16)(DI)
 	MOVQ DR3, AX
 	MOVQ AX, (const_stateDR+24)(DI)
@@ -159,22 +164,31 @@ TEXT ·readDebug(SB), NOSPLIT|NOFRAME, $0-8
 	MOVQ AX, const_stateDR6(DI)
 	RET
 
-#define WRITE_DR(reg, off, next) \
-	MOVQ off(DI), CX; \
-	MOVQ reg, AX; \
-	CMPQ AX, CX; \
-	JEQ  next; \
-	MOVQ CX, reg
-
 TEXT ·writeDebug(SB), NOSPLIT|NOFRAME, $0-8
 	MOVQ s+0(FP), DI
-	WRITE_DR(DR0, (const_stateDR+0), one)
+	MOVQ (const_stateDR+0)(DI), CX
+	MOVQ DR0, AX
+	CMPQ AX, CX
+	JEQ  one
+	MOVQ CX, DR0
 one:
-	WRITE_DR(DR1, (const_stateDR+8), two)
+	MOVQ (const_stateDR+8)(DI), CX
+	MOVQ_DR1_AX
+	CMPQ AX, CX
+	JEQ  two
+	MOVQ_CX_DR1
 two:
-	WRITE_DR(DR2, (const_stateDR+16), three)
+	MOVQ (const_stateDR+16)(DI), CX
+	MOVQ_DR2_AX
+	CMPQ AX, CX
+	JEQ  three
+	MOVQ_CX_DR2
 three:
-	WRITE_DR(DR3, (const_stateDR+24), six)
+	MOVQ (const_stateDR+24)(DI), CX
+	MOVQ DR3, AX
+	CMPQ AX, CX
+	JEQ  six
+	MOVQ CX, DR3
 six:
 	MOVL const_stateDR6(DI), CX // bits 63:32 must be 0
 	MOVQ DR6, AX

@@ -8,8 +8,9 @@ import (
 // VCPU is one virtual processor's VMCS and what is remembered of it so as not to ask it twice. It
 // holds no Go pointer and lies in a page frame. The zero VCPU is ready for Init.
 type VCPU struct {
-	// Counts of what costs time, since Init: VMREADs, VMWRITEs, INVVPIDs.
-	VMReads, VMWrites, Invalidations uint64
+	// Counts of what costs time, since Init: VMREADs, VMWRITEs, INVVPIDs, and WRMSRs of SwitchIn
+	// and SwitchOut.
+	VMReads, VMWrites, Invalidations, WRMSRs uint64
 
 	// Refused is the last field that the processor refused to write, which is a bug; else 0.
 	Refused uint32
@@ -23,6 +24,7 @@ type VCPU struct {
 	gs, fs    uint64 // the host bases in the VMCS, which tell its last processor; 0 for none
 	tscOffset uint64
 	eoiExit   [4]uint64
+	host      host
 
 	// Controls as they are in the VMCS.
 	pin, proc, sec uint32
@@ -59,7 +61,7 @@ func (v *VCPU) Init(cfg *virt.Config) string {
 	if cfg.ASID == 0 || cfg.ASID > 0xFFFF {
 		return "vmx: a VPID is 1 to 65535"
 	}
-	v.VMReads, v.VMWrites, v.Invalidations, v.Refused = 0, 0, 0, 0
+	v.VMReads, v.VMWrites, v.Invalidations, v.WRMSRs, v.Refused = 0, 0, 0, 0, 0
 	v.launched, v.hostRSP, v.gs, v.fs, v.known, v.injecting = 0, 0, 0, 0, 0, false
 	v.control, v.msrBitmap, v.root = cfg.Control, cfg.MSRBitmap, cfg.NestedRoot
 
@@ -176,7 +178,8 @@ func (v *VCPU) initHost() {
 }
 
 // Load makes v's VMCS current on the calling processor, and writes the host state that is the
-// processor's own where v last ran on another. It costs nothing much where neither is needed.
+// processor's own where v last ran on another. It costs little where neither is needed. The host's
+// own SYSCALL MSRs must be in the processor: no guest is switched in.
 func (v *VCPU) Load() {
 	gs, fs, vmcs := current()
 	if vmcs != v.control {
@@ -184,9 +187,12 @@ func (v *VCPU) Load() {
 		if v.unusable {
 			return
 		}
+		v.host.foreign = true
 	}
 	if gs != v.gs {
 		v.gs = gs
+		v.host.foreign = true
+		v.host.capture()
 		v.loadHost()
 		v.forget() // it may have run here before
 	}
