@@ -169,7 +169,7 @@ func (v *VCPU) Enter(s *virt.State) bool {
 	c := v.vmcb()
 	if v.suspect {
 		if field, _ := v.Check(); field != "" {
-			c.ExitCode = exitInvalid
+			c.ExitCode, c.ExitInfo1, c.ExitInfo2, c.ExitIntInfo = exitInvalid, 0, 0, 0
 			return false
 		}
 		v.suspect = false
