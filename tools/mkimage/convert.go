@@ -30,8 +30,14 @@ const (
 	phdrAlign  = 48
 )
 
+// What boot/entry_amd64.s relies on.
 const (
-	lowest  = 1 << 20 // below it are firmware data and the processors' start code
+	imageBase  = 0x1000000 // where the first page is
+	earlyStack = 0xE00     // in that page, where the entry's stack begins; it grows down
+	stackBytes = 0x100     // what the entry may use of it
+)
+
+const (
 	highest = 1 << 32 // boot loaders enter in 32-bit mode
 
 	multiboot1Magic = 0x1BADB002 // Multiboot Specification 0.6.96, section 3.1.1
@@ -120,8 +126,8 @@ func (img *image) setSegments(f *elf.File, size int) error {
 			return fmt.Errorf("segment at %#x: %#x bytes at offset %#x don't lie in the file of %#x bytes", p.Vaddr, p.Filesz, p.Off, size)
 		case end < p.Vaddr || end > highest:
 			return fmt.Errorf("segment at %#x ends at %#x, above 4 GiB, where a 32-bit boot loader can't put it; link with -T 0x1001000", p.Vaddr, end)
-		case p.Vaddr < lowest:
-			return fmt.Errorf("segment at %#x lies below 1 MiB, in the firmware's memory; link with -T 0x1001000", p.Vaddr)
+		case img.high == 0 && p.Vaddr != imageBase:
+			return fmt.Errorf("the first segment is at %#x, the entry relies on %#x; link with -T 0x1001000", p.Vaddr, imageBase)
 		case p.Vaddr < img.high:
 			return fmt.Errorf("segment at %#x begins before the end of the one before it, %#x", p.Vaddr, img.high)
 		}
@@ -217,9 +223,9 @@ func (img *image) write(f *elf.File, raw []byte, slack span) error {
 	noteOff := alignUp(slack.begin, noteAlign)
 	headerOff := alignUp(noteOff+uint64(len(note)), multiboot2Align)
 	end := headerOff + uint64(len(header))
-	if end > slack.end || end > multiboot2Search {
-		return fmt.Errorf("boot headers need %d bytes and end at offset %#x; there is room up to %#x",
-			len(note)+len(header), end, min(slack.end, multiboot2Search))
+	if end > earlyStack-stackBytes || slack.end < earlyStack {
+		return fmt.Errorf("boot headers end at offset %#x and the first section begins at %#x: the entry's stack, %#x-%#x, must lie between them",
+			end, slack.end, earlyStack-stackBytes, earlyStack)
 	}
 
 	b := bytes.Clone(raw[:size])

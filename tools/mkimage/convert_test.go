@@ -212,7 +212,7 @@ func TestConvertRefuses(t *testing.T) {
 		{"not the entry", "link with -E runtime.mallocgc", good, "runtime.mallocgc"},
 		{"already processed", "already has a PVH note", img.bytes, entrySymbol},
 		{"too high", "above 4 GiB", buildKernel(t, "-E "+entrySymbol+" -T 0x100001000"), entrySymbol},
-		{"too low", "below 1 MiB", buildKernel(t, "-E "+entrySymbol+" -T 0x11000"), entrySymbol},
+		{"too low", "the entry relies on 0x1000000", buildKernel(t, "-E "+entrySymbol+" -T 0x11000"), entrySymbol},
 		{"address wraps", "above 4 GiB", header(elf.PT_LOAD, phdrMemsz, ^uint64(0)), entrySymbol},
 		{"offset wraps", "don't lie in the file", header(elf.PT_LOAD, phdrOffset, 1<<63-0x1000), entrySymbol},
 		{"overlap", "begins before the end", header(elf.PT_LOAD, phdrMemsz, 1<<24), entrySymbol},
@@ -228,7 +228,7 @@ func TestConvertRefuses(t *testing.T) {
 	}
 }
 
-func TestHeaderFitsBehindManySegments(t *testing.T) {
+func TestWriteKeepsRoomForTheEntrysStack(t *testing.T) {
 	f := &elf.File{}
 	raw := make([]byte, 4096)
 	for range 60 { // their headers leave no room in a page
@@ -236,8 +236,10 @@ func TestHeaderFitsBehindManySegments(t *testing.T) {
 	}
 	f.Progs = append(f.Progs, &elf.Prog{ProgHeader: elf.ProgHeader{Type: elf.PT_GNU_STACK}})
 	img := &image{entry: 1 << 24}
-	if err := img.write(f, raw, span{64 + 61*56, 3600}); err == nil || !strings.Contains(err.Error(), "there is room up to") {
-		t.Errorf("error %v, want one about room", err)
+	for _, slack := range []span{{64 + 61*56, 4000}, {64 + 6*56, 0xD80}} {
+		if err := img.write(f, raw, slack); err == nil || !strings.Contains(err.Error(), "the entry's stack") {
+			t.Errorf("slack %#x: error %v, want one about room", slack, err)
+		}
 	}
 }
 

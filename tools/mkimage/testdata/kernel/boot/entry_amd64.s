@@ -3,6 +3,10 @@
 TEXT ·Linked(SB), NOSPLIT, $0
 	RET
 
+// OUT writes a byte to a port: mov dx, lo+256*hi; mov al, value; out dx, al.
+#define OUT(hi, lo, value) \
+	BYTE $0x66; BYTE $0xBA; BYTE $lo; BYTE $hi; BYTE $0xB0; BYTE $value; BYTE $0xEE
+
 // entry32 is entered in 32-bit protected mode, so its instructions are given
 // as bytes. It writes "OK" to the first serial port, then, when entered by
 // multiboot2, a letter for each tag of the boot information ('A' + its type),
@@ -11,9 +15,17 @@ TEXT ·Linked(SB), NOSPLIT, $0
 TEXT ·entry32(SB), NOSPLIT|NOFRAME, $0
 	BYTE $0x89; BYTE $0xC7                         // mov edi, eax
 	BYTE $0x89; BYTE $0xDE                         // mov esi, ebx
-	BYTE $0x66; BYTE $0xBA; BYTE $0xF8; BYTE $0x03 // mov dx, 0x3f8
-	BYTE $0xB0; BYTE $'O'; BYTE $0xEE              // mov al, 'O'; out dx, al
-	BYTE $0xB0; BYTE $'K'; BYTE $0xEE              // mov al, 'K'; out dx, al
+
+	// 115200 baud, 8N1, FIFO on, RTS and DTR.
+	OUT(0x03, 0xFB, 0x83)
+	OUT(0x03, 0xF9, 0x00)
+	OUT(0x03, 0xF8, 0x01)
+	OUT(0x03, 0xFB, 0x03)
+	OUT(0x03, 0xFA, 0x07)
+	OUT(0x03, 0xFC, 0x03)
+
+	OUT(0x03, 0xF8, 'O')
+	OUT(0x03, 0xF8, 'K')
 	BYTE $0x81; BYTE $0xFF; LONG $0x36D76289       // cmp edi, multiboot2's magic
 	BYTE $0x75; BYTE $0x19                         // jne end
 	BYTE $0x83; BYTE $0xC6; BYTE $0x08             // add esi, 8
