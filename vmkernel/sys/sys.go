@@ -14,13 +14,16 @@ const (
 	NumPolicy
 	NumStats
 	NumVMCreate
+	NumVMGrow
+	NumVMMemory
 	NumVMDestroy
+	NumVMReset
 	NumVMRun
-	NumVCPUSet
-	NumVCPUGet
 	NumVMKick
 	NumVMLine
-	NumAPICAccess
+	NumVMMMIO
+	NumVCPUPage
+	NumHostCPUID
 	NumIRQWait
 	End
 )

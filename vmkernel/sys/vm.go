@@ -1,0 +1,169 @@
+package sys
+
+import (
+	"syscall"
+	"unsafe"
+
+	"keel/arch/amd64/virt"
+)
+
+// Limits of a VM.
+const (
+	MaxVCPUs        = 8
+	MaxCPUIDEntries = 64
+)
+
+// A CPUIDEntry is what a guest's CPUID returns for a leaf and, where Indexed, a subleaf. The lower
+// half fills in what changes at run time: APIC IDs (leaves 1, 0BH, 1FH), OSXSAVE (1), the size of
+// the enabled state (0DH).
+type CPUIDEntry struct {
+	Leaf, Subleaf      uint32
+	Indexed            uint32 // 1: Subleaf counts
+	EAX, EBX, ECX, EDX uint32
+	_                  uint32
+}
+
+// VMConfig describes a VM to make.
+type VMConfig struct {
+	Memory   uint64 // bytes, a multiple of 4 KiB
+	VCPUs    uint64 // 1 to MaxVCPUs
+	KVMClock uint64 // 1: the kvmclock MSRs are there
+	NCPUID   uint64
+	CPUID    [MaxCPUIDEntries]CPUIDEntry
+}
+
+// A VMHandle names a VM, a slot that is used again after Destroy.
+type VMHandle uint32
+
+// VCPUPage is the page that both halves share for a virtual processor. The upper half touches it
+// only while the virtual processor isn't running.
+type VCPUPage struct {
+	State   virt.State
+	Message [256]byte          // of a failed entry: the field and its rule, NUL-terminated
+	Exits   [virt.Kinds]uint64 // exits by kind
+	Ticks   uint64             // time-stamp counter ticks in guest mode
+	Outside uint64             // ticks between an exit and the next entry, waiting excluded
+	First   uint64             // host's time-stamp counter at the first entry
+}
+
+// What VCPURun does first.
+const (
+	RunSetRIP   = 1 << 0 // take State.RIP
+	RunSetState = 1 << 1 // take all of State
+)
+
+// Exits that VCPURun returns beside those of package virt's Kinds: they need the upper half.
+// KindIO: the port access is State.Exit's; RIP is behind the instruction already (not for string
+// instructions), an IN's result goes to GPR[RAX]. KindMMIO and string I/O: all of State is valid;
+// the upper half emulates and has the new RIP or State taken. KindTripleFault, KindFailedEntry,
+// KindUnknown: the end of the VM. KindNop: kicked.
+
+// VMCreate makes a VM whose memory is promised, but not yet there: VMGrow until it is.
+func VMCreate(c *VMConfig) (VMHandle, error) {
+	h, err := call(NumVMCreate, uintptr(unsafe.Pointer(c)), 0, 0, 0)
+	return VMHandle(h), err
+}
+
+// VMGrow gives the VM some of its memory, zeroed, and says how many bytes it has now.
+func VMGrow(h VMHandle) (uint64, error) {
+	n, err := call(NumVMGrow, uintptr(h), 0, 0, 0)
+	return uint64(n), err
+}
+
+// VMMemory is the VM's memory as the upper half sees it: the RAM below the device hole and that
+// above 4 GiB, which may be empty.
+func VMMemory(h VMHandle) (low, high []byte, err error) {
+	var w [4]uint64
+	if _, err = call(NumVMMemory, uintptr(h), uintptr(unsafe.Pointer(&w)), 0, 0); err != nil {
+		return nil, nil, err
+	}
+	low = unsafe.Slice(pointer(w[0]), w[1])
+	if w[3] != 0 {
+		high = unsafe.Slice(pointer(w[2]), w[3])
+	}
+	return low, high, nil
+}
+
+// VMDestroy gives back all that a VM has. None of its virtual processors may be in VCPURun, and
+// nothing may touch its memory or pages afterwards.
+func VMDestroy(h VMHandle) error {
+	_, err := call(NumVMDestroy, uintptr(h), 0, 0, 0)
+	return err
+}
+
+// VMReset puts the VM's lower-half devices and virtual processors into the state after power-on.
+// No virtual processor may be in VCPURun.
+func VMReset(h VMHandle) error {
+	_, err := call(NumVMReset, uintptr(h), 0, 0, 0)
+	return err
+}
+
+// VCPUPageOf is the shared page of virtual processor i.
+func VCPUPageOf(h VMHandle, i int) (*VCPUPage, error) {
+	p, err := call(NumVCPUPage, uintptr(h), uintptr(i), 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	return (*VCPUPage)(unsafe.Pointer(pointer(uint64(p)))), nil
+}
+
+//go:linkname entersyscallblock runtime.entersyscallblock
+func entersyscallblock()
+
+//go:linkname entersyscall runtime.entersyscall
+func entersyscall()
+
+//go:linkname exitsyscall runtime.exitsyscall
+func exitsyscall()
+
+// VCPURun lets virtual processor i run until an exit needs the upper half. flags are the Run
+// constants; event, where valid, is injected. The world of the calling thread waits meanwhile;
+// block says that exits have become rare, so that the P is handed on at once.
+//
+//go:nosplit
+func VCPURun(h VMHandle, i int, flags uint64, event virt.Event, block bool) syscall.Errno {
+	if block {
+		entersyscallblock()
+	} else {
+		entersyscall()
+	}
+	_, _, errno := syscall.RawSyscall6(NumVMRun, uintptr(h)<<8|uintptr(i), uintptr(flags), uintptr(event), 0, 0, 0)
+	exitsyscall()
+	return errno
+}
+
+// VCPUKick makes a VCPURun of virtual processor i return soon, with KindNop; a later one if there is
+// none.
+func VCPUKick(h VMHandle, i int) error {
+	_, err := call(NumVMKick, uintptr(h), uintptr(i), 0, 0)
+	return err
+}
+
+// VMLine asserts or clears the VM's interrupt line gsi, 0 to 23: both the IOAPIC's pin and, below
+// 16, the 8259's input.
+func VMLine(h VMHandle, gsi uint8, level bool) {
+	v := uintptr(0)
+	if level {
+		v = 1
+	}
+	call(NumVMLine, uintptr(h), uintptr(gsi), v, 0)
+}
+
+// VMMMIORead reads size bytes of a register of a lower-half device (local APIC of vCPU i, IOAPIC)
+// at a guest-physical address.
+func VMMMIORead(h VMHandle, i int, gpa uint64) uint32 {
+	v, _ := call(NumVMMMIO, uintptr(h)<<8|uintptr(i), uintptr(gpa), 0, 0)
+	return uint32(v)
+}
+
+// VMMMIOWrite writes such a register.
+func VMMMIOWrite(h VMHandle, i int, gpa uint64, v uint32) {
+	call(NumVMMMIO, uintptr(h)<<8|uintptr(i), uintptr(gpa), 1, uintptr(v))
+}
+
+// HostCPUID is the host processor's CPUID.
+func HostCPUID(leaf, sub uint32) (eax, ebx, ecx, edx uint32) {
+	var r [4]uint32
+	call(NumHostCPUID, uintptr(leaf), uintptr(sub), uintptr(unsafe.Pointer(&r)), 0)
+	return r[0], r[1], r[2], r[3]
+}
