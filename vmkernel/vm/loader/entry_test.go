@@ -54,7 +54,7 @@ func TestBootStructuresStayInTheirArea(t *testing.T) {
 	for _, kernel := range [][]byte{bzImageFile(), pvhFile(1), mbELF(1)} {
 		m := ram(t, 64*mib)
 		mustLoad(t, m, Image{Kernel: kernel, Initrd: pattern(100, 1), Cmdline: "x"})
-		for _, area := range [][2]uint64{{0, bootLow}, {bootHigh, firmwareEnd}} {
+		for _, area := range [][2]uint64{{0, 0x400}, {0x500, 0x1000}, {0x9F000, 0x100000}} {
 			for i, c := range bytesAt(t, m, area[0], area[1]-area[0]) {
 				if c != 0xCC {
 					t.Fatalf("byte %#x was written", area[0]+uint64(i))
@@ -62,6 +62,22 @@ func TestBootStructuresStayInTheirArea(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestBIOSDataAreaIsThereAndProtected(t *testing.T) {
+	m := ram(t, 64*mib)
+	mustLoad(t, m, Image{Kernel: mbFlat()})
+	if kib, _ := m.Read16(0x413); kib != 639 {
+		t.Errorf("base memory of %d KiB", kib)
+	}
+	if ebda, _ := m.Read16(0x40E); ebda != 0 {
+		t.Errorf("EBDA at segment %#x", ebda)
+	}
+	if com, _ := m.Read64(0x400); com != 0x02E803E802F803F8 {
+		t.Errorf("UARTs at %#x", com)
+	}
+	low := elfImage(1, 0x4F8, testSegment{kind: 1, paddr: 0x4F8, data: mbHeaderBytes(0)})
+	wantError(t, 4*mib, Image{Kernel: low}, "overlaps BIOS data area at 0x400-0x4ff")
 }
 
 func TestUnknownFilesAreNamed(t *testing.T) {

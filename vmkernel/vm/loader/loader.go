@@ -73,6 +73,9 @@ func load(m *guestmem.Memory, img Image, rsdp uint64) (Entry, error) {
 		return Entry{}, err
 	}
 	j := &job{m: m, space: newSpace(memmap), memmap: memmap, img: img, rsdp: rsdp}
+	if err := j.biosData(); err != nil {
+		return Entry{}, err
+	}
 	kernel := img.Kernel
 	if isBzImage(kernel) {
 		return wrap("bzImage", j.bzImage)
