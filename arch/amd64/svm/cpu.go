@@ -54,7 +54,7 @@ func Probe() (ok bool, why string) {
 
 // EnableCPU switches AMD-V on for the calling processor. page is the physical address of a page of
 // its own that nobody touches afterwards: VMRUN keeps the host's state there and, in the fields that
-// VMRUN leaves alone, SaveHost does. It returns what is wrong, or nothing.
+// VMRUN leaves alone, Load does. It returns what is wrong, or nothing.
 func EnableCPU(page uint64) string {
 	if page == 0 || page%amd64.PageSize != 0 {
 		return "svm: the host save area isn't a page"
@@ -67,7 +67,6 @@ func EnableCPU(page uint64) string {
 		return "svm: EFER.SVME can't be set"
 	}
 	amd64.WRMSR(msrHSAVEPA, page)
-	SaveHost()
 	return ""
 }
 
@@ -76,10 +75,6 @@ func DisableCPU() {
 	amd64.WRMSR(msrHSAVEPA, 0)
 	amd64.WRMSR(amd64.MSR_EFER, amd64.RDMSR(amd64.MSR_EFER)&^amd64.EFER_SVME)
 }
-
-// SaveHost takes down the calling processor's FS, GS, TR, LDTR, KERNEL_GS_BASE, SYSCALL and
-// SYSENTER registers, which every Enter restores. Call it again after changing one of them.
-func SaveHost() { vmsave(amd64.RDMSR(msrHSAVEPA)) }
 
 // Has1GPages says whether page tables, nested ones included, may have 1 GiB leaves.
 func Has1GPages() bool {

@@ -5,36 +5,44 @@ import (
 	"keel/arch/amd64/virt"
 )
 
-// HandleCR does the move to CR4 or CR8 behind an exit of KindCR and skips it. It returns false where
-// the guest gets #GP(0) instead.
-func (v *VCPU) HandleCR(s *virt.State) bool {
-	c := v.vmcb()
-	if s.Exit.Len == 0 {
-		return false
+// HandleCR executes the access of a KindCR exit, without Skip. It returns false where the value is
+// one that the model refuses: the caller injects #GP(0) instead.
+func (v *VCPU) HandleCR(s *virt.State) (ok bool) {
+	c, e := v.vmcb(), &s.Exit
+	if e.Len == 0 {
+		return false // another instruction by now
 	}
-	val := s.GPR[s.Exit.Vector&0xF]
+	reg := &s.GPR[e.Vector&0xF]
+	if !e.Write {
+		*reg = v.CR4()
+		return true
+	}
+	val := *reg
 	if !c.long() {
 		val &= 0xFFFF_FFFF
 	}
-	switch s.Exit.Reason - exitWriteCR {
-	case 4:
-		if !v.setCR4(c, val) {
-			return false
-		}
-	case 8:
-		if val&^vTPR != 0 {
-			return false
-		}
-		c.VIntr = c.VIntr&^vTPR | val
-		c.Clean &^= cleanTPR
-		if v.apic != 0 {
-			v.storeTPR(c)
-		}
-	default:
-		return false
+	return v.setCR4(c, val)
+}
+
+// CR0 is the guest's CR0.
+func (v *VCPU) CR0() uint64 { return v.vmcb().CR0 }
+
+// CR4 is the guest's CR4 as the guest sees it.
+func (v *VCPU) CR4() uint64 {
+	cr4 := v.vmcb().CR4
+	if v.hideMCE {
+		cr4 &^= amd64.CR4_MCE
 	}
-	v.Skip(s)
-	return true
+	return cr4
+}
+
+// storeCR4 makes cr4 what the guest sees. MCE is the host's, since a machine check while it is clear
+// would shut the processor down; while the guest believes it to be, reads of CR4 leave the guest.
+func (v *VCPU) storeCR4(c *VMCB, cr4 uint64) {
+	c.CR4 = cr4 | amd64.CR4_MCE
+	c.Clean &^= cleanCRx
+	v.hideMCE = cr4&amd64.CR4_MCE == 0
+	v.intercept(c, interceptCR4Read, v.hideMCE)
 }
 
 // decodeCR takes the move to or from a control register apart: Vector is the number of the general
@@ -59,6 +67,25 @@ func (v *VCPU) decodeCR(c *VMCB, e *virt.Exit) {
 	}
 }
 
+// writeTPR does a write of CR8 that left the guest because of a threshold.
+func (v *VCPU) writeTPR(c *VMCB, s *virt.State) {
+	e := &s.Exit
+	v.decodeCR(c, e)
+	val := s.GPR[e.Vector&0xF]
+	if e.Len == 0 || val&^vTPR != 0 {
+		e.Kind = virt.KindProtection
+		return
+	}
+	c.VIntr = c.VIntr&^vTPR | val
+	c.Clean &^= cleanTPR
+	v.storeTPR(c)
+	v.Skip(s)
+	e.Kind, e.Len = virt.KindResume, 0
+	if uint8(val) < v.tprLimit {
+		e.Kind = virt.KindTPR
+	}
+}
+
 // tlbBits are the bits of CR4 whose change invalidates translations (APM 2 5.5.2).
 const tlbBits = amd64.CR4_PSE | amd64.CR4_PAE | amd64.CR4_PGE | amd64.CR4_PCIDE | amd64.CR4_SMEP | amd64.CR4_SMAP
 
@@ -75,7 +102,6 @@ func (v *VCPU) setCR4(c *VMCB, val uint64) bool {
 	if (val^c.CR4)&tlbBits != 0 {
 		v.flush = true
 	}
-	c.CR4 = val
-	c.Clean &^= cleanCRx
+	v.storeCR4(c, val)
 	return true
 }

@@ -45,8 +45,12 @@ func (v *VCPU) Decode(s *virt.State) {
 		e.Kind, e.Len = virt.KindNop, v.length(c, opINVD)
 	case exitWBINVD:
 		e.Kind, e.Len = virt.KindNop, v.length(c, opWBINVD)
-	case exitWriteCR + 4, exitWriteCR + 8, exitReadCR + 8:
-		v.decodeCR(c, e)
+	case exitReadCR + 4, exitReadCR + 8, exitWriteCR + 4, exitWriteCR + 8:
+		if code == exitWriteCR+8 && v.apic != 0 {
+			v.writeTPR(c, s)
+		} else {
+			v.decodeCR(c, e)
+		}
 	case exitIRET:
 		v.interceptIRET(c, false)
 		v.nmi.atIRET, v.nmi.rip = true, c.RIP

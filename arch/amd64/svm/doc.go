@@ -1,21 +1,21 @@
-// Package svm is AMD-V: the virtual machine control block (VMCB), nested paging, world switch and
-// decoding of exits, behind the same methods as package vmx. Section numbers are those of AMD's
-// Architecture Programmer's Manual, volume 2 (APM 2), chapter 15.
+// Package svm runs a virtual processor under AMD-V with nested paging: the virtual machine control
+// block (VMCB), entry and exit, what of control registers, MSRs and NMI masking the processor leaves
+// to software, and a checker that says which field of a refused VMCB breaks which rule. Section
+// numbers are those of AMD's Architecture Programmer's Manual, volume 2 (APM 2).
 //
-// Rule: mechanism without policy. It runs in ring 0 beneath the Go runtime with interrupts off and
-// on every exit, so nothing here allocates, keeps a Go pointer outside a stack, or touches a vector
-// register but XMM14 and XMM15; TestLowerHalf proves it. What a guest controls is bounds-checked.
+// Rule: mechanism only. What an exit means, what a guest may see and when it runs is for
+// vmkernel/core, the only caller. The package runs beneath the Go runtime with interrupts off: it
+// never allocates, blocks, keeps a Go pointer outside a stack or grows a stack, and of the vector
+// registers it touches XMM14 and XMM15 alone, whose guest values State.X14 and X15 keep
+// (TestLowerHalf proves it). Package vmx has the same functions for VT-x.
 //
-// vmkernel/core calls it, in this order, on one processor:
+// Every processor is given to AMD-V once by EnableCPU. A VCPU belongs to one processor at a time:
+// all methods but Init and Clear need the last Load on this processor to have been of this VCPU,
+// and a processor that Loads it must be the only one that touches it. The order is
 //
-//	Probe                                   once
-//	EnableCPU                               once a processor, after its GS, TR and SYSCALL MSRs are set
-//	Init, SetState                          once a virtual processor
-//	Load                                    whenever a processor picks the virtual processor up
-//	SwitchIn                                before the first Enter after another world ran
-//	  Inject, Want...Window, Enter, Decode, then by Exit.Kind: Skip, HandleCR, GetMSR, SetMSR ...
-//	SwitchOut                               before another world runs
-//	Clear                                   when the virtual processor leaves a processor for good
-//
-// Save and SetState move the whole state where something other than an exit handler needs it.
+//	Init, SetState
+//	Load, SwitchIn
+//	  Enter, Decode, then by Exit.Kind: HandleCR, GetMSR, SetMSR, Skip, Inject, ...
+//	SwitchOut
+//	Clear
 package svm

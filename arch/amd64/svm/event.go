@@ -29,13 +29,20 @@ func (v *VCPU) Inject(ev virt.Event) {
 	if !ev.Valid() {
 		return
 	}
-	switch c := v.vmcb(); {
-	case ev.Type() == virt.TypeNMI:
+	c := v.vmcb()
+	switch ev.Type() {
+	case virt.TypeNMI:
 		v.nmi.wanted = false
 		v.setNMIMasked(c, true)
-	case ev.Type() == virt.TypeException && ev.Vector() == vectorDB && c.DR7&dr7GD != 0:
-		c.DR7 &^= dr7GD // as the delivery by the processor itself does (APM 2 13.1.1.4)
-		c.Clean &^= cleanDRx
+	case virt.TypeException:
+		switch ev.Vector() {
+		case vectorDB:
+			c.DR7 &^= dr7GD // as delivery by the processor itself does (APM 2 13.1.1.4)
+			c.Clean &^= cleanDRx
+		case vectorBP, vectorOF, vectorDF, vectorMC:
+		default:
+			c.RFLAGS |= flagRF // a fault: its instruction isn't caught by its breakpoint again
+		}
 	}
 }
 

@@ -21,7 +21,8 @@ func (v *VCPU) SetState(s *virt.State) {
 	c := v.vmcb()
 	c.RAX, c.RSP = s.GPR[virt.RAX], s.GPR[virt.RSP]
 	c.RIP, c.RFLAGS = s.RIP, s.RFLAGS|flagFixed
-	c.CR0, c.CR2, c.CR3, c.CR4 = s.CR0|amd64.CR0_ET, s.CR2, s.CR3, s.CR4
+	c.CR0, c.CR2, c.CR3 = s.CR0|amd64.CR0_ET, s.CR2, s.CR3
+	v.storeCR4(c, s.CR4)
 	c.EFER = s.EFER&^amd64.EFER_LMA | amd64.EFER_SVME
 	if s.EFER&amd64.EFER_LME != 0 && s.CR0&amd64.CR0_PG != 0 {
 		c.EFER |= amd64.EFER_LMA
@@ -58,7 +59,7 @@ func (v *VCPU) SetState(s *virt.State) {
 	c.Clean = 0
 	v.flush, v.suspect = true, true
 	if s.Loaded != 0 {
-		v.SwitchIn(s)
+		v.loadRegisters(s)
 	}
 }
 
@@ -68,7 +69,7 @@ func (v *VCPU) Save(s *virt.State) {
 	c := v.vmcb()
 	s.GPR[virt.RAX], s.GPR[virt.RSP] = c.RAX, c.RSP
 	s.RIP, s.RFLAGS = c.RIP, c.RFLAGS
-	s.CR0, s.CR2, s.CR3, s.CR4 = c.CR0, c.CR2, c.CR3, c.CR4
+	s.CR0, s.CR2, s.CR3, s.CR4 = c.CR0, c.CR2, c.CR3, v.CR4()
 	s.EFER = c.EFER &^ amd64.EFER_SVME
 	s.DR6, s.DR7 = c.DR6, c.DR7
 	segment(&s.Seg[virt.ES], &c.ES)
@@ -96,9 +97,7 @@ func (v *VCPU) Save(s *virt.State) {
 		s.Interruptibility |= blockNMI
 	}
 	if s.Loaded != 0 {
-		for i := range s.DR {
-			s.DR[i] = amd64.ReadDR(i)
-		}
+		saveDebug(s)
 	}
 }
 

@@ -13,9 +13,6 @@ const (
 	iopmSize  = 3 * amd64.PageSize
 )
 
-// tprOffset is the task-priority register in the APIC page.
-const tprOffset = 0x80
-
 // Tuning of the PAUSE filter: loops whose PAUSEs are at most pauseThreshold cycles apart leave the
 // guest after pauseCount of them. Without the filter every PAUSE does.
 const (
@@ -36,14 +33,17 @@ type VCPU struct {
 	apic     uint64 // physical address of the APIC page, 0 where none
 	host     uint64 // host save area of the processor that has it loaded, 0 where none
 	cr4      uint64 // bits of CR4 that the guest may set
+	tsc      uint64 // what is added to the time-stamp counter
 	features uint32 // CPUID 8000_000AH EDX
 	hidden   uint32 // CPUID 8000_0008H EBX
 	clean    uint32 // what is clean after an exit: all, or nothing on a processor without clean bits
 	physBits uint8
-	hasAux   bool // the processor has TSC_AUX
-	shared   bool // the ASID is shared with other virtual processors
-	flush    bool // the next Enter drops the TLB's entries of this ASID
-	suspect  bool // state was written by software: check it before it runs
+	hasAux   bool  // the processor has TSC_AUX
+	shared   bool  // the ASID is shared with other virtual processors
+	flush    bool  // the next Enter drops the TLB's entries of this ASID
+	suspect  bool  // state was written by software: check it before it runs
+	hideMCE  bool  // the guest sees CR4.MCE clear
+	tprLimit uint8 // SetTPRThreshold
 	event    virt.Event
 	timer    uint64 // deadline of SetTimer, unused
 	narrowed uint32 // the value of the global at the last flush
@@ -80,6 +80,7 @@ func (v *VCPU) init(mem uint64, cfg *virt.Config, features, asids uint32) string
 	}
 	v.flush, v.suspect, v.narrowed = true, true, 0
 	v.Invalidations = 0
+	v.hideMCE, v.tprLimit = false, 0
 	v.nmi.init()
 
 	c := v.vmcb()
@@ -103,7 +104,8 @@ func (v *VCPU) init(mem uint64, cfg *virt.Config, features, asids uint32) string
 		}
 	}
 	c.IOPMBase, c.MSRPMBase = cfg.IOBitmap, cfg.MSRBitmap
-	c.TSCOffset = cfg.TSCOffset
+	v.tsc = cfg.TSCOffset
+	c.TSCOffset = v.tsc
 	// The last ASID is for all virtual processors beyond the number that have one of their own.
 	c.ASID, v.shared = cfg.ASID, false
 	if c.ASID >= asids-1 {
@@ -148,9 +150,11 @@ func (v *VCPU) allowMSR(pa uint64, msr uint32) {
 }
 
 // Load readies the virtual processor for the calling processor, which is known by its host save
-// area. On another one than before, nothing that the processor caches of it is valid.
+// area, and notes the host's FS, GS, TR, LDTR, SYSCALL and SYSENTER registers, which every exit
+// restores. On another processor than before, nothing that it cached of the guest is valid.
 func (v *VCPU) Load() {
 	host := amd64.RDMSR(msrHSAVEPA)
+	vmsave(host)
 	if host != v.host {
 		v.host, v.flush = host, true
 		v.vmcb().Clean = 0
@@ -164,12 +168,14 @@ func (v *VCPU) Clear() { v.host = 0 }
 
 // Enter runs the guest until an exit; Decode then says why. The event given to Inject is delivered
 // first. It returns false if the processor, or Check before it, refused the state; nothing ran then,
-// and Check names the field. Interrupts are off, GS and FS the host's, the virtual processor loaded.
+// and Check names the field. Interrupts are off, v is Loaded here, s's guest switched in. Afterwards
+// s.GPR, CR2, X14, X15 and Exit.Reason are the guest's and the caller's own are what they were.
 func (v *VCPU) Enter(s *virt.State) bool {
 	c := v.vmcb()
 	if v.suspect {
 		if field, _ := v.Check(); field != "" {
 			c.ExitCode, c.ExitInfo1, c.ExitInfo2, c.ExitIntInfo = exitInvalid, 0, 0, 0
+			s.Exit.Reason = exitInvalid
 			return false
 		}
 		v.suspect = false
@@ -188,48 +194,33 @@ func (v *VCPU) Enter(s *virt.State) bool {
 		}
 	}
 	if v.apic != 0 {
-		if tpr := uint64(*v.word32(v.apic + tprOffset)) >> 4 & vTPR; tpr != c.VIntr&vTPR {
-			c.VIntr = c.VIntr&^vTPR | tpr
-			c.Clean &^= cleanTPR
-		}
+		v.loadTPR(c)
+	}
+	if c.CR2 != s.CR2 {
+		c.CR2 = s.CR2
+		c.Clean &^= cleanCR2
 	}
 	c.RAX, c.RSP = s.GPR[virt.RAX], s.GPR[virt.RSP]
 	run(v.control, v.host, s)
-	s.GPR[virt.RAX], s.GPR[virt.RSP] = c.RAX, c.RSP
+	s.GPR[virt.RAX], s.GPR[virt.RSP], s.CR2 = c.RAX, c.RSP, c.CR2
+	s.Exit.Reason = uint32(c.ExitCode)
 	c.Clean = uint64(v.clean)
 	if v.apic != 0 {
 		v.storeTPR(c)
 	}
-	return uint32(c.ExitCode) != exitInvalid
+	return s.Exit.Reason != exitInvalid
 }
 
-// storeTPR brings the guest's CR8 into the APIC page, where its low half, that CR8 lacks, stays if
-// nothing changed.
-func (v *VCPU) storeTPR(c *VMCB) {
-	p := v.word32(v.apic + tprOffset)
-	if tpr := uint32(c.VIntr & vTPR); *p>>4&vTPR != tpr {
-		*p = tpr << 4
-	}
-}
-
-// SetTPRThreshold makes writes of CR8 leave the guest while t isn't 0: an interrupt of priority
-// class t waits for the guest to lower its task priority. The exit is of KindCR, after which
-// HandleCR has stored the new priority. It is for a virtual processor with an APIC page.
-func (v *VCPU) SetTPRThreshold(t uint8) {
-	c := v.vmcb()
-	cr := c.InterceptCR &^ interceptCR8Write
-	if t != 0 || v.apic == 0 {
-		cr |= interceptCR8Write
-	}
-	if cr != c.InterceptCR {
-		c.InterceptCR = cr
-		c.Clean &^= cleanI
-	}
-}
-
-// SwitchIn loads what VMRUN doesn't: DR0 to DR3 and TSC_AUX. From then on State.Loaded is 1.
+// SwitchIn loads what VMRUN doesn't: DR0 to DR3 and TSC_AUX. It does nothing where s is loaded
+// already. On these the host must not depend: a guest's stay until another guest's replace them.
 func (v *VCPU) SwitchIn(s *virt.State) {
-	s.Loaded = 1
+	if s.Loaded == 0 {
+		s.Loaded = 1
+		v.loadRegisters(s)
+	}
+}
+
+func (v *VCPU) loadRegisters(s *virt.State) {
 	for i := range s.DR {
 		amd64.WriteDR(i, s.DR[i])
 	}
@@ -238,16 +229,17 @@ func (v *VCPU) SwitchIn(s *virt.State) {
 	}
 }
 
-// SwitchOut takes DR0 to DR3 back into s, and leaves DR6 and TSC_AUX as the host's: at their reset
-// values. From then on State.Loaded is 0.
+// SwitchOut takes the guest's values back into s. It does nothing where s isn't loaded.
 func (v *VCPU) SwitchOut(s *virt.State) {
-	s.Loaded = 0
+	if s.Loaded != 0 {
+		saveDebug(s)
+		s.Loaded = 0
+	}
+}
+
+func saveDebug(s *virt.State) {
 	for i := range s.DR {
 		s.DR[i] = amd64.ReadDR(i)
-	}
-	amd64.WriteDR(6, dr6Fixed)
-	if v.hasAux {
-		amd64.WRMSR(amd64.MSR_TSC_AUX, 0)
 	}
 }
 
@@ -265,10 +257,17 @@ func HasTimer() bool { return false }
 
 // SetTSCOffset sets what is added to the processor's time-stamp counter to make the guest's.
 func (v *VCPU) SetTSCOffset(offset uint64) {
+	if offset == v.tsc {
+		return
+	}
+	v.tsc = offset
 	c := v.vmcb()
 	c.TSCOffset = offset
 	c.Clean &^= cleanI
 }
+
+// TSCOffset is the offset last set.
+func (v *VCPU) TSCOffset() uint64 { return v.tsc }
 
 // RIP is the guest's instruction pointer.
 func (v *VCPU) RIP() uint64 { return v.vmcb().RIP }
@@ -292,6 +291,7 @@ func (v *VCPU) Skip(s *virt.State) {
 		rip &= 0xFFFF_FFFF
 	}
 	c.RIP, c.IntShadow = rip, 0
+	c.RFLAGS &^= flagRF
 	if c.RFLAGS&flagTF != 0 && !v.event.Valid() {
 		c.DR6 |= dr6BS
 		c.Clean &^= cleanDRx

@@ -210,7 +210,7 @@ func TestHandleCR(t *testing.T) {
 	v := machine(t, 0, pageAPIC)
 	c := v.vmcb()
 	c.CR0, c.EFER, c.CS.Attrib, c.RIP = amd64.CR0_PE, amd64.EFER_LMA, attribL, 0x1000
-	const old = amd64.CR4_PAE | amd64.CR4_PGE
+	const old = amd64.CR4_PAE | amd64.CR4_PGE | amd64.CR4_MCE
 	for _, x := range []struct {
 		name  string
 		val   uint64
@@ -219,15 +219,17 @@ func TestHandleCR(t *testing.T) {
 		flush bool
 	}{
 		{"no change", old, 0, true, false},
-		{"PGE off", amd64.CR4_PAE, 0, true, true},
+		{"PGE off", old &^ amd64.CR4_PGE, 0, true, true},
 		{"OSXSAVE on", old | amd64.CR4_OSXSAVE, 0, true, false},
-		{"PAE off in long mode", amd64.CR4_PGE, 0, false, false},
+		{"MCE off", old &^ amd64.CR4_MCE, 0, true, false},
+		{"PAE off in long mode", old &^ amd64.CR4_PAE, 0, false, false},
 		{"VMXE", old | amd64.CR4_VMXE, 0, false, false},
 		{"high bits", old | 1<<40, 0, false, false},
 		{"PCIDE", old | amd64.CR4_PCIDE, 0x1000, true, true},
 		{"PCIDE with a PCID", old | amd64.CR4_PCIDE, 0x1001, false, false},
 	} {
-		c.CR4, c.CR3, c.RIP, v.flush, c.Clean = old, x.cr3, 0x1000, false, cleanAll
+		v.storeCR4(c, old)
+		c.CR3, c.RIP, v.flush, c.Clean = x.cr3, 0x1000, false, cleanAll
 		c.CR0 = amd64.CR0_PE
 		store(t, v, 0x1000, 0x0F, 0x22, 0xE2) // MOV CR4, RDX
 		s := &virt.State{}
@@ -238,13 +240,35 @@ func TestHandleCR(t *testing.T) {
 			t.Errorf("%s: kind %d, ok %v", x.name, s.Exit.Kind, !x.ok)
 			continue
 		}
-		want, rip := uint64(old), uint64(0x1000)
+		want := uint64(old)
 		if x.ok {
-			want, rip = x.val, 0x1003
+			want = x.val
 		}
-		if c.CR4 != want || c.RIP != rip || v.flush != x.flush || x.ok && c.Clean&cleanCRx != 0 {
-			t.Errorf("%s: CR4 %#x, RIP %#x, flush %v, clean %#x", x.name, c.CR4, c.RIP, v.flush, c.Clean)
+		if v.CR4() != want || c.CR4 != want|amd64.CR4_MCE || s.Exit.Len != 3 || v.flush != x.flush || x.ok && c.Clean&cleanCRx != 0 {
+			t.Errorf("%s: CR4 %#x of %#x, length %d, flush %v, clean %#x", x.name, v.CR4(), c.CR4, s.Exit.Len, v.flush, c.Clean)
 		}
+	}
+}
+
+// The guest may believe that it switched machine checks off; it reads what it wrote.
+func TestMachineChecksStayOn(t *testing.T) {
+	v := machine(t, 0, pageAPIC)
+	c := v.vmcb()
+	s := longMode()
+	s.CR4 &^= amd64.CR4_MCE
+	if v.SetState(s); c.CR4&amd64.CR4_MCE == 0 || c.InterceptCR&interceptCR4Read == 0 {
+		t.Fatalf("CR4 %#x, intercepts %#x", c.CR4, c.InterceptCR)
+	}
+	c.CR0, c.EFER, c.CS.Attrib, c.RIP = amd64.CR0_PE, amd64.EFER_LMA, attribL, 0x1000
+	store(t, v, 0x1000, 0x0F, 0x20, 0xE1) // MOV RCX, CR4
+	c.ExitCode = exitReadCR + 4
+	v.Decode(s)
+	if !v.HandleCR(s) || s.GPR[virt.RCX] != s.CR4 {
+		t.Errorf("kind %d, the guest reads %#x", s.Exit.Kind, s.GPR[virt.RCX])
+	}
+	s.CR4 |= amd64.CR4_MCE
+	if v.SetState(s); c.InterceptCR&interceptCR4Read != 0 {
+		t.Error("reads of CR4 leave the guest without need")
 	}
 }
 
@@ -258,17 +282,31 @@ func TestTaskPriority(t *testing.T) {
 	c.EFER, c.CS.Attrib = amd64.EFER_LMA, attribL
 	store(t, v, 0x1000, 0x44, 0x0F, 0x22, 0xC0)
 	s := &virt.State{}
-	s.GPR[virt.RAX] = 5
-	c.ExitCode = exitWriteCR + 8
-	if v.Decode(s); s.Exit.Kind != virt.KindCR || !v.HandleCR(s) || *v.word32(pageAPIC + 0x80) != 0x50 || c.VIntr&vTPR != 5 {
-		t.Errorf("kind %d, TPR %#x, V_TPR %d", s.Exit.Kind, *v.word32(pageAPIC + 0x80), c.VIntr&vTPR)
+	for _, x := range []struct {
+		val  uint64
+		kind virt.Kind
+		tpr  uint32
+		rip  uint64
+	}{{5, virt.KindResume, 0x50, 0x1004}, {2, virt.KindTPR, 0x20, 0x1004}, {16, virt.KindProtection, 0x20, 0x1000}} {
+		c.RIP, c.ExitCode, s.GPR[virt.RAX] = 0x1000, exitWriteCR+8, x.val
+		v.Decode(s)
+		if s.Exit.Kind != x.kind || *v.word32(pageAPIC + 0x80) != x.tpr || uint32(c.VIntr&vTPR)<<4 != x.tpr || c.RIP != x.rip {
+			t.Errorf("CR8 = %d: kind %d, TPR %#x, V_TPR %d, RIP %#x", x.val, s.Exit.Kind, *v.word32(pageAPIC + 0x80), c.VIntr&vTPR, c.RIP)
+		}
 	}
+	// A value that the caller put into the page reaches the processor.
+	*v.word32(pageAPIC + 0x80) = 0x73
+	if v.loadTPR(c); c.VIntr&vTPR != 7 {
+		t.Errorf("V_TPR %d, want 7", c.VIntr&vTPR)
+	}
+	*v.word32(pageAPIC + 0x80) = 0x20
+	v.loadTPR(c)
 	if v.SetTPRThreshold(0); c.InterceptCR&interceptCR8Write != 0 {
 		t.Error("writes of CR8 still leave the guest")
 	}
 	// The half of the register that CR8 lacks stays.
-	*v.word32(pageAPIC + 0x80) = 0x57
-	if v.storeTPR(c); *v.word32(pageAPIC + 0x80) != 0x57 {
+	*v.word32(pageAPIC + 0x80) = 0x27
+	if v.storeTPR(c); *v.word32(pageAPIC + 0x80) != 0x27 {
 		t.Error("the low half of TPR was lost")
 	}
 	// Without a page CR8 is for core.

@@ -92,6 +92,7 @@ type VMCB struct {
 // Bits of InterceptCR.
 const (
 	interceptCR4Write = 1 << (16 + 4)
+	interceptCR4Read  = 1 << 4
 	interceptCR8Read  = 1 << 8
 	interceptCR8Write = 1 << (16 + 8)
 )
@@ -157,6 +158,7 @@ const (
 	vectorNMI = 2
 	vectorBP  = 3
 	vectorOF  = 4
+	vectorDF  = 8
 	vectorGP  = 13
 	vectorAC  = 17
 	vectorMC  = 18
@@ -213,6 +215,7 @@ const (
 	flagFixed = 1 << 1
 	flagTF    = 1 << 8
 	flagIF    = 1 << 9
+	flagRF    = 1 << 16
 	flagVM    = 1 << 17
 
 	dr6Fixed = 0xFFFF_0FF0
