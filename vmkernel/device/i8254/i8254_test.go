@@ -271,12 +271,19 @@ func TestAccessModes(t *testing.T) {
 	if got := p.In(PortCounter0, nanos(1)); got != 0x80 {
 		t.Errorf("low byte = %#x, want 0x80", got)
 	}
-	p.Out(PortControl, 2<<4|2<<1, nanos(0)) // high byte only
-	p.Out(PortCounter0, 0x12, nanos(10))
-	if got := p.In(PortCounter0, nanos(11)); got != 0x12 {
+	p.Out(PortControl, 0, nanos(11)) // latch 0x76
+	if got := p.In(PortCounter0, nanos(21)); got != 0x76 {
+		t.Errorf("latched low byte = %#x, want 0x76", got)
+	}
+	if got := p.In(PortCounter0, nanos(21)); got != 0x6C {
+		t.Errorf("low byte after the latch was read = %#x, want 0x6c", got)
+	}
+	p.Out(PortControl, 2<<4|2<<1, nanos(30)) // high byte only
+	p.Out(PortCounter0, 0x12, nanos(30))
+	if got := p.In(PortCounter0, nanos(31)); got != 0x12 {
 		t.Errorf("high byte = %#x, want 0x12", got)
 	}
-	if got := p.In(PortCounter0, nanos(12)); got != 0x11 {
+	if got := p.In(PortCounter0, nanos(32)); got != 0x11 {
 		t.Errorf("high byte one clock later = %#x, want 0x11", got)
 	}
 }

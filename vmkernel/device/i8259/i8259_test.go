@@ -179,6 +179,9 @@ func TestAutoEOI(t *testing.T) {
 	expect(t, p, 0x31)
 	pulse(p, 1, 3)
 	expect(t, p, 0x33, 0x31) // 1 was served last, so it comes last
+	pulse(p, 0, 1, 3)
+	p.SetLine(4, true)
+	expect(t, p, 0x33, 0x34, 0x30, 0x31) // and so again: 1 was served last, so it comes last
 }
 
 func TestSpecialMask(t *testing.T) {
@@ -225,6 +228,10 @@ func TestPoll(t *testing.T) {
 		t.Errorf("poll = %#x, want 0x85", got)
 	}
 	p.Out(PortMasterCommand, readISR)
+	p.Out(PortMasterCommand, pollCommand)
+	if got := p.In(PortMasterCommand); got != 0 {
+		t.Errorf("poll while the only request is in service = %#x, want 0", got)
+	}
 	if got := p.In(PortMasterCommand); got != 1<<5 {
 		t.Errorf("ISR after a poll = %#x", got)
 	}

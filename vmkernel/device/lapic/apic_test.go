@@ -142,8 +142,8 @@ func TestAPICBase(t *testing.T) {
 		if !c.ok {
 			want = c.from
 		}
-		got, _ := a.ReadMSR(MSRAPICBase, 0)
-		if ok != c.ok || got != want|baseBSP || (e == EffectMode) != (ok && c.from != c.to) {
+		got, readable := a.ReadMSR(MSRAPICBase, 0)
+		if !readable || ok != c.ok || got != want|baseBSP || (e == EffectMode) != (ok && c.from != c.to) {
 			t.Errorf("%s: ok %v, effect %d, then %#x", c.name, ok, e, got)
 		}
 	}
@@ -306,6 +306,10 @@ func TestErrors(t *testing.T) {
 	}
 	if a.Pending() != 0xFE {
 		t.Error("no error interrupt")
+	}
+	a.Ack(0xFE)
+	if e := a.WriteMMIO(offEOI, 0, 0); e != EffectNone {
+		t.Errorf("EOI of the error interrupt: effect %#x", e)
 	}
 	esr(1 << 6)
 	esr(0)

@@ -87,6 +87,9 @@ func TestIPIs(t *testing.T) {
 		})
 	}
 	a := enabled(0)
+	if e := a.WriteMMIO(offICR, 0x4010, 0); e != EffectIPI {
+		t.Errorf("vector 16 isn't sent: effect %d", e)
+	}
 	for _, c := range []struct {
 		name string
 		icr  uint32
@@ -119,6 +122,15 @@ func TestX2ICR(t *testing.T) {
 	}
 	if e, ok := a.WriteMSR(0x83F, 0x44, 0); !ok || e != EffectNone || a.Pending() != 0x44 {
 		t.Errorf("self IPI: effect %d, ok %v, pending %#x", e, ok, a.Pending())
+	}
+	a.Ack(0x44)
+	if e, ok := a.WriteMSR(0x80B, 0, 0); !ok || e != EffectNone {
+		t.Errorf("EOI of the self IPI: effect %d, ok %v", e, ok)
+	}
+	a.WriteMSR(0x83F, 15, 0)
+	a.WriteMSR(0x828, 0, 0)
+	if v, _ := a.ReadMSR(0x828, 0); v != 1<<5 || a.Pending() != -1 {
+		t.Errorf("self IPI of vector 15: ESR %#x, pending %d", v, a.Pending())
 	}
 }
 
@@ -229,6 +241,9 @@ func TestLINT(t *testing.T) {
 		if !a.ExtINT() {
 			t.Error("a disabled APIC is in INTR's way")
 		}
+		if a.Signals()&SignalNMI != 0 {
+			t.Error("INTR is taken for NMI")
+		}
 		a.LINT(1, true)
 		if a.Signals(); !a.Take(SignalNMI) {
 			t.Error("a disabled APIC is in NMI's way")
@@ -258,6 +273,18 @@ func TestLINT(t *testing.T) {
 		a.Ack(0x38)
 		if e := a.WriteMMIO(offEOI, 0, 0); e != EffectNone || a.Pending() != -1 {
 			t.Error("more than one interrupt")
+		}
+	})
+	t.Run("LINT1 is never level-triggered", func(t *testing.T) {
+		a := enabled(0)
+		a.WriteMMIO(offLINT1, 0x8038, 0)
+		a.LINT(1, true)
+		if a.Pending() != 0x38 {
+			t.Fatal("no interrupt")
+		}
+		a.Ack(0x38)
+		if e := a.WriteMMIO(offEOI, 0, 0); e != EffectNone || a.Pending() != -1 {
+			t.Error("a level")
 		}
 	})
 	t.Run("fixed, level", func(t *testing.T) {

@@ -29,6 +29,10 @@ func TestOneShot(t *testing.T) {
 	if _, kind := a.Deadline(); kind != TimerNone || a.Fire(7000, 0) {
 		t.Error("fires twice")
 	}
+	a.Ack(0xEC)
+	if e := a.WriteMMIO(offEOI, 0, 7000); e != EffectNone {
+		t.Errorf("EOI of the timer: effect %#x", e)
+	}
 	a.WriteMMIO(offInit, 1000, 8000)
 	a.WriteMMIO(offInit, 0, 8500)
 	if _, kind := a.Deadline(); kind != TimerNone {
@@ -171,8 +175,8 @@ func TestTSCDeadline(t *testing.T) {
 	if at, kind := a.Deadline(); at != 1<<50 || kind != TimerTSC {
 		t.Errorf("deadline %d, kind %d", at, kind)
 	}
-	if v, _ := a.ReadMSR(MSRTSCDeadline, 0); v != 1<<50 {
-		t.Errorf("MSR = %#x", v)
+	if v, ok := a.ReadMSR(MSRTSCDeadline, 0); v != 1<<50 || !ok {
+		t.Errorf("MSR = %#x, ok %v", v, ok)
 	}
 	if a.Fire(^uint64(0), 1<<50-1) {
 		t.Error("fires early")
