@@ -13,7 +13,7 @@ const (
 )
 
 // SetState makes all of s that the VMCS holds the guest's state, and forgets any event that was to
-// be injected. GPR, CR2, X14 and X15 are taken at each Enter, and what Host.SwitchIn loads is taken
+// be injected. GPR, CR2, X14 and X15 are taken at each Enter, and what SwitchIn loads is taken
 // there. s.Activity isn't used: a guest that is not active is not entered.
 func (v *VCPU) SetState(s *virt.State) {
 	v.wN(GUEST_RSP, s.GPR[virt.RSP])
@@ -61,7 +61,7 @@ func (v *VCPU) SetState(s *virt.State) {
 	v.forget()
 }
 
-// Save copies the guest's state from the VMCS to s: everything but what Enter and Host.SwitchOut
+// Save copies the guest's state from the VMCS to s: everything but what Enter and SwitchOut
 // put there, and Activity.
 func (v *VCPU) Save(s *virt.State) {
 	s.GPR[virt.RSP] = v.rN(GUEST_RSP)
