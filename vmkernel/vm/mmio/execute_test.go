@@ -201,6 +201,11 @@ func TestInstructions(t *testing.T) {
 		if err != nil || int(op.Len) != inst.Len {
 			t.Errorf("%s: decoded %d bytes, want %d (%v)", tc.asm, op.Len, inst.Len, err)
 		}
+		if bitString := op.Do >= Bt && op.Do <= Btc && !op.UseImm; tc.log != "" && !bitString {
+			if got := op.Mem.address(newCPU(tc.mode, tc.before), op.Len, 0); got != exit && op.Do != Move {
+				t.Errorf("%s: linear address %#x, want %#x", tc.asm, got, exit)
+			}
+		}
 		if reads, writes := strings.Contains(tc.log, "r"), strings.Contains(tc.log, "w"); tc.log != "" &&
 			(op.Read() != reads || op.Write() != writes) {
 			t.Errorf("%s: reads %v, writes %v", tc.asm, op.Read(), op.Write())
@@ -354,7 +359,8 @@ func TestCacheSeesChangedCode(t *testing.T) {
 		{Mode64, "8b06", "r4 feb00000"},
 		{Mode64, "8906", "w4 feb00000=5"},
 		{Mode64, "668906", "w2 feb00000=5"},
-		{Mode32, "8906", "w4 feb00000=5"},
+		{Mode64, "89063412", "w4 feb00000=5"},
+		{Mode16, "89063412", "w2 fea01234=5"},
 		{Mode64, "8b06", "r4 feb00000"},
 	} {
 		copy(memory[codeAt:], unhex(t, tc.code))
@@ -362,6 +368,25 @@ func TestCacheSeesChangedCode(t *testing.T) {
 		d.log = nil
 		if err := e.Handle(c, deviceAt); err != nil || strings.Join(d.log, ",") != tc.log {
 			t.Errorf("%s in %d-bit code: %q, want %q (%v)", tc.code, tc.mode, d.log, tc.log, err)
+		}
+	}
+}
+
+func TestInstructionPointerWrapsAndResumeFlagEnds(t *testing.T) {
+	for _, tc := range []struct {
+		mode      Mode
+		rip, want uint64
+	}{
+		{Mode16, 0xfffe, 0}, {Mode32, 0xfffffffe, 0}, {Mode32, 0xfffe, 0x10000}, {Mode64, 0xfffffffe, 0x100000000},
+	} {
+		c := newCPU(tc.mode, nil)
+		c.RIP = tc.rip
+		c.RFLAGS |= flagRF
+		if err := New(make(ram, 0), new(dev)).Execute(c, &Op{Do: Touch, Len: 2}, 0); err != nil {
+			t.Fatal(err)
+		}
+		if c.RIP != tc.want || c.RFLAGS != 2 {
+			t.Errorf("%d-bit code, %#x: RIP %#x, RFLAGS %#x", tc.mode, tc.rip, c.RIP, c.RFLAGS)
 		}
 	}
 }

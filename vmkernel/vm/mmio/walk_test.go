@@ -48,7 +48,7 @@ func TestTranslate(t *testing.T) {
 		{"4 KiB", long, append(to4K, entry{t1 + 5*8, 0xabcde000 | all}), 0x5123, ForWrite, 0xabcde123, -1},
 		{"4 KiB, PAT bit", long, append(to4K, entry{t1 + 5*8, 0xabcde000 | all | ptePS}), 0x5123, ForRead, 0xabcde123, -1},
 		{"52 bits, NX", long, append(to4K, entry{t1, 0xfffff_ffff_f000 | all | pteNX}), 0xfff, ForRead, 0xfffff_ffff_ffff, -1},
-		{"2 MiB", long, []entry{{t4, t3 | all}, {t3, t2 | all}, {t2 + 8, 0x40200000 | 1<<12 | all | ptePS}}, 0x3fffff, ForRead, 0x403fffff, -1},
+		{"2 MiB", long, []entry{{t4, t3 | all}, {t3, t2 | all}, {t2 + 8, 0x40200000 | 1<<12 | all | ptePS}}, 0x3fe0ff, ForRead, 0x403fe0ff, -1},
 		{"1 GiB", long, []entry{{t4, t3 | all}, {t3 + 8, 0x80000000 | all | ptePS}}, 0x7fffffff, ForRead, 0xbfffffff, -1},
 		{"kernel half", long, []entry{{t4 + 511*8, t3 | all}, {t3 + 510*8, 0x40000000 | all | ptePS}}, high + 0x777, ForRead, 0x40000777, -1},
 		{"level 4 absent", long, nil, 0, ForRead, 0, 0},
