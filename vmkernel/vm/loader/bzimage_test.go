@@ -193,6 +193,19 @@ func TestSetupSectsOfZeroMeansFour(t *testing.T) {
 	}
 }
 
+func TestLongSetupHeaderEndsWhereTheZeroPageGoesOn(t *testing.T) {
+	m, file := ram(t, 64*mib), bzImageFile()
+	file[0x201] = 0xFF
+	for i := 0x280; i < 0x310; i++ {
+		file[i] = 0xAB
+	}
+	e := mustLoad(t, m, Image{Kernel: file})
+	zp := bytesAt(t, m, e.RSI, 4096)
+	if zp[0x28F] != 0xAB || zp[0x290] != 0 || zp[0x2CF] != 0 {
+		t.Errorf("zero page from 0x280: % x", zp[0x280:0x2D0])
+	}
+}
+
 // walk translates a linear address through 4-level page tables (SDM 3A 4.5).
 func walk(t *testing.T, m *guestmem.Memory, cr3, addr uint64) (uint64, bool) {
 	t.Helper()

@@ -23,8 +23,8 @@ const (
 	maxProgramHeaders = 64 // kernels have up to ten
 )
 
-// An elfFile is what loading needs of an ELF file: checked to lie within the
-// file and not to wrap.
+// An elfFile is what loading needs of an ELF file. Its bytes are checked to
+// lie within the file; its addresses are not checked before they are claimed.
 type elfFile struct {
 	entry    uint64
 	segments []elfSegment
@@ -35,7 +35,7 @@ type elfFile struct {
 type elfSegment struct {
 	index        int // of its program header
 	vaddr, paddr uint64
-	memSize      uint64 // bytes, not 0; paddr + memSize doesn't wrap
+	memSize      uint64 // bytes, not 0
 	data         []byte // at most memSize; zeros follow
 }
 
@@ -134,9 +134,6 @@ func (f *elfFile) programHeader(l *elfLayout, b, ph []byte, i int) error {
 	s := elfSegment{i, l.address(ph, l.vaddr), l.address(ph, l.paddr), l.address(ph, l.memsz), data}
 	if s.memSize < size {
 		return fmt.Errorf("%#x bytes in the file are more than its %#x in memory", size, s.memSize)
-	}
-	if s.paddr+s.memSize < s.paddr {
-		return fmt.Errorf("%#x bytes at %#x wrap around the address space", s.memSize, s.paddr)
 	}
 	if s.memSize > 0 {
 		f.segments = append(f.segments, s)

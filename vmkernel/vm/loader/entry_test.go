@@ -50,6 +50,20 @@ func TestEntryStatesAreWhatTheProtocolsDemand(t *testing.T) {
 	}
 }
 
+func TestDescriptorsPackBaseLimitAndRights(t *testing.T) {
+	for _, c := range []struct {
+		s    Segment
+		want uint64
+	}{
+		{Segment{Base: 0x12345678, Limit: 0x9ABCD, Access: 0x8B}, 0x12098B345678ABCD},
+		{Segment{Limit: 0x12345FFF, Access: 0xC093}, 0x00C1930000002345},
+	} {
+		if got := c.s.descriptor(); got != c.want {
+			t.Errorf("%#x: %#016x, want %#016x", c.s, got, c.want)
+		}
+	}
+}
+
 func TestBootStructuresStayInTheirArea(t *testing.T) {
 	for _, kernel := range [][]byte{bzImageFile(), pvhFile(1), mbELF(1)} {
 		m := ram(t, 64*mib)

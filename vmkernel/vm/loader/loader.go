@@ -13,7 +13,7 @@ import (
 type Image struct {
 	Kernel  []byte   // bzImage, ELF with a PVH note, or multiboot kernel
 	Initrd  []byte   // may be empty; to a PVH or multiboot kernel it is the first module
-	Cmdline string   // passed as it is; no NUL bytes, at most MaxCmdline
+	Cmdline string   // passed as it is, without the kernel's name before it; no NUL bytes, at most MaxCmdline
 	Modules []Module // PVH and multiboot only, at most MaxModules with the initrd
 }
 

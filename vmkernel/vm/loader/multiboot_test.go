@@ -111,6 +111,16 @@ func TestMultibootInformationDescribesTheMachine(t *testing.T) {
 	}
 }
 
+func TestMultibootModulesFollowAKernelThatIsLoadedHigh(t *testing.T) {
+	m, file := ram(t, 64*mib), mbFlat()
+	copy(file[0x40:], mbHeaderBytes(1<<16, 0x800040, 0x800000, 0, 0x802001, 0x800000))
+	e := mustLoad(t, m, Image{Kernel: file, Initrd: pattern(10, 1)})
+	mods, _ := m.Read32(e.RBX + 24)
+	if start, _ := m.Read32(uint64(mods)); start != 0x803000 {
+		t.Errorf("module at %#x", start)
+	}
+}
+
 func TestMultibootHeaderIsSearchedWhereItMayBe(t *testing.T) {
 	for _, c := range []struct {
 		name   string

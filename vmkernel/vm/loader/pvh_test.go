@@ -161,3 +161,9 @@ func TestPVHNoteComesBeforeAMultibootHeader(t *testing.T) {
 		t.Errorf("loaded as %v", e.Format)
 	}
 }
+
+func TestPVHEntryMustBeBelow4GiBEvenIfLoadedAbove(t *testing.T) {
+	file := elfImage(2, 0, testSegment{kind: 1, paddr: 4 * gib, data: pattern(64, 1)},
+		testSegment{kind: 4, data: note("Xen\x00", 18, le.AppendUint64(nil, 4*gib))})
+	wantError(t, 5*gib, Image{Kernel: file}, "entry point 0x100000000 of the PVH note")
+}
