@@ -300,7 +300,15 @@ func TestBCD(t *testing.T) {
 	if got := p.NextEvent(nanos(2)); got != nanos(1001) {
 		t.Errorf("NextEvent = clock %d, want 1001", ticks(got))
 	}
+	p.Out(PortControl, 0xE2, nanos(3))
+	if got := p.In(PortCounter0, nanos(3)); got != 0x80|3<<4|2<<1|1 {
+		t.Errorf("status = %#x: want OUT, both bytes, mode 2, BCD", got)
+	}
 	p.Out(PortControl, 3<<4|0<<1|1, nanos(5000))
+	p.Out(PortControl, 0xE2, nanos(5000))
+	if got := p.In(PortCounter0, nanos(5000)); got != 0x40|3<<4|1 {
+		t.Errorf("status = %#x: want null count, both bytes, mode 0, BCD", got)
+	}
 	p.Out(PortCounter0, 0, nanos(5000))
 	p.Out(PortCounter0, 0, nanos(5000)) // 0 is 10,000
 	p.Advance(nanos(5000))

@@ -246,6 +246,21 @@ func TestPPRSeesATaskPriorityThatTheProcessorWrote(t *testing.T) {
 	}
 }
 
+// An INIT that races with a request may leave a signal without a request.
+func TestASignalWithoutARequestGoesAway(t *testing.T) {
+	a := enabled(0)
+	a.raise(1<<2 | 1<<5)
+	a.Regs[0x200/4] = 1 << 0x11
+	a.raise(1 << 0)
+	if got := a.Requested(); got != 0x11 {
+		t.Errorf("requested %d, want 0x11", got)
+	}
+	a.Ack(0x11)
+	if a.Requested() != -1 || a.Signals() != 0 {
+		t.Errorf("requested %d, signals %#x", a.Requested(), a.Signals())
+	}
+}
+
 func TestLevelEOIIsTold(t *testing.T) {
 	a := enabled(0)
 	a.Accept(0x70, true)

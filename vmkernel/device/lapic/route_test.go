@@ -103,6 +103,10 @@ func TestIPIs(t *testing.T) {
 	if e := a.WriteMMIO(offICR, 0x44030, 0); e != EffectNone || a.Pending() != 0x30 {
 		t.Errorf("self shorthand: effect %d, pending %d", e, a.Pending())
 	}
+	a.Ack(0x30)
+	if e := a.WriteMMIO(offEOI, 0, 0); e != EffectNone {
+		t.Errorf("EOI of the self shorthand: effect %#x", e)
+	}
 	if e := a.WriteMMIO(offICR, 0xFFFFFFFF&^0x700, 0); e != EffectIPI || a.ReadMMIO(offICR, 0) != 0xCC8FF {
 		t.Errorf("reserved bits stay: ICR %#x", a.ReadMMIO(offICR, 0))
 	}

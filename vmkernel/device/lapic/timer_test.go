@@ -161,6 +161,9 @@ func TestTSCDeadline(t *testing.T) {
 	if e, ok := a.WriteMSR(MSRTSCDeadline, 500, 0); !ok || e != EffectNone {
 		t.Errorf("outside its mode: effect %d, ok %v", e, ok)
 	}
+	if v, ok := a.ReadMSR(MSRTSCDeadline, 0); !ok || v != 0 {
+		t.Errorf("outside its mode: %d, ok %v", v, ok)
+	}
 	a.WriteMMIO(offInit, 1000, 0)
 	a.WriteMMIO(offTimer, 0x400EC, 0)
 	if _, kind := a.Deadline(); kind != TimerNone {
