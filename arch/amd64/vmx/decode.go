@@ -10,22 +10,19 @@ import (
 // exit cut short is injected at the next Enter unless the caller Injects another. Of the guest's
 // exceptions only #DB and #AC exit, and Decode arranges for their delivery: they are KindResume.
 func (v *VCPU) Decode(s *virt.State) {
-	r := s.Exit.Reason
-	if r >= uint32(len(kinds)) || kinds[r]&more != 0 {
+	if s.Exit.Kind >= more {
 		v.detail(s)
-		return
 	}
-	s.Exit.Kind = virt.Kind(kinds[r])
 }
 
 // detail is the part of Decode for exits that are more than a reason and a length.
 func (v *VCPU) detail(s *virt.State) {
 	e := &s.Exit
-	if e.Reason >= uint32(len(kinds)) {
+	if e.Reason >= kindCount {
 		v.unusual(e)
 		return
 	}
-	e.Kind = virt.Kind(kinds[e.Reason] &^ more)
+	e.Kind &^= more
 	switch e.Reason {
 	case reasonTimer:
 		v.w32(VMX_PREEMPTION_TIMER_VALUE, timerOff) // it stands at 0 and would expire again at once
@@ -75,7 +72,7 @@ const apicBase = 0xFEE0_0000
 
 // unusual is detail for entries that failed and for reasons that the package doesn't know.
 func (v *VCPU) unusual(e *virt.Exit) {
-	e.Kind, e.Len = virt.KindUnknown, 0
+	e.Kind = virt.KindUnknown
 	if e.Reason == VMfail {
 		e.Kind, e.Qual = virt.KindFailedEntry, 0
 		e.ErrCode = 0
@@ -109,7 +106,6 @@ func stringInfo(info uint32) (addrSize, segment uint8) {
 
 // exception decodes an exit for an exception or NMI (SDM 3C 28.2.2).
 func (v *VCPU) exception(e *virt.Exit) {
-	e.Len = 0
 	info := v.r32(VM_EXIT_INTERRUPTION_INFO)
 	e.Vector = info & 0xFF
 	if info>>8&7 == virt.TypeNMI {

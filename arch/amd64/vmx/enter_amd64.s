@@ -14,6 +14,10 @@
 TEXT ·enter(SB), NOSPLIT|NOFRAME, $0-16
 	MOVQ v+0(FP), DI
 	MOVQ s+8(FP), SI
+	MOVB $0, VCPU_known(DI)
+	MOVB $0, VCPU_injecting(DI)
+	CMPB VCPU_unusable(DI), $0
+	JNE  unusable
 	PUSHQ BP
 	PUSHQ DI
 	PUSHQ SI
@@ -58,7 +62,9 @@ failed: // the guest's registers are still in the State too
 	POPQ SI
 	POPQ DI
 	POPQ BP
+unusable:
 	MOVL $const_VMfail, const_stateReason(SI)
+	MOVL $const_more, const_stateKind(SI)
 	RET
 
 // On the stack: State, VCPU, the host's BP, enter's return address.
@@ -91,22 +97,54 @@ TEXT ·vmexit(SB), NOSPLIT|NOFRAME, $0-0
 	VMREAD_AX_CX
 	MOVL CX, const_stateReason(SI)
 	INCQ VCPU_VMReads(DI)
-	TESTL CX, CX
-	JMI  done // guest state was refused, so the VMCS isn't launched
-	MOVL $1, VCPU_launched(DI)
 	MOVL CX, DX
-	XORL CX, CX
+	XORL CX, CX // the length
+	MOVL $const_more, BX
+	CMPL DX, $const_kindCount
+	JCC  done // a failed entry, or an exit unknown here
+	LEAQ ·kinds(SB), BX
+	MOVBLZX (BX)(DX*1), BX
+	MOVL $1, VCPU_launched(DI)
 	CMPL DX, $63
-	JHI  length
+	JHI  done
 	MOVQ $const_lengthReasons, AX
 	BTQ  DX, AX
-	JCC  length
+	JCC  done
 	MOVL $const_VM_EXIT_INSTRUCTION_LENGTH, AX
 	VMREAD_AX_CX
 	INCQ VCPU_VMReads(DI)
-length:
-	MOVL CX, const_stateLen(SI)
 done:
+	MOVL CX, const_stateLen(SI)
+	MOVL BX, const_stateKind(SI)
 	MOVQ 16(SP), BP
 	LEAQ 24(SP), SP // not POP: the assembler would count these against a frame that it didn't see
+	RET
+
+// The guest's next instruction is a RIP away; what else an instruction's end changes is rare, and
+// left to the caller.
+TEXT ·advance(SB), NOSPLIT|NOFRAME, $0-24
+	MOVQ v+0(FP), DI
+	MOVQ s+8(FP), SI
+	MOVL $const_GUEST_RIP, AX
+	VMREAD_AX_CX
+	MOVQ CX, R8
+	MOVL const_stateLen(SI), DX
+	ADDQ DX, CX
+	VMWRITE_CX_AX
+	XORQ CX, R8
+	SHRQ $32, R8
+	MOVL $const_GUEST_INTERRUPTIBILITY_STATE, AX
+	VMREAD_AX_CX
+	MOVL CX, VCPU_interruptibility(DI)
+	ANDL $const_skipBlocking, CX
+	ORQ  CX, R8
+	MOVL $const_GUEST_RFLAGS, AX
+	VMREAD_AX_CX
+	MOVQ CX, VCPU_rflags(DI)
+	ANDL $const_rflagsTF, CX
+	ORQ  CX, R8
+	MOVQ R8, rare+16(FP)
+	MOVB $const_knownInterruptible, VCPU_known(DI)
+	ADDQ $3, VCPU_VMReads(DI)
+	INCQ VCPU_VMWrites(DI)
 	RET

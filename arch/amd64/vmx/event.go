@@ -26,11 +26,6 @@ const (
 // s's guest switched in. Afterwards s.GPR (but for RSP), CR2, X14, X15 and Exit.Reason are the
 // guest's and the caller's own are what they were.
 func (v *VCPU) Enter(s *virt.State) bool {
-	v.known, v.injecting = 0, false
-	if v.unusable {
-		s.Exit.Reason = VMfail
-		return false
-	}
 	enter(v, s)
 	return s.Exit.Reason < entryFailure
 }

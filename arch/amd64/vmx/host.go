@@ -31,10 +31,9 @@ func (v *VCPU) SwitchIn(s *virt.State) {
 		return
 	}
 	s.Loaded = 1
+	switchIn(s)
+	v.WRMSRs += 3
 	h := &v.host
-	v.wrmsr(amd64.MSR_STAR, h.star, s.STAR)
-	v.wrmsr(amd64.MSR_LSTAR, h.lstar, s.LSTAR)
-	v.wrmsr(amd64.MSR_SFMASK, h.sfmask, s.SFMASK)
 	if h.foreign {
 		h.foreign = false
 		h.cstar, h.kernelGS, h.auxiliary = ^s.CSTAR, ^s.KernelGSBase, ^s.TSCAux
@@ -44,7 +43,6 @@ func (v *VCPU) SwitchIn(s *virt.State) {
 	if v.sec&secRDTSCP != 0 {
 		v.wrmsr(amd64.MSR_TSC_AUX, h.auxiliary, s.TSCAux)
 	}
-	writeDebug(s)
 }
 
 // SwitchOut saves the guest's values in s and loads those that the host needs, on the processor that
@@ -54,16 +52,14 @@ func (v *VCPU) SwitchOut(s *virt.State) {
 		return
 	}
 	s.Loaded = 0
-	s.KernelGSBase = amd64.RDMSR(amd64.MSR_KERNEL_GS_BASE)
-	readDebug(s)
 	h := &v.host
+	switchOut(h, s)
+	v.WRMSRs += 3
 	h.cstar, h.kernelGS, h.auxiliary = s.CSTAR, s.KernelGSBase, s.TSCAux
-	v.wrmsr(amd64.MSR_STAR, s.STAR, h.star)
-	v.wrmsr(amd64.MSR_LSTAR, s.LSTAR, h.lstar)
-	v.wrmsr(amd64.MSR_SFMASK, s.SFMASK, h.sfmask)
 }
 
-// wrmsr writes x to an MSR that holds old: SetMSR keeps s current, so that none is read for it.
+// wrmsr writes x to an MSR that holds old. (SetMSR keeps s current, so that SwitchOut reads none but
+// KERNEL_GS_BASE.)
 func (v *VCPU) wrmsr(msr uint32, old, x uint64) {
 	if old != x {
 		v.WRMSRs++

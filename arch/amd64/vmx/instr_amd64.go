@@ -18,10 +18,6 @@ func invvpid(kind, vpid, linear uint64) (ok bool)
 // vmread2 reads two fields at the price of one call.
 func vmread2(first, second uint32) (x, y uint64)
 
-// advance adds n to the guest's RIP and returns the old one, RFLAGS and interruptibility: three
-// VMREADs and a VMWRITE.
-func advance(n uint64) (rip, rflags, interruptibility uint64)
-
 // current returns the processor's GS and FS bases and its current-VMCS pointer.
 func current() (gs, fs, vmcs uint64)
 
@@ -34,24 +30,32 @@ func selectors() (cs, ss uint64)
 // exitAddress is the address of vmexit.
 func exitAddress() uint64
 
-// readDebug stores DR0 to DR3 and DR6 in s.
+// switchIn loads STAR, LSTAR and SFMASK from s, and DR0 to DR3 and DR6 where they differ.
 //
 //go:noescape
-func readDebug(s *virt.State)
+func switchIn(s *virt.State)
 
-// writeDebug loads DR0 to DR3 and DR6 from s where they differ.
+// switchOut stores KERNEL_GS_BASE, DR0 to DR3 and DR6 in s, and loads h's STAR, LSTAR and SFMASK.
 //
 //go:noescape
-func writeDebug(s *virt.State)
+func switchOut(h *host, s *virt.State)
 
 // enter runs the guest of the current VMCS until it exits (SDM 3C 26 and 27). Its return is
-// vmexit's, or its own with Reason = VMfail where the processor refused to begin.
+// vmexit's, or its own with Reason = VMfail where the processor refused to begin. Exit.Kind is left
+// with the mark more where detail has to complete it.
 //
 //go:noescape
 func enter(v *VCPU, s *virt.State)
 
 // vmexit is where the processor continues after a VM exit, with the stack as enter left it.
 func vmexit()
+
+// advance adds s.Exit.Len to the guest's RIP and learns RFLAGS and interruptibility. rare is not 0
+// where Skip has more to do: bits 31:0 have RFLAGS.TF and what blocks interrupts, bits 63:32 how RIP's
+// changed.
+//
+//go:noescape
+func advance(v *VCPU, s *virt.State) (rare uint64)
 
 // Physical memory through the direct map; pa is aligned to the size of the access.
 

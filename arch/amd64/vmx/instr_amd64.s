@@ -12,11 +12,6 @@
 #define INVEPT_CX_AX	BYTE $0x66; BYTE $0x0F; BYTE $0x38; BYTE $0x80; BYTE $0x01 // kind AX, descriptor (CX)
 #define INVVPID_CX_AX	BYTE $0x66; BYTE $0x0F; BYTE $0x38; BYTE $0x81; BYTE $0x01
 
-#define MOVQ_DR1_AX	BYTE $0x0F; BYTE $0x21; BYTE $0xC8
-#define MOVQ_DR2_AX	BYTE $0x0F; BYTE $0x21; BYTE $0xD0
-#define MOVQ_CX_DR1	BYTE $0x0F; BYTE $0x23; BYTE $0xC9
-#define MOVQ_CX_DR2	BYTE $0x0F; BYTE $0x23; BYTE $0xD1
-
 // VMfail sets CF or ZF (SDM 3C 31.2), so "above" is success.
 
 TEXT ·vmxon(SB), NOSPLIT|NOFRAME, $0-9
@@ -64,20 +59,6 @@ TEXT ·vmread2(SB), NOSPLIT|NOFRAME, $0-24
 	XORL CX, CX
 	VMREAD_AX_CX
 	MOVQ CX, y+16(FP)
-	RET
-
-TEXT ·advance(SB), NOSPLIT|NOFRAME, $0-32
-	MOVL $const_GUEST_RIP, AX
-	VMREAD_AX_CX
-	MOVQ CX, rip+8(FP)
-	ADDQ n+0(FP), CX
-	VMWRITE_CX_AX
-	MOVL $const_GUEST_RFLAGS, AX
-	VMREAD_AX_CX
-	MOVQ CX, rflags+16(FP)
-	MOVL $const_GUEST_INTERRUPTIBILITY_STATE, AX
-	VMREAD_AX_CX
-	MOVQ CX, interruptibility+24(FP)
 	RET
 
 TEXT ·invept(SB), NOSPLIT|NOFRAME, $0-25
@@ -148,54 +129,6 @@ TEXT ·selectors(SB), NOSPLIT|NOFRAME, $0-16
 TEXT ·exitAddress(SB), NOSPLIT|NOFRAME, $0-8
 	LEAQ ·vmexit(SB), AX
 	MOVQ AX, ret+0(FP)
-	RET
-
-TEXT ·readDebug(SB), NOSPLIT|NOFRAME, $0-8
-	MOVQ s+0(FP), DI
-	MOVQ DR0, AX
-	MOVQ AX, (const_stateDR+0)(DI)
-	MOVQ_DR1_AX
-	MOVQ AX, (const_stateDR+8)(DI)
-	MOVQ_DR2_AX
-	MOVQ AX, (const_stateDR+16)(DI)
-	MOVQ DR3, AX
-	MOVQ AX, (const_stateDR+24)(DI)
-	MOVQ DR6, AX
-	MOVQ AX, const_stateDR6(DI)
-	RET
-
-TEXT ·writeDebug(SB), NOSPLIT|NOFRAME, $0-8
-	MOVQ s+0(FP), DI
-	MOVQ (const_stateDR+0)(DI), CX
-	MOVQ DR0, AX
-	CMPQ AX, CX
-	JEQ  one
-	MOVQ CX, DR0
-one:
-	MOVQ (const_stateDR+8)(DI), CX
-	MOVQ_DR1_AX
-	CMPQ AX, CX
-	JEQ  two
-	MOVQ_CX_DR1
-two:
-	MOVQ (const_stateDR+16)(DI), CX
-	MOVQ_DR2_AX
-	CMPQ AX, CX
-	JEQ  three
-	MOVQ_CX_DR2
-three:
-	MOVQ (const_stateDR+24)(DI), CX
-	MOVQ DR3, AX
-	CMPQ AX, CX
-	JEQ  six
-	MOVQ CX, DR3
-six:
-	MOVL const_stateDR6(DI), CX // bits 63:32 must be 0
-	MOVQ DR6, AX
-	CMPQ AX, CX
-	JEQ  done
-	MOVQ CX, DR6
-done:
 	RET
 
 TEXT ·peek64(SB), NOSPLIT|NOFRAME, $0-16

@@ -9,16 +9,25 @@ import (
 
 // Offsets and constants of other packages for the assembly, which sees them as const_NAME.
 const (
-	stateGPR    = unsafe.Offsetof(virt.State{}.GPR)
-	stateX14    = unsafe.Offsetof(virt.State{}.X14)
-	stateX15    = unsafe.Offsetof(virt.State{}.X15)
-	stateCR2    = unsafe.Offsetof(virt.State{}.CR2)
-	stateDR     = unsafe.Offsetof(virt.State{}.DR)
-	stateDR6    = unsafe.Offsetof(virt.State{}.DR6)
-	stateReason = unsafe.Offsetof(virt.State{}.Exit) + unsafe.Offsetof(virt.Exit{}.Reason)
-	stateLen    = unsafe.Offsetof(virt.State{}.Exit) + unsafe.Offsetof(virt.Exit{}.Len)
+	stateGPR      = unsafe.Offsetof(virt.State{}.GPR)
+	stateX14      = unsafe.Offsetof(virt.State{}.X14)
+	stateX15      = unsafe.Offsetof(virt.State{}.X15)
+	stateCR2      = unsafe.Offsetof(virt.State{}.CR2)
+	stateDR       = unsafe.Offsetof(virt.State{}.DR)
+	stateDR6      = unsafe.Offsetof(virt.State{}.DR6)
+	stateSTAR     = unsafe.Offsetof(virt.State{}.STAR)
+	stateLSTAR    = unsafe.Offsetof(virt.State{}.LSTAR)
+	stateSFMASK   = unsafe.Offsetof(virt.State{}.SFMASK)
+	stateKernelGS = unsafe.Offsetof(virt.State{}.KernelGSBase)
+	stateKind     = unsafe.Offsetof(virt.State{}.Exit) + unsafe.Offsetof(virt.Exit{}.Kind)
+	stateReason   = unsafe.Offsetof(virt.State{}.Exit) + unsafe.Offsetof(virt.Exit{}.Reason)
+	stateLen      = unsafe.Offsetof(virt.State{}.Exit) + unsafe.Offsetof(virt.Exit{}.Len)
 
-	directMap = uint64(amd64.DirectMap)
-	msrFSBase = amd64.MSR_FS_BASE
-	msrGSBase = amd64.MSR_GS_BASE
+	directMap   = uint64(amd64.DirectMap)
+	msrFSBase   = amd64.MSR_FS_BASE
+	msrGSBase   = amd64.MSR_GS_BASE
+	msrSTAR     = amd64.MSR_STAR
+	msrLSTAR    = amd64.MSR_LSTAR
+	msrSFMASK   = amd64.MSR_SFMASK
+	msrKernelGS = amd64.MSR_KERNEL_GS_BASE
 )

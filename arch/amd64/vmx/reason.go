@@ -28,7 +28,7 @@ const lengthReasons = 1<<10 | 1<<12 | 1<<13 | 1<<18 | 1<<28 | 1<<30 | 1<<31 | 1<
 // more marks a kind whose Exit needs more than Reason and Len.
 const more = 0x80
 
-// kinds gives each exit reason its kind, and whether detail has something to fill in.
+// kinds gives each exit reason its kind, and whether detail has something to fill in; enter reads it.
 var kinds = [...]uint8{
 	0:  uint8(virt.KindException) | more,
 	1:  uint8(virt.KindHostInterrupt),
@@ -83,6 +83,9 @@ var kinds = [...]uint8{
 	69: uint8(virt.KindUndefined),
 	70: uint8(virt.KindUndefined),
 }
+
+// kindCount is one more than the highest exit reason that the package knows.
+const kindCount = uint32(len(kinds))
 
 // Reasons is one more than the highest exit reason that Reason names.
 const Reasons = uint32(len(reasons))

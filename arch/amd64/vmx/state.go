@@ -132,30 +132,25 @@ func pendingDebug(rflags uint64, interruptibility uint32) uint64 {
 // when it retires one: interrupts that STI or MOV SS held off may come, and RFLAGS.TF traps.
 // A caller that decoded the instruction itself sets s.Exit.Len first.
 func (v *VCPU) Skip(s *virt.State) {
-	n := uint64(s.Exit.Len)
-	v.VMReads += 3
-	v.VMWrites++
-	rip, rflags, interruptibility := advance(n)
-	if (rip^(rip+n))>>32 != 0 {
-		v.wrapRIP(rip + n)
-	}
-	v.known |= knownInterruptible
-	v.rflags, v.interruptibility = rflags, uint32(interruptibility)
-	if v.interruptibility&(blockedBySTI|blockedByMovSS) != 0 {
-		v.setInterruptibility(v.interruptibility &^ (blockedBySTI | blockedByMovSS))
-	}
-	if rflags&rflagsTF != 0 {
-		v.wN(GUEST_PENDING_DEBUG_EXCEPTIONS, v.rN(GUEST_PENDING_DEBUG_EXCEPTIONS)|pendingBS)
+	if rare := advance(v, s); rare != 0 {
+		v.skipRare(rare)
 	}
 }
 
-// wrapRIP ends an instruction that crossed a multiple of 4 GiB: outside 64-bit code RIP has 32 bits,
-// and a VM entry insists on it.
-func (v *VCPU) wrapRIP(rip uint64) {
-	if v.r32(VM_ENTRY_CONTROLS)&entryIA32e == 0 || v.r32(GUEST_CS_ACCESS_RIGHTS)&segLong == 0 {
-		rip &= 0xFFFF_FFFF
+// skipBlocking is what an instruction's end takes back.
+const skipBlocking = blockedBySTI | blockedByMovSS
+
+func (v *VCPU) skipRare(rare uint64) {
+	if rare>>32 != 0 && (v.r32(VM_ENTRY_CONTROLS)&entryIA32e == 0 || v.r32(GUEST_CS_ACCESS_RIGHTS)&segLong == 0) {
+		// Outside 64-bit code RIP has 32 bits, and a VM entry insists on it.
+		v.SetRIP(v.RIP() & 0xFFFF_FFFF)
 	}
-	v.wN(GUEST_RIP, rip)
+	if rare&skipBlocking != 0 {
+		v.setInterruptibility(v.interruptibility &^ skipBlocking)
+	}
+	if rare&rflagsTF != 0 {
+		v.wN(GUEST_PENDING_DEBUG_EXCEPTIONS, v.rN(GUEST_PENDING_DEBUG_EXCEPTIONS)|pendingBS)
+	}
 }
 
 func (v *VCPU) setInterruptibility(x uint32) {

@@ -84,7 +84,7 @@ func TestDecodeOfExitsWithoutDetail(t *testing.T) {
 	for reason, want := range map[uint32]virt.Kind{1: virt.KindHostInterrupt, 2: virt.KindTripleFault, 7: virt.KindInterruptWindow,
 		10: virt.KindCPUID, 12: virt.KindHLT, 13: virt.KindNop, 15: virt.KindProtection, 18: virt.KindUndefined,
 		31: virt.KindRDMSR, 32: virt.KindWRMSR, 40: virt.KindPause, 55: virt.KindXSETBV} {
-		s := virt.State{Exit: virt.Exit{Kind: 99, Reason: reason}}
+		s := virt.State{Exit: virt.Exit{Kind: virt.Kind(kinds[reason]), Reason: reason}} // as enter leaves it
 		v.Decode(&s)
 		if s.Exit.Kind != want {
 			t.Errorf("reason %d is kind %d, want %d", reason, s.Exit.Kind, want)

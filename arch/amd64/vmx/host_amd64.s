@@ -1,0 +1,74 @@
+#include "textflag.h"
+#include "go_asm.h"
+
+// The assembler doesn't know these two.
+#define MOVQ_DR1_AX	BYTE $0x0F; BYTE $0x21; BYTE $0xC8
+#define MOVQ_DR2_AX	BYTE $0x0F; BYTE $0x21; BYTE $0xD0
+#define MOVQ_CX_DR1	BYTE $0x0F; BYTE $0x23; BYTE $0xC9
+#define MOVQ_CX_DR2	BYTE $0x0F; BYTE $0x23; BYTE $0xD1
+
+// WRMSR of a quadword in memory.
+#define SET_MSR(msr, from) \
+	MOVL from, AX; \
+	MOVL 4+from, DX; \
+	MOVL $msr, CX; \
+	WRMSR
+
+TEXT ·switchIn(SB), NOSPLIT|NOFRAME, $0-8
+	MOVQ s+0(FP), DI
+	SET_MSR(const_msrSTAR, const_stateSTAR(DI))
+	SET_MSR(const_msrLSTAR, const_stateLSTAR(DI))
+	SET_MSR(const_msrSFMASK, const_stateSFMASK(DI))
+	MOVQ (const_stateDR+0)(DI), CX
+	MOVQ DR0, AX
+	CMPQ AX, CX
+	JEQ  one
+	MOVQ CX, DR0
+one:
+	MOVQ (const_stateDR+8)(DI), CX
+	MOVQ_DR1_AX
+	CMPQ AX, CX
+	JEQ  two
+	MOVQ_CX_DR1
+two:
+	MOVQ (const_stateDR+16)(DI), CX
+	MOVQ_DR2_AX
+	CMPQ AX, CX
+	JEQ  three
+	MOVQ_CX_DR2
+three:
+	MOVQ (const_stateDR+24)(DI), CX
+	MOVQ DR3, AX
+	CMPQ AX, CX
+	JEQ  six
+	MOVQ CX, DR3
+six:
+	MOVL const_stateDR6(DI), CX // bits 63:32 must be 0
+	MOVQ DR6, AX
+	CMPQ AX, CX
+	JEQ  done
+	MOVQ CX, DR6
+done:
+	RET
+
+TEXT ·switchOut(SB), NOSPLIT|NOFRAME, $0-16
+	MOVQ h+0(FP), SI
+	MOVQ s+8(FP), DI
+	MOVL $const_msrKernelGS, CX
+	RDMSR
+	MOVL AX, const_stateKernelGS(DI)
+	MOVL DX, (const_stateKernelGS+4)(DI)
+	MOVQ DR0, AX
+	MOVQ AX, (const_stateDR+0)(DI)
+	MOVQ_DR1_AX
+	MOVQ AX, (const_stateDR+8)(DI)
+	MOVQ_DR2_AX
+	MOVQ AX, (const_stateDR+16)(DI)
+	MOVQ DR3, AX
+	MOVQ AX, (const_stateDR+24)(DI)
+	MOVQ DR6, AX
+	MOVQ AX, const_stateDR6(DI)
+	SET_MSR(const_msrSTAR, host_star(SI))
+	SET_MSR(const_msrLSTAR, host_lstar(SI))
+	SET_MSR(const_msrSFMASK, host_sfmask(SI))
+	RET
