@@ -81,6 +81,7 @@ func readAPICID() uint32 {
 // sendICR sends an interprocessor interrupt and waits until the APIC has taken it.
 func sendICR(dest, command uint32) {
 	if x2apic {
+		fence()
 		amd64.WRMSR(0x830, uint64(dest)<<32|uint64(command))
 		return
 	}
@@ -123,14 +124,16 @@ func calibrateAPIC() {
 
 // armTimer has this processor interrupted at a time in ns.
 func armTimer(now, at uint64) {
-	if hasTSCDL {
-		amd64.WRMSR(amd64.MSR_TSC_DEADLINE, nsToTSC(at))
-		return
-	}
 	ns := uint64(1)
 	if at > now {
-		ns = min(at-now, 1e9)
+		ns = at - now
 	}
+	if hasTSCDL {
+		// From now on, not from the beginning: the two conversions of a long time differ.
+		amd64.WRMSR(amd64.MSR_TSC_DEADLINE, amd64.RDTSC()+nsToTicks(ns)+1)
+		return
+	}
+	ns = min(ns, 1e9)
 	ticks := ns*apicTickHz/1e9 + 1
 	apicWrite(apicInitial, uint32(min(ticks, 0xFFFF_FFFF)))
 }

@@ -26,7 +26,7 @@ func (c *cpu) call(w *world, n, a0, a1, a2, a3 uint64) int64 {
 		restartOnPanic = a0 == 1
 		return 0
 	}
-	return -int64(syscall.ENOSYS)
+	return callVM(n, a0, a1, a2, a3)
 }
 
 func callInfo(p uintptr) int64 {

@@ -1,6 +1,8 @@
 package core
 
-import "keel/arch/amd64"
+import (
+	"keel/arch/amd64"
+)
 
 const maxCPUs = 64
 
@@ -62,12 +64,16 @@ type cpu struct {
 	tss    [14]uint64 // SDM 3A figure 8-11: 104 bytes, with words of 32 bits
 	desc   [2]uint64  // pseudo-descriptor for LGDT and LIDT
 
-	flush   uint32 // set by another processor: reload CR3
+	// Another processor counts flushAsked up to have CR3 reloaded, and waits for flushDone.
+	flushAsked, flushDone uint32
+
 	online  uint32
 	kicked  uint32 // set by another processor: look at the run queue
 	sched   runqueue
 	timers  timerHeap
 	counter counters
+
+	clearVCPU uintptr // set by another processor: write this vcpu's control structure back
 
 	unmapped [flushBatch]uint64 // frames on their way out, see unback
 }
@@ -81,20 +87,20 @@ var (
 	cpus  [maxCPUs]cpu
 	nCPUs = 1
 
-	has1G      bool
-	hasInvTSC  bool
-	hasRDRAND  bool
-	hasX2APIC  bool
-	hasTSCDL   bool
-	useFSGS    byte // read by assembly
-	hasXSAVE   byte // read by assembly
-	isAMD      bool
-	physBits   uint
-	cpuFreqHz  uint64
-	bootG      fakeG
-	bootGPtr   [2]uint64
-	bootStack  [32 << 10]byte
-	interrupts [256]uint64
+	has1G     bool
+	hasInvTSC bool
+	hasRDRAND bool
+	hasX2APIC bool
+	hasTSCDL  bool
+	useFSGS   byte // read by assembly
+	hasXSAVE  byte // read by assembly
+	isAMD     bool
+	physBits  uint
+	cpuFreqHz uint64
+	bootG     fakeG
+	bootGPtr  [2]uint64
+	bootStack [32 << 10]byte
+	xcr0      uint64 // the state components that the upper half may use
 )
 
 // gsBase and this processor.
@@ -189,11 +195,13 @@ func (c *cpu) initControl() {
 	}
 	amd64.WriteCR4(cr4)
 	if xsave {
-		amd64.XSETBV(xcr0Host & supportedXCR0())
+		xcr0 = xcr0Host & supportedXCR0()
+		amd64.XSETBV(xcr0)
 	}
 	amd64.WriteCR0(amd64.ReadCR0()&^(amd64.CR0_EM|amd64.CR0_TS|amd64.CR0_CD|amd64.CR0_NW) | amd64.CR0_MP | amd64.CR0_NE | amd64.CR0_WP)
 	amd64.WRMSR(amd64.MSR_EFER, amd64.RDMSR(amd64.MSR_EFER)|amd64.EFER_SCE|amd64.EFER_NXE)
 	c.loadSyscallMSRs()
+	resetFPU()
 	amd64.WRMSR(amd64.MSR_PAT, 0x0007_0406_0007_0406)
 }
 
@@ -205,6 +213,8 @@ func (c *cpu) loadSyscallMSRs() {
 }
 
 func syscallEntryPC() uintptr
+func resetFPU()
+func fence()
 
 func supportedXCR0() uint64 {
 	eax, _, _, edx := amd64.CPUID(13, 0)

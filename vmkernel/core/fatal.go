@@ -1,6 +1,10 @@
 package core
 
-import "keel/arch/amd64"
+import (
+	"sync/atomic"
+
+	"keel/arch/amd64"
+)
 
 // A frame is what the assembly pushes for a fatal fault, lowest address first.
 type frame struct {
@@ -48,19 +52,26 @@ func fatal(what string, value uint64) {
 
 func framePointer() uintptr
 
-// dying counts fatal faults: the report of one may fault itself.
-var dying int
+// dying is 1 + the processor that reports a fatal fault. The report may fault itself, and another
+// processor may find one at the same time.
+var dying uint32
 
 func beginFatal() {
 	amd64.CLI()
-	if dying++; dying > 1 {
-		print("\nlevel=ERROR msg=\"fatal fault while reporting one\"\n")
+	self := uint32(1)
+	if nCPUs > 1 {
+		self = 1 + me().id
+	}
+	if !atomic.CompareAndSwapUint32(&dying, 0, self) {
+		if atomic.LoadUint32(&dying) == self {
+			print("\nlevel=ERROR msg=\"fatal fault while reporting one\"\n")
+		}
 		for {
 			amd64.HLT()
 		}
 	}
 	stopOthers()
-	console.lock.held = 0 // its holder has been stopped
+	atomic.StoreUint32(&console.lock.held, 0) // its holder has been stopped
 	print("\nlevel=ERROR msg=\"fatal fault\" cause=\"")
 }
 
@@ -111,12 +122,8 @@ func backtrace(pc, bp uint64) {
 }
 
 func readable(va uintptr) bool {
-	for l := 1; l <= 3; l++ {
-		if e := pte(va, l, false); e != nil && *e&amd64.PTE_P != 0 && (l == 1 || *e&amd64.PTE_PS != 0) {
-			return true
-		}
-	}
-	return false
+	e, _ := leaf(va)
+	return e != nil && *e&amd64.PTE_P != 0
 }
 
 func printPC(pc uint64) {

@@ -37,6 +37,10 @@ func (w *world) sysFutex(addr uintptr, op, val uint64, timeout uintptr) int64 {
 			sched.unlock()
 			return -int64(syscall.EAGAIN)
 		}
+		if w.signalled() {
+			sched.unlock()
+			return -int64(syscall.EINTR)
+		}
 		b := futexBucket(addr)
 		w.futex, w.waitNext = addr, 0
 		if b.tail != 0 {
@@ -47,7 +51,7 @@ func (w *world) sysFutex(addr uintptr, op, val uint64, timeout uintptr) int64 {
 		b.tail = w.id
 		w.block(waitFutex, deadline)
 		sched.unlock()
-		return 0
+		return resultSet
 	case futexWake:
 		sched.lock()
 		n := wakeFutex(addr, val&0x7FFFFFFF)

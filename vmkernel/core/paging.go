@@ -30,6 +30,23 @@ func pte(va uintptr, level int, create bool) *uint64 {
 	}
 }
 
+// leaf finds the entry that maps va whatever its size, and how much it covers. Where a table is
+// missing it is nil, and covers is the size of the hole that va lies in.
+func leaf(va uintptr) (e *uint64, covers uintptr) {
+	table := kernelRoot
+	for l := 4; ; l-- {
+		shift := 12 + 9*uint(l-1)
+		e = &phys[page](table)[va>>shift&511]
+		if l == 1 || *e&amd64.PTE_PS != 0 {
+			return e, 1 << shift
+		}
+		if *e&amd64.PTE_P == 0 {
+			return nil, 1 << shift
+		}
+		table = *e & amd64.PTE_ADDR
+	}
+}
+
 // mapPage maps one 4 KiB page; it says whether there was memory for the tables.
 func mapPage(va uintptr, pa, flags uint64) bool {
 	e := pte(va, 1, true)

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"keel/arch/amd64"
+	"keel/vmkernel/sys"
 )
 
 // at is the object at a virtual address of the lower half.
@@ -23,6 +24,9 @@ type page [512]uint64
 
 // stringAt is n bytes at a virtual address as a string, without a copy.
 func stringAt(addr uintptr, n int) string { return unsafe.String(at[byte](addr), n) }
+
+// vmConfigSize is the size of what describes a VM.
+const vmConfigSize = unsafe.Sizeof(sys.VMConfig{})
 
 // blockSize is the size of a block descriptor, bytes.
 const blockSize = unsafe.Sizeof(block{})

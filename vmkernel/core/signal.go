@@ -83,21 +83,26 @@ func (w *world) fault(sig int, code int32, addr, vector, errCode uint64) {
 // sendSignal marks a signal for a thread and makes it take it soon.
 func sendSignal(w *world, sig int) {
 	sched.lock()
-	w.sigPending |= 1 << (sig - 1)
-	if w.sigMask&(1<<(sig-1)) == 0 {
-		switch w.state {
-		case stateRunning:
-			if c := &cpus[w.cpu]; c != me() {
-				c.kick()
-			} else {
-				c.sched.resched = true
-			}
-		case stateBlocked:
+	atomic.OrUint64(&w.sigPending, 1<<(sig-1)) // its processor clears bits without the lock
+	switch w.state {
+	case stateRunning:
+		// Whether it is masked is known there only.
+		if c := &cpus[w.cpu]; c != me() {
+			c.kick()
+		} else {
+			c.sched.resched = true
+		}
+	case stateBlocked:
+		if w.signalled() {
 			w.interruptWait()
 		}
 	}
 	sched.unlock()
 }
+
+// signalled says whether a signal waits for the thread that it doesn't block. A system call asks,
+// with the scheduler's lock held, before it blocks.
+func (w *world) signalled() bool { return atomic.LoadUint64(&w.sigPending)&^w.sigMask != 0 }
 
 // interruptWait ends a blocked thread's system call with EINTR. The scheduler's lock is held.
 func (w *world) interruptWait() {
@@ -116,8 +121,8 @@ func (w *world) interruptWait() {
 
 // deliverSignals prepares the current thread to take its pending signals when it is resumed.
 func (w *world) deliverSignals() {
-	for atomic.LoadUint64(&w.sigPending)&^w.sigMask != 0 {
-		set := w.sigPending &^ w.sigMask
+	for w.signalled() {
+		set := atomic.LoadUint64(&w.sigPending) &^ w.sigMask
 		sig := 1
 		for set&1 == 0 {
 			set >>= 1
@@ -138,7 +143,7 @@ func (w *world) deliverSignals() {
 func (w *world) pushSignal(sig int, code int32, addr, vector, errCode uint64) bool {
 	a := &sigActions[sig]
 	g := &w.ctx.gpr
-	sp := uintptr(g[4]) - 128
+	sp := uintptr(g[4]) - 128 // beyond the ABI's red zone
 	onAlt := w.altStack.size != 0 && sp-w.altStack.sp < w.altStack.size
 	if a.flags&saOnStack != 0 && w.altStack.size != 0 && !onAlt {
 		sp = w.altStack.sp + w.altStack.size
@@ -208,7 +213,7 @@ func (w *world) sysSigreturn() {
 		}
 		// What XRSTOR would refuse: reserved bits of MXCSR and of the header (SDM 1 13.8).
 		*at[uint32](x + 24) &= 0xFFFF
-		*at[uint64](x + 512) &= xcr0Host
+		*at[uint64](x + 512) &= xcr0
 		for i := uintptr(8); i < 64; i += 8 {
 			*at[uint64](x + 512 + i) = 0
 		}
@@ -262,7 +267,7 @@ func (w *world) sysSigprocmask(how uint64, set, old uintptr) int64 {
 	default:
 		return -int64(syscall.EINVAL)
 	}
-	if w.sigPending&^w.sigMask != 0 {
+	if w.signalled() {
 		me().sched.resched = true
 	}
 	return 0

@@ -105,6 +105,7 @@ func startProcessors() {
 			print("level=WARN msg=\"processor did not start\" apic=")
 			printDec(uint64(id))
 			print("\n")
+			sendICR(id, 1<<14|5<<8) // so that it doesn't start late, as another
 			continue
 		}
 		nCPUs++
@@ -124,6 +125,7 @@ func startAP(addr uintptr) {
 	c := at[cpu](addr)
 	c.load()
 	initAPIC()
+	enableVirt()
 	atomic.StoreUint32(&c.online, 1)
 	c.dispatch()
 }

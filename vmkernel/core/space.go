@@ -22,6 +22,7 @@ type regionKind uint8
 const (
 	regionAnon  regionKind = iota // reserved or memory
 	regionFixed                   // frames that the lower half put there: modules, guest memory, devices
+	regionGoing                   // being unmapped
 )
 
 type region struct {
@@ -171,7 +172,7 @@ func sysMmap(addr, length uintptr, prot, flags uint64) int64 {
 	}
 	switch {
 	case flags&mapFixed != 0:
-		if addr < spaceLow || addr+n > spaceHigh || inImage(addr, addr+n) {
+		if addr < spaceLow || addr+n > spaceHigh || overlapsFixed(addr, addr+n) {
 			space.lock.unlock()
 			return -int64(syscall.EINVAL)
 		}
@@ -193,11 +194,7 @@ func sysMmap(addr, length uintptr, prot, flags uint64) int64 {
 	space.mapped += want - had
 	carve(addr, addr+n)
 	if had != 0 {
-		// Out of the regions, so that nobody backs it again; then in once more.
-		space.lock.unlock()
-		unback(addr, addr+n)
-		unpromise(had)
-		space.lock.lock()
+		vacate(addr, addr+n, had)
 	}
 	addRegion(addr, addr+n, write, regionAnon)
 	space.lock.unlock()
@@ -222,10 +219,23 @@ func sysMunmap(addr, length uintptr) int64 {
 	had := writablePages(addr, end)
 	space.mapped -= had
 	carve(addr, end)
+	if had != 0 {
+		vacate(addr, end, had)
+	}
 	space.lock.unlock()
-	unback(addr, end)
-	unpromise(had)
 	return 0
+}
+
+// vacate takes the frames of [start, end) back, of which had pages were promised. The range is in
+// no region before and after, and in one of its own meanwhile, so that nobody maps or backs it
+// while the lock is open.
+func vacate(start, end uintptr, had uint64) {
+	addRegion(start, end, false, regionGoing)
+	space.lock.unlock()
+	unback(start, end)
+	unpromise(had)
+	space.lock.lock()
+	removeRegion(findRegion(start))
 }
 
 // sysMadvise gives the frames of MADV_DONTNEED and MADV_FREE back; their pages read as zero then.
@@ -233,7 +243,13 @@ func sysMadvise(addr, length uintptr, advice uint64) int64 {
 	switch advice {
 	case 4, 8: // MADV_DONTNEED, MADV_FREE
 		end := addr + (length+amd64.PageSize-1)&^(amd64.PageSize-1)
-		if addr&(amd64.PageSize-1) != 0 || end < addr || end > spaceHigh || overlapsFixed(addr, end) {
+		if addr&(amd64.PageSize-1) != 0 || end < addr || end > spaceHigh {
+			return -int64(syscall.EINVAL)
+		}
+		space.lock.lock()
+		bad := overlapsFixed(addr, end)
+		space.lock.unlock()
+		if bad {
 			return -int64(syscall.EINVAL)
 		}
 		unback(addr, end)
@@ -244,10 +260,11 @@ func sysMadvise(addr, length uintptr, advice uint64) int64 {
 	return -int64(syscall.EINVAL)
 }
 
-// overlapsFixed says whether a region of the lower half's making is in [start, end).
+// overlapsFixed says whether there is in [start, end) what the upper half may not unmap. The lock
+// is held.
 func overlapsFixed(start, end uintptr) bool {
 	for i := findRegion(start); i < space.n && space.regions[i].start < end; i++ {
-		if space.regions[i].kind == regionFixed {
+		if space.regions[i].kind != regionAnon {
 			return true
 		}
 	}
@@ -265,10 +282,10 @@ func unback(start, end uintptr) {
 	for va := start; va < end; {
 		n := 0
 		space.lock.lock()
-		for va < end && n < flushBatch {
-			e := pte(va, 1, false)
+		for steps := 0; va < end && n < flushBatch && steps < 4*flushBatch; steps++ {
+			e, covers := leaf(va)
 			if e == nil {
-				va = (va + amd64.HugeSize) &^ (amd64.HugeSize - 1)
+				va = (va + covers) &^ (covers - 1)
 				continue
 			}
 			if *e&amd64.PTE_P != 0 {
@@ -291,43 +308,44 @@ func unback(start, end uintptr) {
 	}
 }
 
-// upperFault backs a page of the upper half's memory. It says whether the access may be repeated.
-func upperFault(va uintptr, write bool) bool {
-	space.lock.lock()
-	ok := back(va)
-	space.lock.unlock()
-	return ok
-}
-
-// back gives the page at va a frame if it is memory without one. The lock is held.
-func back(va uintptr) bool {
+// back gives the page at va a frame if it is the upper half's memory and has none yet. It says
+// whether the page is there then, writable if write is set, so that an access may be repeated.
+func back(va uintptr, write bool) bool {
 	if va < spaceLow || va >= spaceHigh {
 		return false
 	}
 	va &^= amd64.PageSize - 1
+	pa := allocFrame() // outside the lock: zeroing takes its time
+	space.lock.lock()
+	ok, used := backWith(va, pa, write)
+	space.lock.unlock()
+	if pa != 0 && !used {
+		freeFrame(pa)
+	}
+	return ok
+}
+
+// backWith is back with a frame at hand, 0 for none. The lock is held.
+func backWith(va uintptr, pa uint64, write bool) (ok, used bool) {
 	i := findRegion(va)
 	if i == space.n || space.regions[i].start > va || !space.regions[i].write {
-		return false
+		return false, false
 	}
 	if space.regions[i].kind != regionAnon {
-		e := pte(va, 1, false)
-		return e != nil && *e&amd64.PTE_P != 0
+		e, _ := leaf(va)
+		return e != nil && *e&amd64.PTE_P != 0 && (!write || *e&amd64.PTE_W != 0), false
 	}
 	e := pte(va, 1, true)
-	if e == nil {
-		return false
+	if e == nil || pa == 0 {
+		return false, false
 	}
 	if *e&amd64.PTE_P != 0 {
-		return true // another processor was faster
-	}
-	pa := allocFrame()
-	if pa == 0 {
-		return false
+		return true, false // another processor was faster
 	}
 	*e = pa | amd64.PTE_P | amd64.PTE_W | amd64.PTE_NX
 	space.backed++
 	unpromise(1)
-	return true
+	return true, true
 }
 
 // ensure says whether the upper half's [addr, addr+n) may be read, or written where write is set,
@@ -340,13 +358,10 @@ func ensure(addr, n uintptr, write bool) bool {
 		return !write || addr >= dataStart()
 	}
 	for va := addr &^ (amd64.PageSize - 1); va < addr+n; va += amd64.PageSize {
-		if e := pte(va, 1, false); e != nil && *e&amd64.PTE_P != 0 {
+		if e, _ := leaf(va); e != nil && *e&amd64.PTE_P != 0 && (!write || *e&amd64.PTE_W != 0) {
 			continue
 		}
-		space.lock.lock()
-		ok := back(va)
-		space.lock.unlock()
-		if !ok {
+		if !back(va, write) {
 			return false
 		}
 	}
@@ -357,25 +372,31 @@ func ensure(addr, n uintptr, write bool) bool {
 func flushAll() {
 	c := me()
 	amd64.WriteCR3(kernelRoot)
+	var asked [maxCPUs]uint32
 	for i := 0; i < nCPUs; i++ {
-		if o := &cpus[i]; o != c && atomic.LoadUint32(&o.online) != 0 {
-			atomic.StoreUint32(&o.flush, 1)
+		if o := &cpus[i]; o != c {
+			asked[i] = atomic.AddUint32(&o.flushAsked, 1)
 			sendIPI(o.apicID, vecFlush)
 		}
 	}
 	for i := 0; i < nCPUs; i++ {
-		for o := &cpus[i]; o != c && atomic.LoadUint32(&o.flush) != 0; {
+		for o := &cpus[i]; o != c && int32(atomic.LoadUint32(&o.flushDone)-asked[i]) < 0; {
 			c.pollFlush()
 			amd64.PAUSE()
 		}
 	}
 }
 
-// pollFlush answers a pending request.
+// pollFlush answers the requests so far. One that comes meanwhile has a number of its own, since
+// its translations may have been loaded again before it came.
 func (c *cpu) pollFlush() {
-	if atomic.LoadUint32(&c.flush) != 0 {
+	if asked := atomic.LoadUint32(&c.flushAsked); asked != c.flushDone {
 		amd64.WriteCR3(kernelRoot)
-		atomic.StoreUint32(&c.flush, 0)
+		atomic.StoreUint32(&c.flushDone, asked)
+	}
+	if v := atomic.LoadUintptr(&c.clearVCPU); v != 0 {
+		at[vcpu](v).clearVendor()
+		atomic.StoreUintptr(&c.clearVCPU, 0)
 	}
 }
 

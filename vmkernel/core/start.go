@@ -79,8 +79,9 @@ func started(addr uintptr) {
 	calibrateAPIC()
 	c.online = 1
 	randomState = amd64.RDTSC() ^ wallOffset
-	startProcessors()
 	probeVirt()
+	enableVirt()
+	startProcessors()
 	startRuntime()
 	c.dispatch()
 }

@@ -12,8 +12,9 @@ func systemCall() {
 	c := me()
 	c.counter.syscalls++
 	w := at[world](c.world)
+	id := w.id
 	c.answer(w)
-	if w.state != stateRunning || c.sched.resched {
+	if c.sched.current != id || c.sched.resched {
 		c.dispatch()
 	}
 }
@@ -33,7 +34,7 @@ func (c *cpu) answer(w *world) {
 	case syscall.SYS_NANOSLEEP:
 		ns, errno := readTimespec(uintptr(a0))
 		if r = errno; r == 0 {
-			w.sleep(ns)
+			r = w.sleep(ns)
 		}
 	case syscall.SYS_EPOLL_PWAIT:
 		r = w.sysEpollWait(uintptr(a1), int64(a2), int32(a3))
@@ -44,7 +45,7 @@ func (c *cpu) answer(w *world) {
 		r = sysTgkill(a1, a2)
 	case syscall.SYS_RT_SIGRETURN:
 		w.sysSigreturn()
-		if w.sigPending&^w.sigMask != 0 {
+		if w.signalled() {
 			c.sched.resched = true
 		}
 		return
@@ -64,6 +65,7 @@ func (c *cpu) answer(w *world) {
 		r = w.sysClone(a0, a1, g[8])
 	case syscall.SYS_EXIT:
 		w.exit()
+		return
 	case syscall.SYS_EXIT_GROUP:
 		exitGroup(a0)
 	case syscall.SYS_ARCH_PRCTL:
@@ -97,7 +99,7 @@ func (c *cpu) answer(w *world) {
 		r = -int64(syscall.EINVAL)
 	case sys.NumVMRun:
 		// The virtual processor runs in this thread's stead; the result is set when it stops.
-		if r = c.vmrun(w, a0); r == 0 {
+		if r = c.vmrun(w, a0, a1, a2); r == 0 {
 			return
 		}
 	default:
@@ -107,10 +109,14 @@ func (c *cpu) answer(w *world) {
 			r = -int64(syscall.ENOSYS)
 		}
 	}
-	if w.state != stateBlocked || r != 0 {
+	if r != resultSet {
 		w.setResult(r)
 	}
 }
+
+// resultSet is what a system call returns that has put its result into the context itself, or left
+// that to whoever wakes the thread.
+const resultSet = -1 << 63
 
 const (
 	sysEventfd2  = 290
@@ -121,11 +127,15 @@ const (
 
 // sleep blocks the thread for ns. Sleeps get the 50 µs of slack that Linux gives, so that the
 // runtime's monitor with its 20 µs doesn't cost a timer interrupt each time.
-func (w *world) sleep(ns uint64) {
+func (w *world) sleep(ns uint64) int64 {
 	sched.lock()
-	w.setResult(0)
+	if w.signalled() {
+		sched.unlock()
+		return -int64(syscall.EINTR)
+	}
 	w.block(waitSleep, nanotime()+ns+50_000)
 	sched.unlock()
+	return resultSet
 }
 
 func sysClockGettime(id uint64, ts uintptr) int64 {
@@ -188,9 +198,8 @@ func (w *world) sysClone(flags, stack, tls uint64) int64 {
 // exit ends the current thread.
 func (w *world) exit() {
 	sched.lock()
-	now := nanotime()
-	w.runtimeNS += now - w.since
-	w.state = stateFree
+	w.leave()
+	w.state = stateFree // and its page may be the next world's, from the unlock on
 	sched.unlock()
 }
 
@@ -226,7 +235,12 @@ func sysGetaffinity(size uint64, mask uintptr) int64 {
 
 // sysWrite serves the console and the runtime's eventfd.
 func sysWrite(fd uint64, p uintptr, n uint64) int64 {
-	if n > 1<<20 || !ensure(p, uintptr(n), false) {
+	if n == 0 {
+		return 0
+	}
+	// Short writes are written on by the caller, and keep the time with interrupts off short.
+	n = min(n, 4096)
+	if !ensure(p, uintptr(n), false) {
 		return -int64(syscall.EFAULT)
 	}
 	switch fd {
@@ -318,17 +332,20 @@ func (w *world) sysEpollWait(events uintptr, max int64, timeout int32) int64 {
 		sched.unlock()
 		return 0
 	}
+	if w.signalled() {
+		sched.unlock()
+		return -int64(syscall.EINTR)
+	}
 	var deadline uint64
 	if timeout > 0 {
 		deadline = nanotime() + uint64(timeout)*1e6
 	}
-	w.setResult(0)
 	w.epollBuf = events
 	w.waitNext = event.waiters
 	event.waiters = w.id
 	w.block(waitEpoll, deadline)
 	sched.unlock()
-	return 0
+	return resultSet
 }
 
 // putEvent writes a struct epoll_event: EPOLLIN on the eventfd.
@@ -363,7 +380,8 @@ func leaveEpoll(w *world) {
 
 // sysGetrandomInto is getrandom(2).
 func sysGetrandomInto(p uintptr, n uint64) int64 {
-	if n > 1<<20 || !ensure(p, uintptr(n), true) {
+	n = min(n, 4096)
+	if !ensure(p, uintptr(n), true) {
 		return -int64(syscall.EFAULT)
 	}
 	for i := uint64(0); i < n; {

@@ -94,6 +94,13 @@ func (c *cpu) arm(now uint64) {
 			next = end
 		}
 	}
+	if q.current != 0 && worldAt(q.current).kind == kindVCPU {
+		if t := at[vcpu](worldAt(q.current).vcpu).nextTSC; t != never {
+			if ns := tscToNS(t) + 1; next == 0 || ns < next {
+				next = ns
+			}
+		}
+	}
 	if next == 0 {
 		if q.armed != 0 {
 			q.armed = 0

@@ -1,6 +1,10 @@
 package core
 
-import "keel/arch/amd64"
+import (
+	"sync/atomic"
+
+	"keel/arch/amd64"
+)
 
 // Vectors (SDM 3A table 6-1 and our own).
 const (
@@ -97,6 +101,9 @@ func interrupt(vector, code uint64) {
 		w.exception(vector, code)
 	}
 	c.drainPending()
+	if vector == vecFlush && atomic.LoadUint32(&c.kicked) == 0 && !c.sched.resched {
+		return
+	}
 	c.dispatch()
 }
 
@@ -143,7 +150,7 @@ func (w *world) exception(vector, code uint64) {
 	switch vector {
 	case vecPage:
 		addr := amd64.ReadCR2()
-		if code&(1<<4) == 0 && upperFault(uintptr(addr), code&2 != 0) {
+		if code&(1<<4) == 0 && back(uintptr(addr), code&2 != 0) {
 			return
 		}
 		w.fault(sigSEGV, segvMapErr, addr, vector, code)

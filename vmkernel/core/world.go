@@ -221,7 +221,7 @@ func (c *cpu) dispatch() {
 		if q.current != 0 {
 			w = worldAt(q.current)
 		}
-		if w != nil && w.state == stateRunning {
+		if w != nil && w.state == stateRunning && w.cpu == c.id {
 			if q.n == 0 || (now < w.slice && !(w.kind == kindVCPU && worldAt(q.head).kind == kindThread)) {
 				c.arm(now)
 				sched.unlock()
@@ -287,13 +287,23 @@ func (c *cpu) idle() {
 }
 
 // block ends the turn of the current thread; the lock is held. The caller has set what it waits
-// for. deadline is in ns, 0 for none.
+// for. deadline is in ns, 0 for none. Its context was saved when it entered the lower half, so once
+// the lock is given back another processor may wake and run it: from then on the caller must touch
+// neither the world nor its context, and a system call returns resultSet.
 func (w *world) block(kind waitKind, deadline uint64) {
 	w.state, w.wait = stateBlocked, kind
-	now := nanotime()
-	w.runtimeNS += now - w.since
+	w.leave()
 	if deadline != 0 {
 		startTimer(w, deadline)
+	}
+}
+
+// leave takes the current world off its processor. The lock is held.
+func (w *world) leave() {
+	c := me()
+	w.runtimeNS += nanotime() - w.since
+	if c.sched.current == w.id {
+		c.sched.current = 0
 	}
 }
 

@@ -1,0 +1,311 @@
+package core
+
+import (
+	"keel/arch/amd64"
+	"keel/arch/amd64/virt"
+	"keel/vmkernel/device/i8254"
+	"keel/vmkernel/device/i8259"
+	"keel/vmkernel/device/lapic"
+	"keel/vmkernel/device/pmtimer"
+)
+
+// Exceptions that are injected.
+var (
+	excUD = virt.Exception(vecUndef)
+	excGP = virt.ExceptionCode(vecGP, 0)
+)
+
+// fastExit handles an exit that needs no Go runtime: all that a running Linux touches routinely.
+// It says whether the guest can go on. Nothing that it calls touches a vector register other than
+// XMM14 and XMM15.
+func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
+	switch s.Exit.Kind {
+	case virt.KindCPUID:
+		v.doCPUID(s)
+		v.skip(s)
+	case virt.KindWRMSR:
+		if v.writeMSR(s) {
+			v.skip(s)
+		} else {
+			v.inject(excGP)
+		}
+	case virt.KindRDMSR:
+		if v.readMSR(s) {
+			v.skip(s)
+		} else {
+			v.inject(excGP)
+		}
+	case virt.KindHLT:
+		v.halted = true
+		v.skip(s)
+	case virt.KindIO:
+		if s.Exit.String || !v.fastPort(c, s) {
+			return false
+		}
+		v.skip(s)
+	case virt.KindHostInterrupt:
+		openWindow()
+		c.drainPending()
+		c.tick()
+	case virt.KindInterruptWindow:
+		v.wantInterruptWindow(false)
+	case virt.KindNMIWindow:
+		v.wantNMIWindow(false)
+	case virt.KindPause:
+		v.skip(s)
+		if c.sched.n != 0 {
+			worldAt(v.world).slice = 0
+			c.sched.resched = true
+		}
+	case virt.KindTimer, virt.KindResume, virt.KindException, virt.KindTPR, virt.KindHostNMI:
+	case virt.KindNop:
+		v.skip(s)
+	case virt.KindCR:
+		if v.handleCR(s) {
+			v.skip(s)
+		} else {
+			v.inject(excGP)
+		}
+	case virt.KindCR8:
+		v.doCR8(s)
+	case virt.KindXSETBV:
+		if v.doXSETBV(s) {
+			v.skip(s)
+		} else {
+			v.inject(excGP)
+		}
+	case virt.KindUndefined:
+		v.inject(excUD)
+	case virt.KindProtection:
+		v.inject(excGP)
+	default:
+		return false
+	}
+	return true
+}
+
+// openWindow lets pending interrupts of the host in: their vectors are noted in cpu.pending.
+func openWindow()
+
+// tick looks after the processor's timers while it stays in a guest.
+func (c *cpu) tick() {
+	now := nanotime()
+	sched.lock()
+	c.expireTimers(now)
+	if c.sched.n != 0 && now >= worldAt(c.sched.current).slice {
+		c.sched.resched = true
+	}
+	c.arm(now)
+	sched.unlock()
+}
+
+// doCPUID answers from the model's table.
+func (v *vcpu) doCPUID(s *virt.State) {
+	m := v.vm()
+	leaf, sub := uint32(s.GPR[virt.RAX]), uint32(s.GPR[virt.RCX])
+	var a, b, cx, d uint32
+	if r := cpuidRange(leaf); r >= 0 {
+		for i := uint32(m.first[r][leaf&31]); i != 0 && i <= m.ncpuid; i++ {
+			e := &m.cpuid[i-1]
+			if e.Leaf != leaf {
+				break
+			}
+			if e.Indexed == 0 || e.Subleaf == sub {
+				a, b, cx, d = e.EAX, e.EBX, e.ECX, e.EDX
+				break
+			}
+		}
+	}
+	switch leaf {
+	case 1:
+		b = b&0x00FF_FFFF | v.index<<24
+		if v.cr4()&amd64.CR4_OSXSAVE != 0 {
+			cx |= 1 << 27
+		}
+	case 0xB, 0x1F:
+		d = v.index
+	case 0xD:
+		if sub == 0 && a != 0 {
+			b = 512 + 64
+			if s.XCR0&4 != 0 {
+				b += 256
+			}
+		}
+	case 0x8000_001E:
+		a = v.index
+		b = b&^0xFF | v.index&0xFF
+	}
+	s.GPR[virt.RAX], s.GPR[virt.RBX] = uint64(a), uint64(b)
+	s.GPR[virt.RCX], s.GPR[virt.RDX] = uint64(cx), uint64(d)
+}
+
+// fastPort serves the ports of the lower half's devices.
+func (v *vcpu) fastPort(c *cpu, s *virt.State) bool {
+	e := &s.Exit
+	m := v.vm()
+	p := e.Port
+	switch {
+	case p == 0x80 && !e.In: // POST codes, and Linux's delay
+		return true
+	case p >= i8254.PortCounter0 && p <= i8254.PortControl, p == i8254.PortB:
+		m.lock.lock()
+		now := m.now()
+		if e.In {
+			setPort(s, uint32(m.pit.In(p, now)))
+		} else {
+			m.pit.Out(p, uint8(s.GPR[virt.RAX]), now)
+		}
+		m.lock.unlock()
+		m.pitChanged()
+	case p == i8259.PortMasterCommand, p == i8259.PortMasterData, p == i8259.PortSlaveCommand,
+		p == i8259.PortSlaveData, p == i8259.PortMasterELCR, p == i8259.PortSlaveELCR:
+		m.lock.lock()
+		if e.In {
+			setPort(s, uint32(m.pic.In(p)))
+		} else {
+			m.pic.Out(p, uint8(s.GPR[virt.RAX]))
+		}
+		out := m.pic.Output()
+		m.lock.unlock()
+		m.driveLINT0(out)
+	case p >= pmTimer && p < pmTimer+4:
+		if e.In {
+			setPort(s, pmtimer.Read(uint32(p-pmTimer), uint32(e.Size), m.now()))
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// pmTimer is the first port of a guest's ACPI PM timer.
+const pmTimer = 0x608
+
+// setPort puts the result of an IN into AL, AX or EAX.
+func setPort(s *virt.State, x uint32) {
+	switch s.Exit.Size {
+	case 1:
+		s.GPR[virt.RAX] = s.GPR[virt.RAX]&^0xFF | uint64(x&0xFF)
+	case 2:
+		s.GPR[virt.RAX] = s.GPR[virt.RAX]&^0xFFFF | uint64(x&0xFFFF)
+	default:
+		s.GPR[virt.RAX] = uint64(x)
+	}
+}
+
+// doXSETBV takes a value of XCR0: x87, SSE and AVX of the model, AVX only with SSE (SDM 1 13.3).
+func (v *vcpu) doXSETBV(s *virt.State) bool {
+	x := s.GPR[virt.RDX]<<32 | s.GPR[virt.RAX]&0xFFFF_FFFF
+	if uint32(s.GPR[virt.RCX]) != 0 || x&1 == 0 || x&^v.vm().xcr0() != 0 || x&6 == 4 {
+		return false
+	}
+	s.XCR0 = x
+	amd64.XSETBV(x)
+	return true
+}
+
+// xcr0 is what the model offers: leaf 0DH.
+func (m *machine) xcr0() uint64 {
+	if i := m.first[0][0xD]; i != 0 {
+		return uint64(m.cpuid[i-1].EAX) & xcr0Host
+	}
+	return 1
+}
+
+// doCR8 is MOV to or from CR8 where the processor has no TPR shadow.
+func (v *vcpu) doCR8(s *virt.State) {
+	r := &s.GPR[s.Exit.Vector&15]
+	if !s.Exit.Write {
+		*r = uint64(v.lapic().TPR() >> 4)
+	} else if *r > 15 {
+		v.inject(excGP)
+		return
+	} else {
+		v.lapic().SetTPR(uint8(*r) << 4)
+	}
+	v.skip(s)
+}
+
+// MSRs that are neither processor state nor the APIC's (SDM 4 ch. 2, APM 2 app. A).
+const (
+	msrPlatformID   = 0x17
+	msrUcodeRev     = 0x8B
+	msrPlatformInfo = 0xCE
+	msrMCGCap       = 0x179
+	msrMCGStatus    = 0x17A
+	msrMiscEnable   = 0x1A0
+	msrSYSCFG       = 0xC001_0010
+	msrHWCR         = 0xC001_0015
+	msrPatchLevel   = 0x8B
+	msrDECFG        = 0xC001_1029
+	msrKVMWallClock = 0x4B56_4D00
+	msrKVMClock     = 0x4B56_4D01
+	msrOldWallClock = 0x11
+	msrOldClock     = 0x12
+)
+
+// readMSR is RDMSR; false is #GP.
+func (v *vcpu) readMSR(s *virt.State) bool {
+	idx := uint32(s.GPR[virt.RCX])
+	var x uint64
+	ok := true
+	switch {
+	case idx == lapic.MSRAPICBase, idx == lapic.MSRTSCDeadline, idx >= lapic.MSRx2APIC && idx < lapic.MSRx2APIC+0x40:
+		x, ok = v.lapic().ReadMSR(idx, v.guestTSC())
+	default:
+		if x, ok = v.getMSR(s, idx); ok {
+			break
+		}
+		ok = true
+		switch idx {
+		case msrPlatformID, msrUcodeRev, msrPlatformInfo, msrMCGCap, msrMCGStatus:
+		case msrMiscEnable:
+			x = 1 // fast strings
+		case msrSYSCFG, msrHWCR, msrDECFG:
+			ok = isAMD
+			if idx == msrDECFG {
+				x = 2 // LFENCE serialises
+			}
+			if idx == msrHWCR {
+				x = 1 << 24 // TSC runs at P0's frequency
+			}
+		case msrKVMClock, msrOldClock:
+			x, ok = v.clockMSR, v.vm().kvmclock
+		case msrKVMWallClock, msrOldWallClock:
+			x, ok = v.wallMSR, v.vm().kvmclock
+		default:
+			ok = false
+		}
+	}
+	if ok {
+		s.GPR[virt.RAX], s.GPR[virt.RDX] = x&0xFFFF_FFFF, x>>32
+	}
+	return ok
+}
+
+// writeMSR is WRMSR; false is #GP.
+func (v *vcpu) writeMSR(s *virt.State) bool {
+	idx := uint32(s.GPR[virt.RCX])
+	x := s.GPR[virt.RDX]<<32 | s.GPR[virt.RAX]&0xFFFF_FFFF
+	if idx == lapic.MSRTSCDeadline || idx == lapic.MSRAPICBase || idx >= lapic.MSRx2APIC && idx < lapic.MSRx2APIC+0x40 {
+		e, ok := v.lapic().WriteMSR(idx, x, v.guestTSC())
+		if ok {
+			v.apicEffect(e)
+		}
+		return ok
+	}
+	if v.setMSR(s, idx, x) {
+		return true
+	}
+	switch idx {
+	case msrUcodeRev, msrMCGStatus, msrMiscEnable:
+		return true
+	case msrHWCR, msrDECFG:
+		return isAMD
+	case msrKVMClock, msrOldClock:
+		return v.vm().kvmclock && v.setClock(x)
+	case msrKVMWallClock, msrOldWallClock:
+		return v.vm().kvmclock && v.setWallClock(x)
+	}
+	return false
+}

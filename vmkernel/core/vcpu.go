@@ -1,0 +1,431 @@
+package core
+
+import (
+	"sync/atomic"
+	"syscall"
+
+	"keel/arch/amd64"
+	"keel/arch/amd64/svm"
+	"keel/arch/amd64/virt"
+	"keel/arch/amd64/vmx"
+	"keel/vmkernel/device/lapic"
+	"keel/vmkernel/sys"
+)
+
+// A vcpu is a virtual processor. It lies in a page frame of its own; its local APIC, its XSAVE
+// area and the page that it shares with the upper half lie in others.
+type vcpu struct {
+	machine   uintptr
+	index     uint32
+	world     uint32
+	page      uintptr // *sys.VCPUPage in the direct map...
+	upperPage uintptr // ...and in the upper half's address space
+	apic      uintptr // *lapic.APIC
+	xsave     uintptr
+	frames    [12]uint64 // page frames of its own, to give back
+	nframes   int
+
+	loaded   bool   // the processor has its vector registers and MSRs
+	lastCPU  uint32 // 1 + the processor whose VMCS cache may hold it, 0 none
+	started  bool   // it isn't waiting for SIPI
+	halted   bool   // it executed HLT
+	exitReq  uint32 // atomic: leave for the upper half
+	flags    uint64 // sys.Run flags to obey before the next entry
+	event    virt.Event
+	nextTSC  uint64 // host TSC of its next timer, ^0 for none
+	lastExit uint64 // host TSC of the last exit, 0 after waiting
+
+	tprThreshold uint8
+	clockMSR     uint64 // kvmclock's system time MSR
+	wallMSR      uint64
+	clockVersion uint32
+	miscMSR      uint64
+
+	vmx vmx.VCPU
+	svm svm.VCPU
+}
+
+const never = ^uint64(0)
+
+func (v *vcpu) vm() *machine          { return at[machine](v.machine) }
+func (v *vcpu) shared() *sys.VCPUPage { return at[sys.VCPUPage](v.page) }
+func (v *vcpu) lapic() *lapic.APIC    { return at[lapic.APIC](v.apic) }
+
+// frames of a virtual processor, in pages.
+const (
+	pagesAPIC = 2
+	pagesMSR  = 2
+	pagesIO   = 3
+)
+
+// take allocates n consecutive frames for v.
+func (v *vcpu) take(n int) uint64 {
+	pa := allocPages(n)
+	if pa == 0 || v.nframes+n > len(v.frames) {
+		return 0
+	}
+	for i := 0; i < n; i++ {
+		v.frames[v.nframes] = pa + uint64(i)*amd64.PageSize
+		v.nframes++
+	}
+	return pa
+}
+
+// newVCPU makes virtual processor i; false means too little memory.
+func (m *machine) newVCPU(i uint32) bool {
+	pa := allocFrame()
+	if pa == 0 {
+		return false
+	}
+	v := phys[vcpu](pa)
+	m.vcpus[i] = addrOf(v)
+	v.machine, v.index = addrOf(m), i
+	var cfg virt.Config
+	shared := v.take(1)
+	xsave := v.take(1)
+	apic := v.take(pagesAPIC)
+	cfg.Control = v.take(1)
+	cfg.MSRBitmap = v.take(pagesMSR)
+	cfg.IOBitmap = v.take(pagesIO)
+	if shared == 0 || xsave == 0 || apic == 0 || cfg.Control == 0 || cfg.MSRBitmap == 0 || cfg.IOBitmap == 0 {
+		return false
+	}
+	v.page = amd64.DirectMap + uintptr(shared)
+	v.xsave = amd64.DirectMap + uintptr(xsave)
+	v.apic = amd64.DirectMap + uintptr(apic)
+	if v.upperPage = mapFixedRegion(shared, amd64.PageSize, amd64.PTE_W); v.upperPage == 0 {
+		return false
+	}
+	cfg.NestedRoot = m.root
+	cfg.APICPage = apic
+	cfg.ASID = m.id*sys.MaxVCPUs + i + 1
+	if e := v.init(&cfg); e != "" {
+		console.lock.lock()
+		print("level=ERROR msg=\"virtual processor refused\" cause=\"")
+		print(e)
+		print("\"\n")
+		console.lock.unlock()
+		return false
+	}
+	sched.lock()
+	w := newWorld(kindVCPU)
+	if w != nil {
+		w.wait = waitVCPU
+		w.vcpu = addrOf(v)
+		v.world = w.id
+	}
+	sched.unlock()
+	return w != nil
+}
+
+func (v *vcpu) destroy() {
+	v.release()
+	if v.world != 0 {
+		sched.lock()
+		worldAt(v.world).state = stateFree
+		sched.unlock()
+	}
+	if v.upperPage != 0 {
+		space.lock.lock()
+		if e := pte(v.upperPage, 1, false); e != nil {
+			*e = 0
+		}
+		carve(v.upperPage, v.upperPage+amd64.PageSize)
+		space.lock.unlock()
+		flushAll()
+	}
+	for i := 0; i < v.nframes; i++ {
+		freeFrame(v.frames[i])
+	}
+	freeFrame(uint64(addrOf(v)) - amd64.DirectMap)
+}
+
+// reset is power-on: the boot processor's state is to be set, the others wait for SIPI.
+func (v *vcpu) reset() {
+	m := v.vm()
+	v.lapic().Reset(v.index, v.index == 0)
+	v.started = v.index == 0
+	v.halted = false
+	v.event = 0
+	v.flags = 0
+	v.nextTSC = never
+	v.clockMSR, v.wallMSR = 0, 0
+	v.exitReq = 0
+	v.lastExit = 0
+	s := &v.shared().State
+	*s = virt.State{}
+	resetState(s)
+	v.flags = sys.RunSetState
+	*at[page](v.xsave) = page{}
+	*at[uint16](v.xsave) = 0x37F       // FCW
+	*at[uint32](v.xsave + 24) = 0x1F80 // MXCSR
+	if v.index == 0 {
+		v.lapic().LINT(0, false)
+	}
+	_ = m
+}
+
+// resetState is the state after power-on or INIT (SDM 3A table 9-1).
+func resetState(s *virt.State) {
+	s.RIP = 0xFFF0
+	s.RFLAGS = 2
+	s.CR0 = amd64.CR0_CD | amd64.CR0_NW | amd64.CR0_ET
+	s.CR2, s.CR3, s.CR4, s.EFER = 0, 0, 0, 0
+	s.XCR0 = 1
+	s.DR6, s.DR7 = 0xFFFF0FF0, 0x400
+	for i := range s.DR {
+		s.DR[i] = 0
+	}
+	for i := range s.Seg {
+		setSegment(&s.Seg[i], 0, 0, 0xFFFF, 0x93)
+	}
+	setSegment(&s.Seg[virt.CS], 0xF000, 0xFFFF0000, 0xFFFF, 0x9B)
+	setSegment(&s.Seg[virt.LDTR], 0, 0, 0xFFFF, 0x82)
+	setSegment(&s.Seg[virt.TR], 0, 0, 0xFFFF, 0x8B)
+	s.GDTR.Base, s.GDTR.Limit = 0, 0xFFFF
+	s.IDTR.Base, s.IDTR.Limit = 0, 0xFFFF
+	s.PAT = 0x0007_0406_0007_0406
+	s.Interruptibility, s.Activity = 0, 0
+	for i := range s.GPR {
+		s.GPR[i] = 0
+	}
+	s.GPR[virt.RDX] = 0x600
+}
+
+func setSegment(g *virt.Segment, sel uint16, base uint64, limit, attr uint32) {
+	g.Selector, g.Base, g.Limit, g.Attr = sel, base, limit, attr
+}
+
+// vmrun is sys.VCPURun: the thread w waits, and the virtual processor runs in its stead on this
+// processor, within the turn that the thread has left.
+func (c *cpu) vmrun(w *world, id, flags, event uint64) int64 {
+	v := vcpuOf(id>>8, id&0xFF)
+	if v == nil {
+		return -int64(syscall.EINVAL)
+	}
+	sched.lock()
+	g := worldAt(v.world)
+	if g.state != stateBlocked || g.wait != waitVCPU {
+		sched.unlock()
+		return -int64(syscall.EBUSY)
+	}
+	now := nanotime()
+	w.setResult(0)
+	w.state, w.wait = stateBlocked, waitVCPU
+	w.runtimeNS += now - w.since
+	g.caller = w.id
+	g.state, g.wait, g.cpu, g.since, g.slice = stateRunning, waitNone, c.id, now, w.slice
+	c.sched.current = g.id
+	sched.unlock()
+	v.flags |= flags
+	if e := virt.Event(event); e.Valid() {
+		v.event = e
+	}
+	return 0
+}
+
+// handBack ends vmrun: the processor goes directly to the thread that waits for it.
+func (c *cpu) handBack(w *world, v *vcpu) {
+	v.unload(c)
+	v.lastExit = 0
+	sched.lock()
+	now := nanotime()
+	t := worldAt(w.caller)
+	w.runtimeNS += now - w.since
+	w.state, w.wait = stateBlocked, waitVCPU
+	t.state, t.wait, t.cpu, t.since, t.slice = stateRunning, waitNone, c.id, now, w.slice
+	c.sched.current = t.id
+	sched.unlock()
+}
+
+// load gives the processor v's registers. Where another processor had v last, its cached control
+// structure is written back first.
+func (v *vcpu) load(c *cpu) {
+	if v.lastCPU != c.id+1 {
+		v.release()
+		v.lastCPU = c.id + 1
+	}
+	s := &v.shared().State
+	v.loadVendor(s)
+	v.loaded = true
+	v.setTSCOffset(-v.vm().tscStart)
+	if v.flags&sys.RunSetState != 0 {
+		v.setState(s)
+	} else if v.flags&sys.RunSetRIP != 0 {
+		v.setRIP(s.RIP)
+	}
+	v.flags = 0
+	amd64.XRSTOR(v.xsave, xcr0Host)
+	if s.XCR0 != xcr0Host {
+		amd64.XSETBV(s.XCR0)
+	}
+}
+
+// unload takes v's registers from the processor, and leaves nothing of them there.
+func (v *vcpu) unload(c *cpu) {
+	if !v.loaded {
+		return
+	}
+	v.loaded = false
+	s := &v.shared().State
+	if isAMD {
+		s.XCR0 = amd64.XGETBV() // emulators don't intercept XSETBV
+	}
+	if s.XCR0 != xcr0Host {
+		amd64.XSETBV(xcr0Host)
+	}
+	amd64.XSAVE(v.xsave, xcr0Host)
+	amd64.XRSTOR(cleanPage, xcr0Host)
+	v.unloadVendor(s)
+}
+
+// cleanPage is a page of zeros in the direct map: as an XSAVE area, the initial state of all
+// components but for MXCSR.
+var cleanPage uintptr
+
+// release has the processor that ran v last write its control structure back. No lock is held.
+func (v *vcpu) release() {
+	if v.lastCPU == 0 {
+		return
+	}
+	c, o := me(), &cpus[v.lastCPU-1]
+	v.lastCPU = 0
+	if o == c {
+		v.clearVendor()
+		return
+	}
+	for !atomic.CompareAndSwapUintptr(&o.clearVCPU, 0, addrOf(v)) {
+		c.pollFlush()
+		amd64.PAUSE()
+	}
+	sendIPI(o.apicID, vecFlush)
+	for atomic.LoadUintptr(&o.clearVCPU) == addrOf(v) {
+		c.pollFlush()
+		amd64.PAUSE()
+	}
+}
+
+// requestExit makes v return to the upper half.
+func (v *vcpu) requestExit() {
+	atomic.StoreUint32(&v.exitReq, 1)
+	v.notify()
+}
+
+// notify makes v look at what is pending: it is woken from HLT, or made to leave guest mode.
+func (v *vcpu) notify() {
+	sched.lock()
+	w := worldAt(v.world)
+	switch w.state {
+	case stateBlocked:
+		if w.wait == waitInterrupt {
+			wake(w)
+		}
+	case stateRunning:
+		if o := &cpus[w.cpu]; o != me() {
+			o.kick()
+		}
+	}
+	sched.unlock()
+}
+
+// runVCPU runs a virtual processor until another world is to run: because it blocks, its turn is
+// over, or the upper half has something to do for it.
+func (c *cpu) runVCPU(w *world) {
+	v := at[vcpu](w.vcpu)
+	page := v.shared()
+	s := &page.State
+	v.load(c)
+	for {
+		if atomic.LoadUint32(&c.kicked) != 0 || c.sched.resched {
+			if c.mustLeave(w) {
+				v.unload(c)
+				return
+			}
+		}
+		if atomic.LoadUint32(&v.exitReq) != 0 {
+			atomic.StoreUint32(&v.exitReq, 0)
+			s.Exit.Kind = virt.KindNop
+			c.handBack(w, v)
+			return
+		}
+		if !v.prepare(s) {
+			if v.wait(c, w) {
+				v.unload(c)
+				return
+			}
+			continue
+		}
+		t0 := amd64.RDTSC()
+		if v.lastExit != 0 {
+			page.Outside += t0 - v.lastExit
+		} else if page.First == 0 {
+			page.First = t0
+		}
+		v.enter(s)
+		t1 := amd64.RDTSC()
+		v.lastExit = t1
+		page.Ticks += t1 - t0
+		v.decode(s)
+		page.Exits[s.Exit.Kind]++
+		if !v.fastExit(c, s) {
+			v.slowExit(s)
+			c.handBack(w, v)
+			return
+		}
+	}
+}
+
+// mustLeave looks at why the processor was kicked. The virtual processor stays unless other worlds
+// want to run.
+func (c *cpu) mustLeave(w *world) bool {
+	if c.sched.n != 0 {
+		return true
+	}
+	atomic.StoreUint32(&c.kicked, 0)
+	c.sched.resched = false
+	return c.sched.n != 0
+}
+
+// wait blocks a virtual processor that has nothing to run. It returns false if something came up.
+func (v *vcpu) wait(c *cpu, w *world) bool {
+	sched.lock()
+	if v.lapic().Signals() != 0 || atomic.LoadUint32(&v.exitReq) != 0 {
+		if v.wakeable() || atomic.LoadUint32(&v.exitReq) != 0 {
+			sched.unlock()
+			return false
+		}
+	}
+	var deadline uint64
+	if v.nextTSC != never {
+		deadline = tscToNS(v.nextTSC) + 1
+	}
+	v.lastExit = 0
+	w.block(waitInterrupt, deadline)
+	sched.unlock()
+	return true
+}
+
+// slowExit prepares what the upper half needs to know of an exit.
+func (v *vcpu) slowExit(s *virt.State) {
+	switch s.Exit.Kind {
+	case virt.KindIO:
+		if s.Exit.String {
+			v.save(s)
+			return
+		}
+		v.skip(s)
+	case virt.KindFailedEntry:
+		field, rule := v.check()
+		m := v.shared().Message[:]
+		putString(m, field)
+		n := 0
+		for n < len(m)-3 && m[n] != 0 {
+			n++
+		}
+		m[n], m[n+1] = ':', ' '
+		putString(m[n+2:], rule)
+		v.save(s)
+	default:
+		v.save(s)
+	}
+}

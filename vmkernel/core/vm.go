@@ -1,0 +1,452 @@
+package core
+
+import (
+	"syscall"
+
+	"keel/arch/amd64"
+	"keel/vmkernel/device/i8254"
+	"keel/vmkernel/device/i8259"
+	"keel/vmkernel/device/ioapic"
+	"keel/vmkernel/sys"
+)
+
+// A machine is what the lower half keeps of a virtual machine: its memory, and the devices that a
+// running guest touches all the time. It lies in page frames of its own.
+type machine struct {
+	lock  spinlock // pic, ioapic, pit
+	id    uint32
+	nvcpu uint32
+
+	memory, grown uint64 // bytes: to be, and there already
+	low, high     uint64 // of memory: below the device hole, and from 4 GiB on
+	piece         uint64 // physical address of memory that is being zeroed
+	pieceSize     uint64
+	pieceDone     uint64
+	promised      uint64 // frames promised but not yet taken
+
+	root                  uint64 // of the nested page table, physical
+	windowLow, windowHigh uintptr
+	tscStart              uint64 // host TSC at which the guest's is 0
+	startNS               uint64
+	kvmclock              bool
+	firstEntry            uint64 // host TSC
+	lowestPriority        uint8
+
+	pic    i8259.Pair
+	ioapic ioapic.IOAPIC
+	pit    i8254.PIT
+
+	vcpus [sys.MaxVCPUs]uintptr
+
+	ncpuid uint32
+	// first is the index+1 of a leaf's first entry, for leaves 0 to 1FH of each of the three ranges.
+	first [3][32]uint8
+	cpuid [sys.MaxCPUIDEntries]sys.CPUIDEntry
+}
+
+const (
+	maxMachines  = 256
+	machinePages = 2
+	holeStart    = 3 << 30
+	highStart    = 4 << 30
+	growStep     = 16 << 20 // bytes zeroed in one call
+	gib          = 1 << 30
+)
+
+var (
+	machines     [maxMachines]uintptr
+	machinesLock spinlock
+)
+
+func machineOf(handle uint64) *machine {
+	if handle >= maxMachines || machines[handle] == 0 {
+		return nil
+	}
+	return at[machine](machines[handle])
+}
+
+// vcpuOf finds a virtual processor by the handle of its VM and its index.
+func vcpuOf(handle, i uint64) *vcpu {
+	m := machineOf(handle)
+	if m == nil || i >= uint64(m.nvcpu) {
+		return nil
+	}
+	return at[vcpu](m.vcpus[i])
+}
+
+// vmCreate makes a machine with its virtual processors; memory comes with vmGrow.
+func vmCreate(p uintptr) int64 {
+	if virtKind == sys.VirtNone {
+		return -int64(syscall.ENODEV)
+	}
+	if !ensure(p, vmConfigSize, false) {
+		return -int64(syscall.EFAULT)
+	}
+	cfg := at[sys.VMConfig](p)
+	size, n, ncpuid := cfg.Memory, cfg.VCPUs, cfg.NCPUID
+	if size == 0 || size%amd64.PageSize != 0 || size > 1<<40 || n == 0 || n > sys.MaxVCPUs || ncpuid > sys.MaxCPUIDEntries {
+		return -int64(syscall.EINVAL)
+	}
+	if !promise(size / amd64.PageSize) {
+		return -int64(syscall.ENOMEM)
+	}
+	machinesLock.lock()
+	id := 0
+	for id < maxMachines && machines[id] != 0 {
+		id++
+	}
+	if id == maxMachines {
+		machinesLock.unlock()
+		unpromise(size / amd64.PageSize)
+		return -int64(syscall.EAGAIN)
+	}
+	pa := allocPages(machinePages)
+	if pa == 0 {
+		machinesLock.unlock()
+		unpromise(size / amd64.PageSize)
+		return -int64(syscall.ENOMEM)
+	}
+	m := phys[machine](pa)
+	machines[id] = addrOf(m)
+	machinesLock.unlock()
+
+	m.id, m.nvcpu = uint32(id), uint32(n)
+	m.memory, m.promised = size, size/amd64.PageSize
+	m.low = min(size, holeStart)
+	m.high = size - m.low
+	m.kvmclock = cfg.KVMClock != 0
+	m.setCPUID(cfg, int(ncpuid))
+	m.root = allocFrame()
+	ok := m.root != 0
+	ok = ok && m.reserveWindows()
+	for i := uint32(0); ok && i < m.nvcpu; i++ {
+		ok = m.newVCPU(i)
+	}
+	if !ok {
+		m.destroy()
+		return -int64(syscall.ENOMEM)
+	}
+	m.reset()
+	return int64(id)
+}
+
+// setCPUID copies the model's table, whose entries for one leaf follow each other.
+func (m *machine) setCPUID(cfg *sys.VMConfig, n int) {
+	m.ncpuid = uint32(n)
+	for i := n - 1; i >= 0; i-- {
+		m.cpuid[i] = cfg.CPUID[i]
+		if r := cpuidRange(m.cpuid[i].Leaf); r >= 0 && m.cpuid[i].Leaf&^0xC000_0000 < 32 {
+			m.first[r][m.cpuid[i].Leaf&31] = uint8(i + 1)
+		}
+	}
+}
+
+// cpuidRange is 0 for basic leaves, 1 for the hypervisor's, 2 for extended ones, -1 for others.
+func cpuidRange(leaf uint32) int {
+	switch leaf &^ 31 {
+	case 0:
+		return 0
+	case 0x4000_0000:
+		return 1
+	case 0x8000_0000:
+		return 2
+	}
+	return -1
+}
+
+// reserveWindows sets address space of the upper half aside for the machine's memory: aligned to
+// 1 GiB, so that its page tables are its own.
+func (m *machine) reserveWindows() bool {
+	space.lock.lock()
+	ok := space.n+4 <= maxRegions
+	if ok {
+		m.windowLow = reserveWindow(m.low)
+		ok = m.windowLow != 0
+	}
+	if ok && m.high != 0 {
+		m.windowHigh = reserveWindow(m.high)
+		ok = m.windowHigh != 0
+	}
+	space.lock.unlock()
+	return ok
+}
+
+// Windows lie above all other mappings of the upper half.
+const (
+	windowBase = 0x7800_0000_0000
+	windowEnd  = 0x7F00_0000_0000
+)
+
+// reserveWindow finds a free place of n bytes, rounded up to 1 GiB. The space's lock is held.
+func reserveWindow(n uint64) uintptr {
+	n = (n + gib - 1) &^ (gib - 1)
+	for va := uintptr(windowBase); va+uintptr(n) <= windowEnd; {
+		i := findRegion(va)
+		if i == space.n || space.regions[i].start >= va+uintptr(n) {
+			addRegion(va, va+uintptr(n), true, regionFixed)
+			return va
+		}
+		va = (space.regions[i].end + gib - 1) &^ (gib - 1)
+	}
+	return 0
+}
+
+// dropWindow unmaps a window and gives its page tables back. Other processors still have to flush.
+func dropWindow(va uintptr, n uint64) {
+	if va == 0 {
+		return
+	}
+	n = (n + gib - 1) &^ (gib - 1)
+	space.lock.lock()
+	for a := va; a < va+uintptr(n); a += gib {
+		e := pte(a, 3, false)
+		if e == nil || *e&amd64.PTE_P == 0 {
+			continue
+		}
+		if *e&amd64.PTE_PS == 0 {
+			pd := *e & amd64.PTE_ADDR
+			for i := 0; i < 512; i++ {
+				if d := phys[page](pd)[i]; d&amd64.PTE_P != 0 && d&amd64.PTE_PS == 0 {
+					freeFrame(d & amd64.PTE_ADDR)
+				}
+			}
+			freeFrame(pd)
+		}
+		*e = 0
+	}
+	carve(va, va+uintptr(n))
+	space.lock.unlock()
+}
+
+// vmGrow takes the next piece of the machine's memory: the largest page that fits and that there
+// is, zeroed at most growStep bytes a call. It returns how much is there now.
+func vmGrow(handle uint64) int64 {
+	m := machineOf(handle)
+	if m == nil {
+		return -int64(syscall.EINVAL)
+	}
+	if m.grown == m.memory {
+		return int64(m.grown)
+	}
+	for step := uint64(0); step < growStep && m.grown < m.memory; {
+		if m.pieceSize == 0 && !m.takePiece() {
+			return -int64(syscall.ENOMEM)
+		}
+		n := min(m.pieceSize-m.pieceDone, growStep-step)
+		clear(bytesAt(amd64.DirectMap+uintptr(m.piece+m.pieceDone), int(n)))
+		m.pieceDone += n
+		step += n
+		if m.pieceDone < m.pieceSize {
+			continue
+		}
+		gpa, va := m.grown, m.windowLow+uintptr(m.grown)
+		if gpa >= m.low {
+			gpa, va = highStart+m.grown-m.low, m.windowHigh+uintptr(m.grown-m.low)
+		}
+		if !m.mapNested(gpa, m.piece, m.pieceSize) || !mapRange(va, m.piece, m.pieceSize, amd64.PTE_W|amd64.PTE_NX) {
+			return -int64(syscall.ENOMEM)
+		}
+		m.grown += m.pieceSize
+		m.pieceSize = 0
+	}
+	return int64(m.grown)
+}
+
+// takePiece takes 1 GiB, 2 MiB or 4 KiB of frames for the address at which the machine's memory
+// goes on.
+func (m *machine) takePiece() bool {
+	at, left := m.grown, m.low-m.grown
+	if m.grown >= m.low {
+		at, left = m.grown-m.low, m.memory-m.grown
+	}
+	m.pieceDone = 0
+	m.piece = 0
+	if at%gib == 0 && left >= gib && nestedHas1G() && has1G {
+		m.piece, m.pieceSize = allocRun(gib/amd64.HugeSize), gib
+	}
+	if m.piece == 0 && at%amd64.HugeSize == 0 && left >= amd64.HugeSize {
+		m.piece, m.pieceSize = allocBlock(), amd64.HugeSize
+	}
+	if m.piece == 0 {
+		m.piece, m.pieceSize = allocFrame(), amd64.PageSize
+	}
+	if m.piece == 0 {
+		m.pieceSize = 0
+		return false
+	}
+	unpromise(m.pieceSize / amd64.PageSize)
+	m.promised -= m.pieceSize / amd64.PageSize
+	return true
+}
+
+// mapNested maps a piece in the nested page table.
+func (m *machine) mapNested(gpa, pa, size uint64) bool {
+	level := 1
+	switch size {
+	case gib:
+		level = 3
+	case amd64.HugeSize:
+		level = 2
+	}
+	table := m.root
+	for l := 4; l > level; l-- {
+		e := &phys[page](table)[gpa>>(12+9*uint(l-1))&511]
+		if *e == 0 {
+			t := allocFrame()
+			if t == 0 {
+				return false
+			}
+			*e = nestedEntry(t, 0)
+		}
+		table = *e & amd64.PTE_ADDR
+	}
+	phys[page](table)[gpa>>(12+9*uint(level-1))&511] = nestedEntry(pa, level)
+	return true
+}
+
+// freeNested gives back the memory and tables under a table of the nested page table.
+func freeNested(table uint64, level int) {
+	for i := 0; i < 512; i++ {
+		e := phys[page](table)[i]
+		if e == 0 {
+			continue
+		}
+		pa := e & amd64.PTE_ADDR
+		large := e&amd64.PTE_PS != 0
+		switch {
+		case level > 1 && !large:
+			freeNested(pa, level-1)
+		case level == 3:
+			for k := uint64(0); k < gib; k += amd64.HugeSize {
+				freeBlock(pa + k)
+			}
+		case level == 2:
+			freeBlock(pa)
+		default:
+			freeFrame(pa)
+		}
+	}
+	freeFrame(table)
+}
+
+// destroy gives back everything. No virtual processor of it runs.
+func (m *machine) destroy() {
+	for i := range m.vcpus {
+		if m.vcpus[i] != 0 {
+			at[vcpu](m.vcpus[i]).destroy()
+			m.vcpus[i] = 0
+		}
+	}
+	dropWindow(m.windowLow, m.low)
+	dropWindow(m.windowHigh, m.high)
+	flushAll()
+	if m.pieceSize != 0 {
+		for k := uint64(0); k < m.pieceSize; {
+			if m.pieceSize == amd64.PageSize {
+				freeFrame(m.piece)
+				break
+			}
+			freeBlock(m.piece + k)
+			k += amd64.HugeSize
+		}
+	}
+	unpromise(m.promised)
+	if m.root != 0 {
+		freeNested(m.root, 4)
+	}
+	machinesLock.lock()
+	machines[m.id] = 0
+	machinesLock.unlock()
+	pa := uint64(addrOf(m)) - amd64.DirectMap
+	for i := uint64(0); i < machinePages; i++ {
+		freeFrame(pa + i*amd64.PageSize)
+	}
+}
+
+// reset puts devices and virtual processors into the state after power-on.
+func (m *machine) reset() {
+	m.lock.lock()
+	m.pic.Reset()
+	m.ioapic.Reset(uint8(m.nvcpu))
+	m.pit.Reset()
+	m.tscStart = amd64.RDTSC()
+	m.startNS = tscToNS(m.tscStart)
+	m.firstEntry = 0
+	m.lock.unlock()
+	for i := uint32(0); i < m.nvcpu; i++ {
+		at[vcpu](m.vcpus[i]).reset()
+	}
+}
+
+// idle says whether none of the machine's virtual processors is in vmrun.
+func (m *machine) idle() bool {
+	sched.lock()
+	idle := true
+	for i := uint32(0); i < m.nvcpu; i++ {
+		w := worldAt(at[vcpu](m.vcpus[i]).world)
+		idle = idle && w.state == stateBlocked && w.wait == waitVCPU
+	}
+	sched.unlock()
+	return idle
+}
+
+// callVM answers the calls for virtual machines.
+func callVM(n, a0, a1, a2, a3 uint64) int64 {
+	switch n {
+	case sys.NumVMCreate:
+		return vmCreate(uintptr(a0))
+	case sys.NumVMGrow:
+		return vmGrow(a0)
+	case sys.NumHostCPUID:
+		if !ensure(uintptr(a2), 16, true) {
+			return -int64(syscall.EFAULT)
+		}
+		r := at[[4]uint32](uintptr(a2))
+		r[0], r[1], r[2], r[3] = amd64.CPUID(uint32(a0), uint32(a1))
+		return 0
+	case sys.NumVMMMIO:
+		v := vcpuOf(a0>>8, a0&0xFF)
+		if v == nil {
+			return -int64(syscall.EINVAL)
+		}
+		return v.mmio(a1, a2 != 0, uint32(a3))
+	}
+	m := machineOf(a0)
+	if m == nil {
+		return -int64(syscall.EINVAL)
+	}
+	switch n {
+	case sys.NumVMMemory:
+		if !ensure(uintptr(a1), 32, true) {
+			return -int64(syscall.EFAULT)
+		}
+		w := at[[4]uint64](uintptr(a1))
+		w[0], w[1] = uint64(m.windowLow), m.low
+		w[2], w[3] = uint64(m.windowHigh), m.high
+		return 0
+	case sys.NumVMDestroy, sys.NumVMReset:
+		if !m.idle() {
+			return -int64(syscall.EBUSY)
+		}
+		if n == sys.NumVMReset {
+			m.reset()
+		} else {
+			m.destroy()
+		}
+		return 0
+	case sys.NumVMLine:
+		m.setLine(uint8(a1), a2 != 0)
+		return 0
+	case sys.NumVMKick, sys.NumVCPUPage:
+		if a1 >= uint64(m.nvcpu) {
+			return -int64(syscall.EINVAL)
+		}
+		v := at[vcpu](m.vcpus[a1])
+		if n == sys.NumVCPUPage {
+			return int64(v.upperPage)
+		}
+		v.requestExit()
+		return 0
+	}
+	return -int64(syscall.ENOSYS)
+}
