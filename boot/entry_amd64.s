@@ -24,30 +24,30 @@ TEXT ·entry32(SB), NOSPLIT|NOFRAME, $0
 	ADDL $7, BX                     // ...which is 1 + 6 bytes from the POPL
 
 	// Page tables: the first 4 GiB in 2 MiB pages, at 0 and at the direct map (PML4 entry 256).
-	MOVL 0(BX), BP
-	ADDL $4095, BP
-	ANDL $-4096, BP
-	LEAL 0x1003(BP), AX
-	MOVL AX, 0(BP)
-	MOVL AX, 0x800(BP)
-	LEAL 0x2003(BP), AX
-	MOVL AX, 0x1000(BP)
+	MOVL 0(BX), DX
+	ADDL $4095, DX
+	ANDL $-4096, DX
+	LEAL 0x1003(DX), AX
+	MOVL AX, 0(DX)
+	MOVL AX, 0x800(DX)
+	LEAL 0x2003(DX), AX
+	MOVL AX, 0x1000(DX)
 	ADDL $0x1000, AX
-	MOVL AX, 0x1008(BP)
+	MOVL AX, 0x1008(DX)
 	ADDL $0x1000, AX
-	MOVL AX, 0x1010(BP)
+	MOVL AX, 0x1010(DX)
 	ADDL $0x1000, AX
-	MOVL AX, 0x1018(BP)
+	MOVL AX, 0x1018(DX)
 	XORL CX, CX
 	MOVL $0x83, AX
 fill:
-	MOVL AX, 0x2000(BP)(CX*8)
+	MOVL AX, 0x2000(DX)(CX*8)
 	ADDL $0x200000, AX
 	ADDL $1, CX
 	CMPL CX, $2048
 	JNE  fill
 
-	MOVL BP, AX
+	MOVL DX, AX
 	MOVL AX, CR3
 	MOVL CR4, AX
 	ORL  $0x620, AX                 // PAE, OSFXSR, OSXMMEXCPT

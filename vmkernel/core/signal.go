@@ -111,6 +111,8 @@ func (w *world) interruptWait() {
 		leaveFutex(w)
 	case waitEpoll:
 		leaveEpoll(w)
+	case waitIRQ:
+		leaveIRQ(w)
 	case waitSleep:
 	default:
 		return

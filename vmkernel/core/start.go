@@ -67,6 +67,7 @@ func started(addr uintptr) {
 	c := at[cpu](addr)
 	c.load()
 	mask8259()
+	initIOAPICs()
 	if !calibrate() {
 		die("no usable clock: neither HPET, ACPI PM timer nor PIT counts")
 	}

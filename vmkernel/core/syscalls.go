@@ -97,6 +97,8 @@ func (c *cpu) answer(w *world) {
 		r = sysGetrandomInto(uintptr(a0), a1)
 	case syscall.SYS_PRCTL:
 		r = -int64(syscall.EINVAL)
+	case sys.NumIRQWait:
+		r = w.waitIRQ(a0, a1, a2 != 0)
 	case sys.NumVMRun:
 		// The virtual processor runs in this thread's stead; the result is set when it stops.
 		if r = c.vmrun(w, a0, a1, a2); r == 0 {

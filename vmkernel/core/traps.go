@@ -124,8 +124,8 @@ func (c *cpu) handleVector(v uint64) {
 		c.counter.ipis++
 		c.pollFlush()
 	default:
+		deviceInterrupt(v) // first: it masks a level-triggered line, which would come again
 		apicEOI()
-		deviceInterrupt(v)
 	}
 }
 

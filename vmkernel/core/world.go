@@ -68,6 +68,7 @@ const (
 	waitEpoll
 	waitVCPU
 	waitInterrupt
+	waitIRQ
 )
 
 const maxWorlds = 512

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"keel/vmkernel/sys"
+)
+
+// limit is how much memory the program may map, bytes.
+func (e *env) limit() uint64 {
+	var s sys.Stats
+	if e.metal && sys.GetStats(&s) == nil {
+		return s.UpperLimit
+	}
+	return 1 << 30
+}
+
+// backed is how much memory the program has, bytes.
+func (e *env) backed() uint64 {
+	var s sys.Stats
+	if e.metal {
+		sys.GetStats(&s)
+		return s.UpperBacked
+	}
+	text, _ := os.ReadFile("/proc/self/statm")
+	fields := strings.Fields(string(text))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseUint(fields[1], 10, 64)
+	return pages * uint64(os.Getpagesize())
+}
+
+type tree struct {
+	left, right *tree
+	value       int
+}
+
+func grow(depth, value int) *tree {
+	if depth == 0 {
+		return nil
+	}
+	return &tree{grow(depth-1, 2*value), grow(depth-1, 2*value+1), value}
+}
+
+func (t *tree) sum() int {
+	if t == nil {
+		return 0
+	}
+	return t.value + t.left.sum() + t.right.sum()
+}
+
+// checkCollector has 100,000 goroutines (fewer where they would not fit) that each hold a part of a
+// pointer-heavy map, while others make garbage, and the collector runs.
+func checkCollector(e *env) (string, error) {
+	n := int(min(100_000, e.limit()/2/3000))
+	var held, release sync.WaitGroup
+	results := make(chan int, 1024)
+	held.Add(n)
+	release.Add(1)
+	start := time.Now()
+	for i := range n {
+		go func() {
+			m := map[int]*tree{i: grow(2, i)}
+			held.Done()
+			release.Wait()
+			results <- m[i].value
+		}()
+	}
+	held.Wait()
+	made := time.Since(start)
+
+	before := new(runtime.MemStats)
+	runtime.ReadMemStats(before)
+	var churn sync.WaitGroup
+	errs := make(chan error, e.cpus)
+	for w := range e.cpus {
+		churn.Go(func() {
+			m := make(map[string]*tree)
+			for i := range 3000 * e.scale {
+				k := strconv.Itoa(i % 500)
+				if t := m[k]; t != nil && t.sum() != 5*t.value+1 {
+					errs <- fmt.Errorf("worker %d: tree %s has the sum %d", w, k, t.sum())
+					return
+				}
+				m[k] = grow(2, i)
+			}
+		})
+	}
+	for range 2 {
+		runtime.GC()
+	}
+	churn.Wait()
+	after := new(runtime.MemStats)
+	runtime.ReadMemStats(after)
+	release.Done()
+	sum := 0
+	for range n {
+		sum += <-results
+	}
+	select {
+	case err := <-errs:
+		return "", err
+	default:
+	}
+	if want := n * (n - 1) / 2; sum != want {
+		return "", fmt.Errorf("the goroutines' sum is %d, want %d", sum, want)
+	}
+	return fmt.Sprintf("goroutines=%d made in %v, collections=%d longest pause=%v heap=%dMiB", n, made.Round(time.Millisecond),
+		after.NumGC-before.NumGC, longestPause(after), after.HeapSys>>20), nil
+}
+
+func longestPause(m *runtime.MemStats) time.Duration {
+	var worst uint64
+	for _, p := range m.PauseNs {
+		worst = max(worst, p)
+	}
+	return time.Duration(worst).Round(time.Microsecond)
+}
+
+// checkMemory takes a third of what it may have, checks it, and gives it back.
+func checkMemory(e *env) (string, error) {
+	debug.FreeOSMemory()
+	base := e.backed()
+	size := min(e.limit()/3, 128<<20*uint64(e.scale))
+	const piece = 1 << 20
+	var pieces [][]byte
+	for range size / piece {
+		p := make([]byte, piece)
+		for i := 0; i < piece; i += 4096 {
+			if p[i] != 0 || p[i+4095] != 0 {
+				return "", fmt.Errorf("new memory isn't zero")
+			}
+			p[i], p[i+4095] = byte(len(pieces)), 1
+		}
+		pieces = append(pieces, p)
+	}
+	full := e.backed()
+	for k, p := range pieces {
+		for i := 0; i < piece; i += 4096 {
+			if p[i] != byte(k) || p[i+4095] != 1 {
+				return "", fmt.Errorf("piece %d of memory has changed", k)
+			}
+		}
+	}
+	clear(pieces)
+	debug.FreeOSMemory()
+	end := e.backed()
+	report := fmt.Sprintf("before=%dMiB full=%dMiB given back=%dMiB", base>>20, full>>20, (full-end)>>20)
+	if full < base+size*9/10 || end > full || full-end < size*9/10 {
+		return "", fmt.Errorf("%s, want %d MiB taken and given back", report, size>>20)
+	}
+	return report, nil
+}
+
+// endOutOfMemory grows a heap that is in use until there is no more: Go must report it.
+func endOutOfMemory(e *env) {
+	if !e.metal {
+		lim := syscall.Rlimit{Cur: 2 << 30, Max: 2 << 30}
+		if err := syscall.Setrlimit(syscall.RLIMIT_AS, &lim); err != nil {
+			say("FAIL oom: %v", err)
+			return
+		}
+	}
+	debug.SetGCPercent(400)
+	var all [][]byte
+	for {
+		p := make([]byte, 1<<20)
+		for i := 0; i < len(p); i += 4096 {
+			p[i] = 1
+		}
+		all = append(all, p)
+		if len(all)%64 == 0 {
+			say("holding %d MiB", len(all))
+		}
+	}
+}
+
+// endThrow makes the runtime find a fatal error, while all processors are busy.
+func endThrow(*env) {
+	m := make(map[int]int)
+	for range 8 {
+		go func() {
+			for i := 0; ; i++ {
+				m[i&7] = i
+			}
+		}()
+	}
+	time.Sleep(20 * time.Second)
+}
