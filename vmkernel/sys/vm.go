@@ -44,6 +44,7 @@ type VCPUPage struct {
 	Ticks   uint64             // time-stamp counter ticks in guest mode
 	Outside uint64             // ticks between an exit and the next entry, waiting excluded
 	First   uint64             // host's time-stamp counter at the first entry
+	Last    uint64             // host's time-stamp counter at the exit that VCPURun returned with
 }
 
 // What VCPURun does first.
