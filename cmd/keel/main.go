@@ -1,18 +1,65 @@
-// Keel's kernel: wires the halves together and nothing else.
 package main
 
 import (
-	"fmt"
-	_ "keel/boot"
-	_ "keel/vmkernel/core"
-	"keel/vmkernel/sys"
+	"context"
+	"io"
+	"log/slog"
+	"os"
 	"time"
+
+	_ "keel/boot" // the entry from firmware
+	"keel/vmkernel/seed"
+	"keel/vmkernel/sys"
+	"keel/vmkernel/vm"
+
+	_ "keel/vmkernel/core" // the lower half
 )
 
 func main() {
-	var i sys.Info
-	fmt.Println("hello from Go", sys.GetInfo(&i), i.CPUs, i.Memory>>20, i.TSCHz, time.Now())
-	time.Sleep(time.Second)
-	fmt.Println(time.Now())
-	sys.PowerOff()
+	console := os.Stdout
+	level := &slog.LevelVar{}
+	log := newLogger(console, level)
+	var info sys.Info
+	if err := sys.GetInfo(&info); err != nil {
+		log.Error("not on the bare machine: boot this image with GRUB or QEMU's -kernel", "error", err)
+		os.Exit(1)
+	}
+	limitMemory()
+
+	given, problems := seedOf(&info)
+	host := given.Host
+	sys.SetPolicy(host.OnPanic == seed.PanicRestart)
+	level.Set(levelOf(host.Log.Level))
+
+	announce(log, &info)
+	for _, p := range problems {
+		log.LogAttrs(context.Background(), p.level, p.message, p.attrs...)
+	}
+	if runVMs(log, console, &info, given) && host.WhenIdle == seed.IdlePowerOff {
+		log.Info("power-off", "cause", "no VM runs, and whenIdle is poweroff")
+		sys.PowerOff()
+	}
+	for { // the runtime takes a program that waits for nothing for dead
+		time.Sleep(time.Hour)
+	}
+}
+
+// runVMs starts the seed's VMs and waits for the last to stop. It returns false where none may run.
+func runVMs(log *slog.Logger, console io.Writer, info *sys.Info, s *seed.Seed) bool {
+	if hasWord(cString(info.CommandLine[:]), "safe") {
+		log.Warn("safe start: no VM is started", "vms", len(s.VMs))
+		return false
+	}
+	if info.Virt == sys.VirtNone {
+		return false // announce has said why
+	}
+	m := vm.NewManager(vm.Kernel{}, vm.Host{Virt: info.Virt, TSCHz: info.TSCHz, CPUID: sys.HostCPUID}, log, console)
+	for _, v := range s.VMs {
+		if err := m.Add(v, s.Files); err != nil {
+			log.Error("vm refused", "vm", v.Name, "error", err)
+		}
+	}
+	m.Autostart()
+	m.WaitIdle()
+	return true
 }

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"math/bits"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"keel/vmkernel/seed"
+	"keel/vmkernel/sys"
+)
+
+// newLogger logs events as lines without the time, one Write each.
+func newLogger(w io.Writer, level slog.Leveler) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
+		Level: level,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+}
+
+// levelOf is the level of a seed's log.level.
+func levelOf(name string) slog.Level {
+	var l slog.Level
+	if l.UnmarshalText([]byte(name)) != nil {
+		return slog.LevelInfo
+	}
+	return l
+}
+
+// limitMemory makes the collector work harder before the upper half's memory ends.
+func limitMemory() {
+	var s sys.Stats
+	if sys.GetStats(&s) != nil {
+		return
+	}
+	if limit := memoryLimit(s.UpperLimit); limit > 0 {
+		debug.SetMemoryLimit(limit)
+	}
+}
+
+// memoryLimit leaves an eighth of what there is, in bytes, for what the runtime doesn't count.
+func memoryLimit(upper uint64) int64 { return int64(min(upper-upper/8, 1<<62)) }
+
+// announce says that the host is ready, and, where no VM can run, why. ticks counts the time-stamp
+// counter from the boot loader's hand-over on.
+func announce(log *slog.Logger, info *sys.Info) {
+	sinceHandover := uint64(time.Now().UnixNano()) - info.WallNS
+	log.Info("ready", "cpus", info.CPUs, "memory", seed.FormatSize(info.Memory&^(1<<20-1)), "virt", virtName(info.Virt),
+		"tsc", info.TSCHz, "clock", cString(info.TSCSource[:]), "ticks", ticks(sinceHandover, info.TSCHz))
+	if info.Virt == sys.VirtNone {
+		why := cString(info.NoVirt[:])
+		if why == "" {
+			why = "the processor has neither VT-x nor AMD-V"
+		}
+		log.Error("no VM can run here", "cause", why)
+	}
+}
+
+func virtName(virt uint64) string {
+	switch virt {
+	case sys.VirtVTX:
+		return "vt-x"
+	case sys.VirtAMDV:
+		return "amd-v"
+	}
+	return "none"
+}
+
+// ticks is ns in ticks of hz.
+func ticks(ns, hz uint64) uint64 {
+	const second = 1_000_000_000
+	hi, lo := bits.Mul64(ns, hz)
+	if hi >= second {
+		return ^uint64(0)
+	}
+	q, _ := bits.Div64(hi, lo, second)
+	return q
+}
+
+// cString is the text up to the first NUL.
+func cString(b []byte) string {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	return string(b)
+}
+
+// hasWord says whether a command line has word among its words.
+func hasWord(line, word string) bool {
+	for w := range strings.FieldsSeq(line) {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,59 @@
+package vm
+
+import (
+	"syscall"
+
+	"keel/arch/amd64/virt"
+	"keel/vmkernel/sys"
+)
+
+// A Backend makes machines and runs their virtual processors. Kernel is the real one; the methods
+// are those of package sys, which says what they do.
+type Backend interface {
+	Create(c *sys.VMConfig) (sys.VMHandle, error)
+	Grow(h sys.VMHandle) (uint64, error)
+	Memory(h sys.VMHandle) (low, high []byte, err error)
+	Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error)
+	Destroy(h sys.VMHandle) error
+
+	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno
+	Kick(h sys.VMHandle, cpu int) error
+	Line(h sys.VMHandle, gsi uint8, level bool)
+	ReadRegister(h sys.VMHandle, cpu int, gpa uint64) uint32
+	WriteRegister(h sys.VMHandle, cpu int, gpa uint64, v uint32)
+
+	// FreeMemory is how much memory a new VM could have, in bytes.
+	FreeMemory() uint64
+}
+
+// Kernel is the lower half as a Backend.
+type Kernel struct{}
+
+var _ Backend = Kernel{}
+
+func (Kernel) Create(c *sys.VMConfig) (sys.VMHandle, error)        { return sys.VMCreate(c) }
+func (Kernel) Grow(h sys.VMHandle) (uint64, error)                 { return sys.VMGrow(h) }
+func (Kernel) Memory(h sys.VMHandle) (low, high []byte, err error) { return sys.VMMemory(h) }
+func (Kernel) Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error) { return sys.VCPUPageOf(h, cpu) }
+func (Kernel) Destroy(h sys.VMHandle) error                        { return sys.VMDestroy(h) }
+func (Kernel) Kick(h sys.VMHandle, cpu int) error                  { return sys.VCPUKick(h, cpu) }
+func (Kernel) Line(h sys.VMHandle, gsi uint8, level bool)          { sys.VMLine(h, gsi, level) }
+func (Kernel) ReadRegister(h sys.VMHandle, c int, gpa uint64) uint32 {
+	return sys.VMMMIORead(h, c, gpa)
+}
+
+func (Kernel) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno {
+	return sys.VCPURun(h, cpu, flags, event, block)
+}
+
+func (Kernel) WriteRegister(h sys.VMHandle, cpu int, gpa uint64, v uint32) {
+	sys.VMMMIOWrite(h, cpu, gpa, v)
+}
+
+func (Kernel) FreeMemory() uint64 {
+	var s sys.Stats
+	if sys.GetStats(&s) != nil {
+		return 0
+	}
+	return s.FreeMemory
+}

@@ -1,0 +1,158 @@
+package vm
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"keel/vmkernel/device"
+	"keel/vmkernel/device/acpipm"
+	"keel/vmkernel/device/exitport"
+	"keel/vmkernel/device/i8042"
+	"keel/vmkernel/device/i8254"
+	"keel/vmkernel/device/i8259"
+	"keel/vmkernel/device/pciconf"
+	"keel/vmkernel/device/rtc"
+	"keel/vmkernel/device/uart"
+	"keel/vmkernel/seed"
+	"keel/vmkernel/vm/acpitable"
+)
+
+// Interrupts of the machine keel-1, by ISA number and GSI alike.
+const (
+	irqKeyboard = 1
+	irqRTC      = 8
+)
+
+// serialPorts are the four that a VM may have, by name.
+var serialPorts = [...]struct {
+	name string
+	port uint16
+	irq  uint8
+}{
+	{"ttyS0", 0x3F8, 4},
+	{"ttyS1", 0x2F8, 3},
+	{"ttyS2", 0x3E8, 4},
+	{"ttyS3", 0x2E8, 3},
+}
+
+// lowerPorts belong to devices of the lower half. They are on the Bus so that no other device gets
+// them; what reaches them there (string instructions) has no effect.
+var lowerPorts = [...]struct {
+	name  string
+	port  uint16
+	count int
+}{
+	{"8259 master", i8259.PortMasterCommand, 2},
+	{"8259 slave", i8259.PortSlaveCommand, 2},
+	{"ELCR", i8259.PortMasterELCR, 2},
+	{"8254", i8254.PortCounter0, 4},
+	{"port B", i8254.PortB, 1},
+	{"POST", 0x80, 1},
+	{"PM timer", acpitable.PMTimerPort, 4},
+}
+
+// A board is a VM's devices, as far as they are in the upper half.
+type board struct {
+	bus   device.Bus
+	pm    *acpipm.PM1
+	lines []*uart.Lines
+	alarm *alarm
+	err   error // the first of AddPorts
+}
+
+// newBoard makes the devices of spec. line gives the machine's interrupt lines by number; console
+// is the host's.
+func newBoard(spec *seed.VM, m device.Machine, line func(gsi uint8) device.Line, console io.Writer) (*board, error) {
+	b := &board{}
+	for _, p := range lowerPorts {
+		b.add(p.name, p.port, p.count, device.Ignore{})
+	}
+	b.addSerial(spec, line, console)
+
+	kbd := i8042.New(m, line(irqKeyboard))
+	b.add("i8042 data", i8042.DataPort, 1, kbd.Data())
+	b.add("i8042 command", i8042.CommandPort, 1, kbd.Command())
+
+	b.alarm = &alarm{}
+	clock := rtc.New(time.Now, line(irqRTC), b.alarm)
+	b.alarm.calls(clock.Tick)
+	b.add("RTC", rtc.First, rtc.Ports, clock)
+
+	b.add("PCI configuration", pciconf.First, pciconf.Ports, pciconf.New(acpipm.NewReset(m)))
+	b.pm = acpipm.New(m, line(acpitable.SCI))
+	b.add("ACPI PM1", acpipm.First, acpipm.Ports, b.pm)
+	if p := spec.Debug.ExitPort; p != 0 {
+		b.add("debug.exitPort", p, exitport.Ports, exitport.New(m))
+	}
+	if b.err != nil {
+		b.close()
+		return nil, b.err
+	}
+	return b, nil
+}
+
+// add claims ports, and remembers the first error.
+func (b *board) add(name string, first uint16, count int, d device.PortDevice) {
+	if err := b.bus.AddPorts(name, first, count, d); err != nil && b.err == nil {
+		b.err = err
+	}
+}
+
+// addSerial adds the serial ports that spec lists. Two of them share each interrupt.
+func (b *board) addSerial(spec *seed.VM, line func(gsi uint8) device.Line, console io.Writer) {
+	shared := map[uint8]*device.SharedLine{}
+	for i := range serialPorts {
+		irq := serialPorts[i].irq
+		if shared[irq] == nil {
+			shared[irq] = device.NewSharedLine(line(irq))
+		}
+	}
+	for _, s := range spec.Serial {
+		found := false
+		for _, p := range serialPorts {
+			if p.name != s.Name {
+				continue
+			}
+			found = true
+			send := func(byte) {}
+			if s.Log == seed.LogHost {
+				lines := guestConsole(console, spec.Name)
+				b.lines = append(b.lines, lines)
+				send = lines.Put
+			}
+			b.add(p.name, p.port, uart.Ports, uart.New(send, shared[p.irq].Input()))
+		}
+		if !found && b.err == nil {
+			b.err = fmt.Errorf("vm: no serial port %q: there are ttyS0 to ttyS3", s.Name)
+		}
+	}
+}
+
+// close lets out the lines that have begun and stops the clock's alarm.
+func (b *board) close() {
+	for _, l := range b.lines {
+		l.Flush()
+	}
+	b.alarm.t.Stop()
+}
+
+// An alarm is an rtc.Timer.
+type alarm struct{ t *time.Timer }
+
+// calls sets what the alarm does.
+func (a *alarm) calls(tick func()) {
+	a.t = time.AfterFunc(time.Hour, tick)
+	a.t.Stop()
+}
+
+// Set arranges for one call after d, or none for negative d.
+func (a *alarm) Set(d time.Duration) {
+	switch {
+	case a.t == nil:
+	case d < 0:
+		a.t.Stop()
+	default:
+		a.t.Reset(d)
+	}
+}

@@ -1,0 +1,61 @@
+package vm
+
+import (
+	"fmt"
+	"log/slog"
+
+	"keel/arch/amd64/virt"
+)
+
+// kindNames are the kinds of exits as the figures name them.
+var kindNames = [virt.Kinds]string{
+	virt.KindUnknown: "unknown", virt.KindHostInterrupt: "interrupt", virt.KindHostNMI: "nmi",
+	virt.KindMachineCheck: "machinecheck", virt.KindInterruptWindow: "window", virt.KindNMIWindow: "nmiwindow",
+	virt.KindTimer: "timer", virt.KindCPUID: "cpuid", virt.KindHLT: "hlt", virt.KindPause: "pause",
+	virt.KindIO: "io", virt.KindRDMSR: "rdmsr", virt.KindWRMSR: "wrmsr", virt.KindXSETBV: "xsetbv",
+	virt.KindCR: "cr", virt.KindMMIO: "mmio", virt.KindAPICRead: "apicread", virt.KindAPICWrite: "apicwrite",
+	virt.KindEOI: "eoi", virt.KindTPR: "tpr", virt.KindTripleFault: "triplefault", virt.KindINIT: "init",
+	virt.KindSIPI: "sipi", virt.KindUndefined: "undefined", virt.KindNop: "nop", virt.KindException: "exception",
+	virt.KindTaskSwitch: "taskswitch", virt.KindFailedEntry: "failedentry", virt.KindCR8: "cr8",
+	virt.KindProtection: "protection", virt.KindResume: "resume",
+}
+
+func kindName(k virt.Kind) string {
+	if k < virt.Kinds && kindNames[k] != "" {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind%d", uint32(k))
+}
+
+// logFigures says what the VM cost, for benchmarks: in ticks of the host's time-stamp counter, from
+// the first entry to the last exit that came up here (total), in guest mode (guest) and between an
+// exit and the next entry, waiting excluded (outside), both summed over the virtual processors; and
+// the exits by kind, but for those that never happened.
+func (in *instance) logFigures() {
+	var guest, outside, first, last uint64
+	var exits [virt.Kinds]uint64
+	for _, c := range in.cpus {
+		p := c.page
+		guest += p.Ticks
+		outside += p.Outside
+		if p.First != 0 && (first == 0 || p.First < first) {
+			first = p.First
+		}
+		last = max(last, p.Last)
+		for k := range exits {
+			exits[k] += p.Exits[k]
+		}
+	}
+	var attrs []any
+	if first != 0 && last > first {
+		attrs = append(attrs, slog.Uint64("total", last-first))
+	}
+	attrs = append(attrs, slog.Uint64("guest", guest), slog.Uint64("outside", outside))
+	var kinds []any
+	for k, n := range exits {
+		if n != 0 {
+			kinds = append(kinds, slog.Uint64(kindName(virt.Kind(k)), n))
+		}
+	}
+	in.log.Info("vm figures", append(attrs, slog.Group("exits", kinds...))...)
+}

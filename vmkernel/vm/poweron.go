@@ -1,0 +1,167 @@
+package vm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"syscall"
+
+	"keel/arch/amd64/virt"
+	"keel/vmkernel/seed"
+	"keel/vmkernel/sys"
+	"keel/vmkernel/vm/acpitable"
+	"keel/vmkernel/vm/cpumodel"
+	"keel/vmkernel/vm/guestmem"
+	"keel/vmkernel/vm/loader"
+)
+
+// A Host is what a VM has to know of the machine below.
+type Host struct {
+	Virt  uint64 // sys.VirtVTX or sys.VirtAMDV
+	TSCHz uint64
+	CPUID func(leaf, sub uint32) (eax, ebx, ecx, edx uint32)
+}
+
+// powerOn makes an instance that is ready to run: memory, tables and kernel in place, and the boot
+// processor at the kernel's entry. An error is one line that names what was wrong.
+func powerOn(b Backend, host Host, spec *seed.VM, files map[string]*seed.File, log *slog.Logger, console io.Writer) (*instance, error) {
+	img, err := image(spec, files)
+	if err != nil {
+		return nil, err
+	}
+	in, err := newInstance(b, host, spec, log, console)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.build(img); err != nil {
+		in.board.close()
+		in.destroy()
+		return nil, err
+	}
+	return in, nil
+}
+
+// image is what spec boots from, its files' contents checked.
+func image(spec *seed.VM, files map[string]*seed.File) (loader.Image, error) {
+	var err error
+	get := func(name string) []byte {
+		f := files[name]
+		if f == nil {
+			err = errors.Join(err, fmt.Errorf("vm: file %q is not in the seed", name))
+			return nil
+		}
+		if e := f.Verify(); e != nil {
+			err = errors.Join(err, e)
+		}
+		return f.Data
+	}
+	d := &spec.Boot.Direct
+	img := loader.Image{Kernel: get(d.Kernel), Cmdline: d.Cmdline}
+	if d.Initrd != "" {
+		img.Initrd = get(d.Initrd)
+	}
+	for _, m := range d.Modules {
+		img.Modules = append(img.Modules, loader.Module{Data: get(m.File), Cmdline: m.Cmdline})
+	}
+	return img, err
+}
+
+func (in *instance) build(img loader.Image) error {
+	if err := in.create(); err != nil {
+		return err
+	}
+	rsdp, err := acpitable.Build(in.memory, acpitable.Config{CPUs: in.spec.CPU.Count})
+	if err != nil {
+		return err
+	}
+	entry, err := loader.Load(in.memory, img, rsdp)
+	if err != nil {
+		return err
+	}
+	in.format = entry.Format
+	for i := range in.spec.CPU.Count {
+		page, err := in.backend.Page(in.handle, i)
+		if err != nil {
+			return fmt.Errorf("vm: virtual processor %d: %w", i, err)
+		}
+		in.cpus = append(in.cpus, newVCPU(in, i, page))
+	}
+	setEntry(&in.cpus[0].page.State, &entry)
+	in.cpus[0].flags = sys.RunSetState
+	return nil
+}
+
+// create makes the machine with all of its memory.
+func (in *instance) create() error {
+	size := in.spec.Memory.Size
+	tooMuch := func() error {
+		return fmt.Errorf("vm: memory of %s is more than the %s that the host has free: make the VM smaller or the host larger",
+			seed.FormatSize(size), seed.FormatSize(in.backend.FreeMemory()&^(1<<20-1)))
+	}
+	if size > in.backend.FreeMemory() {
+		return tooMuch()
+	}
+	cfg := sys.VMConfig{Memory: size, VCPUs: uint64(in.spec.CPU.Count)}
+	model, kvmclock := cpumodel.Build(in.host.Virt, in.host.CPUID, in.spec.CPU.Count, in.host.TSCHz)
+	cfg.NCPUID = uint64(copy(cfg.CPUID[:], model))
+	if kvmclock {
+		cfg.KVMClock = 1
+	}
+	h, err := in.backend.Create(&cfg)
+	switch {
+	case errors.Is(err, syscall.ENOMEM):
+		return tooMuch()
+	case errors.Is(err, syscall.EAGAIN):
+		return errors.New("vm: the host has no room for another VM: stop one")
+	case err != nil:
+		return fmt.Errorf("vm: the machine can't be made: %w", err)
+	}
+	in.mu.Lock()
+	in.handle, in.gone = h, false
+	in.mu.Unlock()
+	for had := uint64(0); had < size; {
+		n, err := in.backend.Grow(h)
+		if errors.Is(err, syscall.ENOMEM) {
+			return tooMuch()
+		}
+		if err != nil {
+			return fmt.Errorf("vm: memory ends at %#x bytes of %#x: %w", had, size, err)
+		}
+		had = n
+	}
+	low, high, err := in.backend.Memory(h)
+	if err != nil {
+		return fmt.Errorf("vm: memory: %w", err)
+	}
+	ranges := []guestmem.Range{{GPA: 0, Bytes: low}}
+	if len(high) > 0 {
+		ranges = append(ranges, guestmem.Range{GPA: guestmem.HighStart, Bytes: high})
+	}
+	in.memory, err = guestmem.New(ranges...)
+	return err
+}
+
+// setEntry makes s the state in which a kernel's boot protocol starts its first processor. What the
+// protocol doesn't name is as after power-on.
+func setEntry(s *virt.State, e *loader.Entry) {
+	s.GPR = [16]uint64{virt.RAX: e.RAX, virt.RBX: e.RBX, virt.RSI: e.RSI, virt.RSP: e.RSP}
+	s.RIP, s.RFLAGS = e.RIP, e.RFLAGS
+	s.CR0, s.CR2, s.CR3, s.CR4, s.EFER = e.CR0, 0, e.CR3, e.CR4, e.EFER
+	for i, g := range [8]*loader.Segment{
+		virt.ES: &e.ES, virt.CS: &e.CS, virt.SS: &e.SS, virt.DS: &e.DS,
+		virt.FS: &e.FS, virt.GS: &e.GS, virt.LDTR: &e.LDTR, virt.TR: &e.TR,
+	} {
+		s.Seg[i] = virt.Segment{Base: g.Base, Limit: g.Limit, Attr: g.Access, Selector: g.Selector}
+	}
+	s.GDTR = virt.Table{Base: e.GDTBase, Limit: uint32(e.GDTLimit)}
+	s.IDTR = virt.Table{}
+	s.DR6, s.DR7 = resetDR6, resetDR7
+	s.Interruptibility, s.Activity = 0, 0
+}
+
+// Debug registers after power-on (SDM 3A table 9-1).
+const (
+	resetDR6 = 0xFFFF_0FF0
+	resetDR7 = 0x400
+)

@@ -1,0 +1,120 @@
+package vm
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"keel/arch/amd64/virt"
+	"keel/vmkernel/sys"
+	"keel/vmkernel/vm/mmio"
+)
+
+// A vcpu is a virtual processor as the goroutine sees it that runs it.
+type vcpu struct {
+	in    *instance
+	index int
+	page  *sys.VCPUPage
+
+	// For the next Run.
+	flags uint64
+	event virt.Event
+
+	last     uint64 // host TSC of the last exit
+	rare     uint64 // ticks between exits from which on they are rare
+	emulator *mmio.Emulator
+	cpu      mmio.CPU
+	buf      [8]byte // an element of string I/O
+}
+
+// rarely is how many exits a second are so few that Run gives its P away at once, rather than have
+// sysmon notice after a while.
+const rarely = 10_000
+
+func newVCPU(in *instance, index int, page *sys.VCPUPage) *vcpu {
+	c := &vcpu{in: in, index: index, page: page, rare: in.host.TSCHz / rarely}
+	c.emulator = mmio.New(in.memory, &space{c})
+	return c
+}
+
+// loop runs the processor until the VM stops. A panic of a device model is the VM's end.
+func (c *vcpu) loop() {
+	defer func() {
+		if r := recover(); r != nil {
+			c.in.log.Error("panic in a device model", "vcpu", c.index, "panic", r, "stack", string(debug.Stack()))
+			c.in.stop(Reason{Cause: Crash, Text: fmt.Sprint("panic in a device model: ", r)})
+		}
+	}()
+	block := true
+	for !c.in.stopping.Load() {
+		errno := c.in.backend.Run(c.in.handle, c.index, c.flags, c.event, block)
+		if errno != 0 {
+			c.crash("virtual processor %d can't run: %v", c.index, errno)
+			return
+		}
+		now := c.page.Last
+		block = now-c.last >= c.rare
+		c.last = now
+		c.flags, c.event = 0, 0
+		c.dispatch(&c.page.State)
+	}
+}
+
+// dispatch handles the exit that s is at. It allocates nothing, unless the VM ends.
+func (c *vcpu) dispatch(s *virt.State) {
+	switch e := &s.Exit; e.Kind {
+	case virt.KindIO:
+		if e.String {
+			c.stringIO(s)
+		} else {
+			c.portIO(s)
+		}
+	case virt.KindMMIO, virt.KindAPICRead:
+		c.mmio(s)
+	case virt.KindNop: // kicked
+	case virt.KindTripleFault:
+		c.in.stop(Reason{Cause: Reboot, Text: "triple fault"})
+	case virt.KindFailedEntry:
+		c.crash("the processor refused the guest's state: %s", c.message())
+	case virt.KindException:
+		c.crash("exception %d, error code %#x, left the guest at %#x", e.Vector, e.ErrCode, s.RIP)
+	default:
+		c.crash("unhandled exit (%s, reason %#x, qualification %#x) at %#x", kindName(e.Kind), e.Reason, e.Qual, s.RIP)
+	}
+}
+
+// portIO leads an IN or OUT to its device. RIP is behind it already.
+func (c *vcpu) portIO(s *virt.State) {
+	e, rax := &s.Exit, &s.GPR[virt.RAX]
+	bus, size := &c.in.board.bus, int(e.Size)
+	if !e.In {
+		bus.Out(e.Port, size, uint32(*rax))
+		return
+	}
+	v := uint64(bus.In(e.Port, size))
+	switch size {
+	case 1:
+		*rax = *rax&^0xFF | v
+	case 2:
+		*rax = *rax&^0xFFFF | v
+	default:
+		*rax = v
+	}
+}
+
+// crash ends the VM with a dump of the processor. All of its state must be valid.
+func (c *vcpu) crash(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	c.dump(text)
+	c.in.stop(Reason{Cause: Crash, Text: text})
+}
+
+// message is what the lower half says of a refused entry.
+func (c *vcpu) message() string {
+	m := c.page.Message[:]
+	for i, b := range m {
+		if b == 0 {
+			return string(m[:i])
+		}
+	}
+	return string(m)
+}
