@@ -78,7 +78,7 @@ type State struct {
 	Exit Exit
 
 	// Loaded is 1 while the processor holds the guest's SYSCALL MSRs, KERNEL_GS_BASE, TSC_AUX and
-	// DR0 to DR3 and DR6 (Host.SwitchIn); after SwitchOut it is 0 and the fields above hold them.
+	// DR0 to DR3 and DR6 (SwitchIn); after SwitchOut it is 0 and the fields above hold them.
 	Loaded uint64
 }
 

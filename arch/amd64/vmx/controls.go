@@ -8,7 +8,6 @@ const (
 	pinTimer             = 1 << 6
 
 	pinRequired = pinExternalInterrupt | pinNMI | pinVirtualNMI
-	pinOptional = pinTimer
 )
 
 // Primary processor-based VM-execution controls (SDM 3C 25.6.2).
@@ -61,7 +60,6 @@ const (
 const (
 	exitSaveDebug = 1 << 2
 	exitHost64    = 1 << 9
-	exitAckIntr   = 1 << 15
 	exitSavePAT   = 1 << 18
 	exitLoadPAT   = 1 << 19
 	exitSaveEFER  = 1 << 20

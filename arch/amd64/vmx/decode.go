@@ -8,7 +8,8 @@ import (
 // Decode fills in s.Exit of the exit that Enter returned with, reading no more of the VMCS than its
 // kind needs; fields that the kind doesn't have keep what they held. An event whose delivery the
 // exit cut short is injected at the next Enter unless the caller Injects another. Of the guest's
-// exceptions only #DB and #AC exit, and Decode arranges for their delivery: they are KindResume.
+// exceptions only #DB and #AC exit, and Decode arranges for their delivery: they are KindResume. An
+// NMI or machine check of the host has been through the host's handler when Decode returns.
 func (v *VCPU) Decode(s *virt.State) {
 	if s.Exit.Kind >= more {
 		v.detail(s)
@@ -86,6 +87,7 @@ func (v *VCPU) unusual(e *virt.Exit) {
 		e.Kind, e.ErrCode = virt.KindFailedEntry, 0
 		if e.Reason&0xFFFF == 41 {
 			e.Kind = virt.KindMachineCheck
+			int18()
 		}
 	}
 }
@@ -110,11 +112,13 @@ func (v *VCPU) exception(e *virt.Exit) {
 	e.Vector = info & 0xFF
 	if info>>8&7 == virt.TypeNMI {
 		e.Kind = virt.KindHostNMI
+		int2()
 		return
 	}
 	if e.Vector == excMachineCheck {
 		e.Kind = virt.KindMachineCheck
 		v.vectoring(false)
+		int18()
 		return
 	}
 	e.Kind, e.ErrCode = virt.KindResume, 0

@@ -11,5 +11,15 @@
 //
 // Every processor is given to VT-x once by EnableCPU. A VCPU belongs to one processor at a time:
 // between Load there and Clear there, no other processor may touch it, and all methods but Init
-// and Clear need the last Load on this processor to have been of this VCPU.
+// and Clear need the last Load on this processor to have been of this VCPU. The order is
+//
+//	Init
+//	Load, SwitchIn, and SetState where the guest's state is new
+//	  Enter, Decode, then by Exit.Kind: HandleCR, GetMSR, SetMSR, Skip, Inject, ...
+//	SwitchOut
+//	Clear, before another processor Loads it or its pages are freed
+//
+// From the last instructions before VMLAUNCH to the first after an exit all general registers, and
+// XMM14 and XMM15, are the guest's while GS and the stack are the host's: handlers of NMIs and
+// machine checks must bring a g of their own and keep those registers.
 package vmx

@@ -141,8 +141,9 @@ func (v *VCPU) vectoring(unblocked bool) {
 	v.injecting = true
 }
 
-// timerOff is a VMX-preemption timer that won't expire for as long as it can. The timer is always
-// active, so that switching it costs one VMWRITE; an exit for it where none was asked is harmless.
+// timerOff is a VMX-preemption timer that won't expire for as long as it can. Once used the timer
+// stays active, so that switching it costs one VMWRITE; an exit for it that nobody asked for is
+// harmless.
 const timerOff = 0xFFFF_FFFF
 
 // HasTimer says whether the processor has a VMX-preemption timer that exits preserve.
@@ -153,7 +154,12 @@ func HasTimer() bool { return caps.pin>>32&pinTimer != 0 && caps.exit>>32&exitSa
 // false stops the timer. Without HasTimer it does nothing.
 func (v *VCPU) SetTimer(ticks uint64, on bool) {
 	if v.pin&pinTimer == 0 {
-		return
+		if !on || !HasTimer() {
+			return
+		}
+		v.pin |= pinTimer
+		v.w32(PIN_BASED_CONTROLS, v.pin)
+		v.w32(VM_EXIT_CONTROLS, v.r32(VM_EXIT_CONTROLS)|exitSaveTimer)
 	}
 	value := uint32(timerOff)
 	if on {

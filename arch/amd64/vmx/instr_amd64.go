@@ -27,6 +27,11 @@ func tables() (gdt, idt, tss, tr uint64)
 // selectors returns the selectors in CS and SS.
 func selectors() (cs, ss uint64)
 
+// int2 and int18 call the host's handlers of NMIs and machine checks, which an exit has eaten. The
+// IRET of the first also lets the next NMI in.
+func int2()
+func int18()
+
 // exitAddress is the address of vmexit.
 func exitAddress() uint64
 

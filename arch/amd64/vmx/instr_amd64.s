@@ -126,6 +126,14 @@ TEXT ·selectors(SB), NOSPLIT|NOFRAME, $0-16
 	MOVQ AX, ss+8(FP)
 	RET
 
+TEXT ·int2(SB), NOSPLIT|NOFRAME, $0-0
+	INT $2
+	RET
+
+TEXT ·int18(SB), NOSPLIT|NOFRAME, $0-0
+	INT $18
+	RET
+
 TEXT ·exitAddress(SB), NOSPLIT|NOFRAME, $0-8
 	LEAQ ·vmexit(SB), AX
 	MOVQ AX, ret+0(FP)

@@ -13,8 +13,8 @@ const (
 )
 
 // SetState makes all of s that the VMCS holds the guest's state, and forgets any event that was to
-// be injected. GPR, CR2, X14 and X15 are taken at each Enter, and what SwitchIn loads is taken
-// there. s.Activity isn't used: a guest that is not active is not entered.
+// be injected. GPR, CR2, X14 and X15 are taken at each Enter; what SwitchIn loads is taken there, so a
+// new state for that is set while s isn't loaded. s.Activity isn't used: a guest that is not active is not entered.
 func (v *VCPU) SetState(s *virt.State) {
 	v.wN(GUEST_RSP, s.GPR[virt.RSP])
 	v.wN(GUEST_RIP, s.RIP)

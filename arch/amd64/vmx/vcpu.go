@@ -8,8 +8,8 @@ import (
 // VCPU is one virtual processor's VMCS and what is remembered of it so as not to ask it twice. It
 // holds no Go pointer and lies in a page frame. The zero VCPU is ready for Init.
 type VCPU struct {
-	// Counts of what costs time, since Init: VMREADs, VMWRITEs, INVVPIDs, and WRMSRs of SwitchIn
-	// and SwitchOut.
+	// Counts of what costs time, since Init: VMREADs, VMWRITEs, INVVPIDs and INVEPTs, and the WRMSRs
+	// of SwitchIn and SwitchOut.
 	VMReads, VMWrites, Invalidations, WRMSRs uint64
 
 	// Refused is the last field that the processor refused to write, which is a bug; else 0.
@@ -102,16 +102,15 @@ func (v *VCPU) initControls(cfg *virt.Config) (ok bool) {
 			v.setEOIExit(i, 0)
 		}
 	}
-	exit, timer := uint32(exitRequired), uint32(0)
-	if HasTimer() {
-		exit |= exitSaveTimer
-		timer = pinTimer
+	optional := uint32(secOptional)
+	if caps.ept&vpidINVVPID == 0 || caps.ept&(vpidSingle|vpidAll) == 0 {
+		optional &^= secVPID
 	}
-	var okPin, okProc, okSec, okExit, okEntry bool
-	v.pin, okPin = adjust(pinRequired|timer, 0, caps.pin)
+	var okPin, okProc, okSec bool
+	v.pin, okPin = adjust(pinRequired, 0, caps.pin)
 	v.proc, okProc = adjust(proc, 0, caps.proc)
-	v.sec, okSec = adjust(sec, secOptional, caps.sec)
-	exit, okExit = adjust(exit, 0, caps.exit)
+	v.sec, okSec = adjust(sec, optional, caps.sec)
+	exit, okExit := adjust(exitRequired, 0, caps.exit)
 	entry, okEntry := adjust(entryRequired, 0, caps.entry)
 	v.w32(PIN_BASED_CONTROLS, v.pin)
 	v.w32(PROCESSOR_BASED_CONTROLS, v.proc)
@@ -133,9 +132,6 @@ func (v *VCPU) initControls(cfg *virt.Config) (ok bool) {
 	}
 	if v.sec&secENCLV != 0 {
 		v.w64(ENCLV_EXITING_BITMAP, ^uint64(0))
-	}
-	if timer != 0 {
-		v.w32(VMX_PREEMPTION_TIMER_VALUE, timerOff)
 	}
 	v.w64(EPT_POINTER, EPTPointer(v.root))
 	fill(cfg.IOBitmap, ^uint64(0), 2*amd64.PageSize/8)
@@ -194,7 +190,11 @@ func (v *VCPU) Load() {
 		v.host.foreign = true
 		v.host.capture()
 		v.loadHost()
-		v.forget() // it may have run here before
+		// It may have run here before, and its page tables have changed since; and its VPID and the
+		// root of its EPT may have been another's, who is gone.
+		v.forget()
+		v.Invalidations++
+		INVEPT(v.root)
 	}
 	if fs != v.fs {
 		v.fs = fs
