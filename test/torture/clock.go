@@ -18,7 +18,7 @@ func now() time.Duration { return time.Since(epoch) }
 func checkClock(e *env) (string, error) {
 	var last, backwards, worst atomic.Int64
 	var wg sync.WaitGroup
-	per := 100_000 * e.scale
+	per := 50_000 * e.scale / e.cpus
 	for range 2 * e.cpus {
 		wg.Go(func() {
 			for range per {

@@ -58,10 +58,14 @@ func (t *tree) sum() int {
 	return t.value + t.left.sum() + t.right.sum()
 }
 
-// checkCollector has 100,000 goroutines (fewer where they would not fit) that each hold a part of a
-// pointer-heavy map, while others make garbage, and the collector runs.
+// checkCollector has 100,000 goroutines, fewer where they would not fit, that each hold a part of a
+// map full of pointers, while others fill maps with garbage, and the collector runs.
 func checkCollector(e *env) (string, error) {
-	n := int(min(100_000, e.limit()/2/3000))
+	n := int(min(100_000, e.limit()*5/8/2900))
+	trees := make(map[int]*tree)
+	for i := range n {
+		trees[i] = &tree{value: i}
+	}
 	var held, release sync.WaitGroup
 	results := make(chan int, 1024)
 	held.Add(n)
@@ -69,13 +73,14 @@ func checkCollector(e *env) (string, error) {
 	start := time.Now()
 	for i := range n {
 		go func() {
-			m := map[int]*tree{i: grow(2, i)}
+			t := trees[i]
 			held.Done()
 			release.Wait()
-			results <- m[i].value
+			results <- t.value
 		}()
 	}
 	held.Wait()
+	clear(trees)
 	made := time.Since(start)
 
 	before := new(runtime.MemStats)
@@ -85,7 +90,7 @@ func checkCollector(e *env) (string, error) {
 	for w := range e.cpus {
 		churn.Go(func() {
 			m := make(map[string]*tree)
-			for i := range 3000 * e.scale {
+			for i := range 1000 * e.scale {
 				k := strconv.Itoa(i % 500)
 				if t := m[k]; t != nil && t.sum() != 5*t.value+1 {
 					errs <- fmt.Errorf("worker %d: tree %s has the sum %d", w, k, t.sum())

@@ -79,7 +79,7 @@ func deep(n int) int {
 
 // checkStacks grows stacks by deep recursion, several at once, and lets the collector shrink them.
 func checkStacks(e *env) (string, error) {
-	depth := 10_000 * min(e.scale+1, 20)
+	depth := 10_000 * min(e.scale, 20)
 	var wg sync.WaitGroup
 	errs := make([]error, e.cpus+1)
 	for i := range errs {

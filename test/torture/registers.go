@@ -49,7 +49,7 @@ func checkRegisters(e *env) (string, error) {
 			}
 		})
 	}
-	for range 10 + 10*e.scale {
+	for range 5 * e.scale {
 		runtime.GC()
 		time.Sleep(2 * time.Millisecond)
 	}

@@ -22,7 +22,7 @@ func spin(n int, seed uint64) uint64 {
 // checkSpeedup does the same work on one processor and on all.
 func checkSpeedup(e *env) (string, error) {
 	const seed = 88172645463325252
-	n := 10_000_000 * e.scale
+	n := 3_000_000 * e.scale
 	start := time.Now()
 	want := spin(n, seed)
 	one := time.Since(start)
@@ -63,7 +63,7 @@ func checkPreemption(e *env) (string, error) {
 			counts[i] = n
 		})
 	}
-	rounds := 10 + 5*e.scale
+	rounds := 3 + 5*e.scale
 	var worst time.Duration
 	for range rounds {
 		start := time.Now()
@@ -72,7 +72,7 @@ func checkPreemption(e *env) (string, error) {
 		worst = max(worst, time.Since(start))
 	}
 	// Each loop must have had its turns: there are more of them than processors.
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(200 * time.Millisecond)
 	stop.Store(true)
 	wg.Wait()
 	for i, n := range counts {
