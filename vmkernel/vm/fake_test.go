@@ -1,0 +1,240 @@
+package vm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"log/slog"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"keel/arch/amd64/virt"
+	"keel/vmkernel/seed"
+	"keel/vmkernel/sys"
+	"keel/vmkernel/vm/guestmem"
+)
+
+// A fake is a Backend whose guest is a function of the test: run is called for each Run of virtual
+// processor 0 of a machine, and leaves an exit in the page. The others wait until they are kicked.
+type fake struct {
+	free   uint64
+	growTo uint64 // where memory ends before it should; 0: it doesn't
+	run    func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) syscall.Errno
+
+	mu       sync.Mutex
+	machines []*fakeMachine
+	late     []string // what was done to a destroyed machine
+}
+
+type fakeMachine struct {
+	cfg       sys.VMConfig
+	runs      int
+	low, high []byte
+	grown     uint64
+	pages     []*sys.VCPUPage
+	kicks     []chan struct{}
+	destroyed bool
+	lines     [24]bool
+	registers map[uint64]uint32
+}
+
+func newFake(run func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) syscall.Errno) *fake {
+	return &fake{free: 1 << 30, run: run}
+}
+
+func (f *fake) machine(h sys.VMHandle, what string) *fakeMachine {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.machines[h]
+	if m.destroyed {
+		f.late = append(f.late, what)
+	}
+	return m
+}
+
+func (f *fake) Create(c *sys.VMConfig) (sys.VMHandle, error) {
+	if c.Memory > f.free {
+		return 0, syscall.ENOMEM
+	}
+	low, high := guestmem.Split(c.Memory)
+	m := &fakeMachine{cfg: *c, low: make([]byte, low), high: make([]byte, high), registers: map[uint64]uint32{}}
+	for range c.VCPUs {
+		m.pages = append(m.pages, &sys.VCPUPage{})
+		m.kicks = append(m.kicks, make(chan struct{}, 1))
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.machines = append(f.machines, m)
+	return sys.VMHandle(len(f.machines) - 1), nil
+}
+
+func (f *fake) Grow(h sys.VMHandle) (uint64, error) {
+	m := f.machine(h, "Grow")
+	if f.growTo != 0 && m.grown >= f.growTo {
+		return 0, syscall.ENOMEM
+	}
+	m.grown = min(m.grown+1<<20, m.cfg.Memory)
+	return m.grown, nil
+}
+
+func (f *fake) Memory(h sys.VMHandle) (low, high []byte, err error) {
+	m := f.machine(h, "Memory")
+	return m.low, m.high, nil
+}
+
+func (f *fake) Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error) {
+	return f.machine(h, "Page").pages[cpu], nil
+}
+
+func (f *fake) Destroy(h sys.VMHandle) error {
+	f.machine(h, "Destroy").destroyed = true
+	return nil
+}
+
+func (f *fake) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno {
+	m := f.machine(h, "Run")
+	p := m.pages[cpu]
+	if cpu == 0 && f.run != nil {
+		m.runs++
+		p.Last += 1000
+		return f.run(m, p, flags, event)
+	}
+	<-m.kicks[cpu]
+	p.State.Exit = virt.Exit{Kind: virt.KindNop}
+	return 0
+}
+
+func (f *fake) Kick(h sys.VMHandle, cpu int) error {
+	select {
+	case f.machine(h, "Kick").kicks[cpu] <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (f *fake) Line(h sys.VMHandle, gsi uint8, level bool) { f.machine(h, "Line").lines[gsi] = level }
+
+func (f *fake) ReadRegister(h sys.VMHandle, cpu int, gpa uint64) uint32 {
+	return f.machine(h, "ReadRegister").registers[gpa]
+}
+
+func (f *fake) WriteRegister(h sys.VMHandle, cpu int, gpa uint64, v uint32) {
+	f.machine(h, "WriteRegister").registers[gpa] = v
+}
+
+func (f *fake) FreeMemory() uint64 { return f.free }
+
+// out is the exit of an OUT.
+func out(p *sys.VCPUPage, port uint16, size uint8, v uint32) syscall.Errno {
+	p.State.Exit = virt.Exit{Kind: virt.KindIO, Port: port, Size: size, Len: 2}
+	p.State.GPR[virt.RAX] = uint64(v)
+	return 0
+}
+
+// kernelEntry is where the test kernel starts.
+const kernelEntry = 0x100020
+
+// files holds the smallest kernel there is: a multiboot header that says where it wants to be.
+func files() map[string]*seed.File {
+	kernel := make([]byte, 64)
+	const magic, addresses, base = 0x1BADB002, 1 << 16, 0x100000
+	for i, w := range []uint32{magic, addresses, -(magic + addresses) & 0xFFFF_FFFF, base, base, 0, 0, kernelEntry} {
+		binary.LittleEndian.PutUint32(kernel[4*i:], w)
+	}
+	info, err := seed.Describe(bytes.NewReader(kernel))
+	if err != nil {
+		panic(err)
+	}
+	return map[string]*seed.File{"kernel": {Name: "kernel", Data: kernel, Info: info}}
+}
+
+// spec is a VM of 4 MiB with the test kernel.
+func spec(name string) seed.VM {
+	return seed.VM{
+		Name: name, CPU: seed.CPU{Count: 2, Model: seed.CPUModel}, Memory: seed.Memory{Size: 4 << 20},
+		Boot:       seed.Boot{Firmware: "direct", Direct: seed.Direct{Kernel: "kernel"}},
+		Serial:     []seed.Serial{{Name: "ttyS0", Log: seed.LogHost}, {Name: "ttyS2", Log: seed.LogNone}},
+		Autostart:  seed.Autostart{Enabled: true},
+		OnPowerOff: seed.Stop, OnReboot: seed.Stop, OnCrash: seed.Stop,
+		Debug: seed.Debug{ExitPort: 0xF4},
+	}
+}
+
+// A record is a host's console: log lines and guests' lines, and whether each came in one Write.
+type record struct {
+	mu     sync.Mutex
+	text   strings.Builder
+	broken bool
+}
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if bytes.Count(p, []byte("\n")) != 1 || !bytes.HasSuffix(p, []byte("\n")) {
+		r.broken = true
+	}
+	return r.text.Write(p)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
+}
+
+// newManager is a Manager on f whose console is the record.
+func newManager(f *fake) (*Manager, *record) {
+	r := &record{}
+	log := slog.New(slog.NewTextHandler(r, nil))
+	host := Host{Virt: sys.VirtVTX, TSCHz: 1_000_000_000, CPUID: func(leaf, sub uint32) (a, b, c, d uint32) {
+		return ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0)
+	}}
+	return NewManager(f, host, log, r), r
+}
+
+// runAll adds the VMs, starts them and waits until all have stopped.
+func runAll(t *testing.T, f *fake, vms ...seed.VM) string {
+	t.Helper()
+	m, r := newManager(f)
+	for _, v := range vms {
+		if err := m.Add(v, files()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		m.Autostart()
+		m.WaitIdle()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("the host isn't idle:\n%s", r)
+	}
+	if r.broken {
+		t.Errorf("a line was written in parts:\n%s", r)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, m := range f.machines {
+		if !m.destroyed {
+			t.Errorf("machine %d was not destroyed", i)
+		}
+	}
+	if f.late != nil {
+		t.Errorf("done to a destroyed machine: %v", f.late)
+	}
+	return r.String()
+}
+
+func wantLines(t *testing.T, log string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(log, w) {
+			t.Errorf("no %q in the log:\n%s", w, log)
+		}
+	}
+}
