@@ -461,7 +461,7 @@ TEXT ·breakpoint(SB), NOSPLIT|NOFRAME, $0-0
 // openWindow lets the host's interrupts in for two instructions: STI opens after the first.
 TEXT ·openWindow(SB), NOSPLIT|NOFRAME, $0-0
 	STI
-	NOP
-	NOP
+	BYTE $0x90 // NOP: the assembler drops its own
+	BYTE $0x90
 	CLI
 	RET

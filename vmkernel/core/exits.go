@@ -127,7 +127,7 @@ func (v *vcpu) doCPUID(s *virt.State) {
 	case 0xD:
 		if sub == 0 && a != 0 {
 			b = 512 + 64
-			if s.XCR0&4 != 0 {
+			if amd64.XGETBV()&4 != 0 { // the guest's, on an exit
 				b += 256
 			}
 		}
