@@ -61,7 +61,7 @@ func (t *tree) sum() int {
 // checkCollector has 100,000 goroutines, fewer where they would not fit, that each hold a part of a
 // map full of pointers, while others fill maps with garbage, and the collector runs.
 func checkCollector(e *env) (string, error) {
-	n := int(min(100_000, e.limit()*5/8/2900))
+	n := int(min(100_000, (e.limit()*5/8-24<<20)/2900))
 	trees := make(map[int]*tree)
 	for i := range n {
 		trees[i] = &tree{value: i}

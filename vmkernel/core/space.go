@@ -368,19 +368,24 @@ func ensure(addr, n uintptr, write bool) bool {
 	return true
 }
 
-// flushAll makes all other processors drop their translations, and waits for them.
+// flushAll makes all other processors drop their translations, and waits for those that aren't
+// idle. An idle one says so until it looks at flushAsked, before it next touches the upper half.
 func flushAll() {
 	c := me()
 	amd64.WriteCR3(kernelRoot)
 	var asked [maxCPUs]uint32
+	var wait uint64 // a bit a processor
 	for i := 0; i < nCPUs; i++ {
 		if o := &cpus[i]; o != c {
 			asked[i] = atomic.AddUint32(&o.flushAsked, 1)
-			sendIPI(o.apicID, vecFlush)
+			if atomic.LoadUint32(&o.sched.idle) == 0 {
+				wait |= 1 << i
+				sendIPI(o.apicID, vecFlush)
+			}
 		}
 	}
 	for i := 0; i < nCPUs; i++ {
-		for o := &cpus[i]; o != c && int32(atomic.LoadUint32(&o.flushDone)-asked[i]) < 0; {
+		for o := &cpus[i]; wait&(1<<i) != 0 && int32(atomic.LoadUint32(&o.flushDone)-asked[i]) < 0; {
 			c.pollFlush()
 			amd64.PAUSE()
 		}

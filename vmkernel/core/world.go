@@ -247,6 +247,7 @@ func (c *cpu) dispatch() {
 			sched.unlock()
 			c.idle()
 			atomic.StoreUint32(&q.idle, 0)
+			c.pollFlush() // nobody waited for it, see flushAll
 			continue
 		}
 		c.counter.switches++
