@@ -228,7 +228,9 @@ func (v *vcpu) doCR8(s *virt.State) {
 
 // MSRs that are neither processor state nor the APIC's (SDM 4 ch. 2, APM 2 app. A).
 const (
+	msrTSC          = 0x10
 	msrPlatformID   = 0x17
+	msrTSCAdjust    = 0x3B
 	msrUcodeRev     = 0x8B
 	msrPlatformInfo = 0xCE
 	msrMCGCap       = 0x179
@@ -259,6 +261,8 @@ func (v *vcpu) readMSR(s *virt.State) bool {
 		ok = true
 		switch idx {
 		case msrPlatformID, msrUcodeRev, msrPlatformInfo, msrMCGCap, msrMCGStatus:
+		case msrTSCAdjust:
+			x = v.tscAdjust
 		case msrMiscEnable:
 			x = 1 // fast strings
 		case msrSYSCFG, msrHWCR, msrDECFG:
@@ -294,6 +298,14 @@ func (v *vcpu) writeMSR(s *virt.State) bool {
 		}
 		return ok
 	}
+	switch idx {
+	case msrTSC: // moves IA32_TSC_ADJUST by as much (SDM 3B 18.17.3)
+		v.moveTSC(x - v.guestTSC())
+		return true
+	case msrTSCAdjust:
+		v.moveTSC(x - v.tscAdjust)
+		return true
+	}
 	if v.setMSR(s, idx, x) {
 		return true
 	}
@@ -308,4 +320,12 @@ func (v *vcpu) writeMSR(s *virt.State) bool {
 		return v.vm().kvmclock && v.setWallClock(x)
 	}
 	return false
+}
+
+// moveTSC moves the guest's time-stamp counter, and with it the deadline of its timer.
+func (v *vcpu) moveTSC(by uint64) {
+	v.tscAdjust += by
+	v.tscOffset += by
+	v.setTSCOffset(v.tscOffset)
+	v.updateTimer()
 }

@@ -21,8 +21,8 @@ func (v *vcpu) setClock(x uint64) bool {
 	v.clockVersion += 2
 	*at[uint32](p) = v.clockVersion - 1
 	tsc := v.guestTSC()
-	*at[uint64](p + 8) = tsc                                            // tsc_timestamp
-	*at[uint64](p + 16) = tscToNS(tsc+v.vm().tscStart) - v.vm().startNS // system_time, ns
+	*at[uint64](p + 8) = tsc                                        // tsc_timestamp
+	*at[uint64](p + 16) = tscToNS(tsc-v.tscOffset) - v.vm().startNS // system_time, ns
 	*at[uint32](p + 24) = mult
 	*at[int8](p + 28) = shift
 	*at[uint8](p + 29) = 1 // PVCLOCK_TSC_STABLE_BIT

@@ -98,7 +98,7 @@ func startProcessors() {
 		for try := 0; try < 2 && atomic.LoadUint32(&c.online) == 0; try++ {
 			sendICR(id, 1<<14|6<<8|trampolinePage>>12) // SIPI
 			for wait := 0; wait < 1000 && atomic.LoadUint32(&c.online) == 0; wait++ {
-				stall(100_000)
+				answerTSC(100_000)
 			}
 		}
 		if atomic.LoadUint32(&c.online) == 0 {
@@ -125,6 +125,7 @@ func startAP(addr uintptr) {
 	c := at[cpu](addr)
 	c.load()
 	initAPIC()
+	c.syncTSC()
 	enableVirt()
 	atomic.StoreUint32(&c.online, 1)
 	c.dispatch()

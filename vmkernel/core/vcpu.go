@@ -36,6 +36,8 @@ type vcpu struct {
 	lastExit uint64 // host TSC of the last exit, 0 after waiting
 
 	tprThreshold uint8
+	tscOffset    uint64 // what is added to the host's TSC to make the guest's
+	tscAdjust    uint64 // IA32_TSC_ADJUST
 	clockMSR     uint64 // kvmclock's system time MSR
 	wallMSR      uint64
 	clockVersion uint32
@@ -150,6 +152,7 @@ func (v *vcpu) reset() {
 	v.flags = 0
 	v.nextTSC = never
 	v.clockMSR, v.wallMSR = 0, 0
+	v.tscOffset, v.tscAdjust = -m.tscStart, 0
 	v.exitReq = 0
 	v.lastExit = 0
 	s := &v.shared().State
@@ -162,7 +165,6 @@ func (v *vcpu) reset() {
 	if v.index == 0 {
 		v.lapic().LINT(0, false)
 	}
-	_ = m
 }
 
 // resetState is the state after power-on or INIT (SDM 3A table 9-1).
@@ -248,7 +250,7 @@ func (v *vcpu) load(c *cpu) {
 	s := &v.shared().State
 	v.loadVendor(s)
 	v.loaded = true
-	v.setTSCOffset(-v.vm().tscStart)
+	v.setTSCOffset(v.tscOffset)
 	if v.flags&sys.RunSetState != 0 {
 		v.setState(s)
 	} else if v.flags&sys.RunSetRIP != 0 {

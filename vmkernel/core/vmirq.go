@@ -14,7 +14,7 @@ import (
 func (m *machine) now() uint64 { return nanotime() - m.startNS }
 
 // guestTSC is the guest's time-stamp counter, which is also its APIC's bus clock.
-func (v *vcpu) guestTSC() uint64 { return amd64.RDTSC() - v.vm().tscStart }
+func (v *vcpu) guestTSC() uint64 { return amd64.RDTSC() + v.tscOffset }
 
 // prepare fires v's timers, injects what is pending, and says whether v has something to run.
 func (v *vcpu) prepare(s *virt.State) bool {
@@ -181,10 +181,7 @@ func (v *vcpu) updateTimer() {
 	next := uint64(never)
 	m := v.vm()
 	if t, kind := v.lapic().Deadline(); kind != lapic.TimerNone {
-		next = t + m.tscStart
-		if next < t {
-			next = never
-		}
+		next = t - v.tscOffset
 	}
 	if v.index == 0 {
 		m.lock.lock()

@@ -4,7 +4,7 @@
 // The rules that it keeps: a feature is offered only if it is in the table of features, and what
 // comes from the host only where the host has it; a feature is in the table only if Keel switches
 // the state that it brings, or it brings none. Absent on purpose: virtualisation, MTRRs, machine
-// check, performance counters, MONITOR, MPX, AVX-512, protection keys, CET, TSC_ADJUST, XSAVES,
+// check, performance counters, MONITOR, MPX, AVX-512, protection keys, CET, XSAVES,
 // SPEC_CTRL and ARCH_CAPABILITIES.
 //
 // Package vm calls Build once for each VM that starts, and tools/surface lists Features. What a

@@ -76,6 +76,7 @@ var features = []Feature{
 	{Name: "ARAT", Leaf: 6, Reg: EAX, Bit: 2, Origin: Always, State: "local APIC"},
 
 	{Name: "FSGSBASE", Leaf: 7, Reg: EBX, Bit: 0, State: "CR4.FSGSBASE"},
+	{Name: "TSC_ADJUST", Leaf: 7, Reg: EBX, Bit: 1, Origin: Always, State: "TSC offset"},
 	{Name: "BMI1", Leaf: 7, Reg: EBX, Bit: 3},
 	{Name: "AVX2", Leaf: 7, Reg: EBX, Bit: 5, Needs: "AVX", State: "AVX"},
 	{Name: "SMEP", Leaf: 7, Reg: EBX, Bit: 7, State: "CR4.SMEP"},
