@@ -35,19 +35,24 @@ func levelOf(name string) slog.Level {
 	return l
 }
 
-// limitMemory makes the collector work harder before the upper half's memory ends.
+// limitMemory makes the collector work harder before the memory that there is now ends. It is called
+// at the start, and again when VMs have taken theirs.
 func limitMemory() {
 	var s sys.Stats
 	if sys.GetStats(&s) != nil {
 		return
 	}
-	if limit := memoryLimit(s.UpperLimit); limit > 0 {
+	if limit := memoryLimit(&s); limit > 0 {
 		debug.SetMemoryLimit(limit)
 	}
 }
 
-// memoryLimit leaves an eighth of what there is, in bytes, for what the runtime doesn't count.
-func memoryLimit(upper uint64) int64 { return int64(min(upper-upper/8, 1<<62)) }
+// memoryLimit is what the upper half has and could still have, in bytes, less an eighth for what the
+// runtime doesn't count.
+func memoryLimit(s *sys.Stats) int64 {
+	limit := min(s.UpperLimit, s.UpperBacked+s.FreeMemory)
+	return int64(min(limit-limit/8, 1<<62))
+}
 
 // announce says that the host is ready, and, where no VM can run, why. ticks counts the time-stamp
 // counter from the boot loader's hand-over on.

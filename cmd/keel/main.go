@@ -60,6 +60,7 @@ func runVMs(log *slog.Logger, console io.Writer, info *sys.Info, s *seed.Seed) b
 		}
 	}
 	m.Autostart()
+	limitMemory()
 	m.WaitIdle()
 	return true
 }

@@ -122,9 +122,17 @@ func TestNumbersDoNotWrap(t *testing.T) {
 			t.Errorf("%d ns at %d Hz: %d", c.ns, c.hz, got)
 		}
 	}
-	for upper, want := range map[uint64]int64{0: 0, 64 << 20: 56 << 20, ^uint64(0): 1 << 62} {
-		if got := memoryLimit(upper); got != want {
-			t.Errorf("%d: %d", upper, got)
+	for _, c := range []struct {
+		s    sys.Stats
+		want int64
+	}{
+		{sys.Stats{}, 0},
+		{sys.Stats{UpperLimit: 64 << 20, UpperBacked: 8 << 20, FreeMemory: 1 << 30}, 56 << 20},
+		{sys.Stats{UpperLimit: 1 << 30, UpperBacked: 8 << 20, FreeMemory: 24 << 20}, 28 << 20},
+		{sys.Stats{UpperLimit: ^uint64(0), FreeMemory: ^uint64(0)}, 1 << 62},
+	} {
+		if got := memoryLimit(&c.s); got != c.want {
+			t.Errorf("%+v: %d, want %d", c.s, got, c.want)
 		}
 	}
 }

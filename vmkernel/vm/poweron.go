@@ -92,14 +92,24 @@ func (in *instance) build(img loader.Image) error {
 	return nil
 }
 
+// reserve is the memory, in bytes, that no VM gets: the host's own work and the tables that map the
+// VMs' memory need it.
+const reserve = 32 << 20
+
+// available is how much memory a VM can have, in whole MiB.
+func (in *instance) available() uint64 {
+	free := in.backend.FreeMemory()
+	return (free - min(free, reserve)) &^ (1<<20 - 1)
+}
+
 // create makes the machine with all of its memory.
 func (in *instance) create() error {
 	size := in.spec.Memory.Size
 	tooMuch := func() error {
-		return fmt.Errorf("vm: memory of %s is more than the %s that the host has free: make the VM smaller or the host larger",
-			seed.FormatSize(size), seed.FormatSize(in.backend.FreeMemory()&^(1<<20-1)))
+		return fmt.Errorf("vm: memory of %s is more than the %s that the host has left: make the VM smaller or the host larger",
+			seed.FormatSize(size), seed.FormatSize(in.available()))
 	}
-	if size > in.backend.FreeMemory() {
+	if size > in.available() {
 		return tooMuch()
 	}
 	cfg := sys.VMConfig{Memory: size, VCPUs: uint64(in.spec.CPU.Count)}

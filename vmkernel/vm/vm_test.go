@@ -168,8 +168,10 @@ func TestWhatCannotStartIsOneLineAndOthersRun(t *testing.T) {
 		name, want string
 		set        func(f *fake, s *seed.VM)
 	}{
-		{"more memory than there is", "memory of 2GiB is more than the 1GiB that the host has free",
+		{"more memory than there is", "memory of 2GiB is more than the 992MiB that the host has left",
 			func(f *fake, s *seed.VM) { s.Memory.Size = 2 << 30 }},
+		{"the memory that the host needs", "memory of 1008MiB is more than the 992MiB that the host has left",
+			func(f *fake, s *seed.VM) { s.Memory.Size = 1008 << 20 }},
 		{"memory that goes meanwhile", "memory of 4MiB is more than the",
 			func(f *fake, s *seed.VM) { s.CPU.Count = 1; f.growTo = 2 << 20 }},
 		{"no such file", `file \"other\" is not in the seed`, func(f *fake, s *seed.VM) { s.Boot.Direct.Kernel = "other" }},
