@@ -35,7 +35,12 @@ func main() {
 	for _, p := range problems {
 		log.LogAttrs(context.Background(), p.level, p.message, p.attrs...)
 	}
-	if runVMs(log, console, &info, given) && host.WhenIdle == seed.IdlePowerOff {
+	safe := hasWord(cString(info.CommandLine[:]), "safe")
+	if lastCrash(log, console, time.Now()) {
+		log.Warn("safe start: the host has crashed three times within ten minutes")
+		safe = true
+	}
+	if runVMs(log, console, &info, given, safe) && host.WhenIdle == seed.IdlePowerOff {
 		log.Info("power-off", "cause", "no VM runs, and whenIdle is poweroff")
 		sys.PowerOff()
 	}
@@ -44,9 +49,9 @@ func main() {
 	}
 }
 
-// runVMs starts the seed's VMs and waits for the last to stop. It returns false where none may run.
-func runVMs(log *slog.Logger, console io.Writer, info *sys.Info, s *seed.Seed) bool {
-	if hasWord(cString(info.CommandLine[:]), "safe") {
+// runVMs starts the seed's VMs, unless safe is set, and waits for the last to stop. It returns false where none may run.
+func runVMs(log *slog.Logger, console io.Writer, info *sys.Info, s *seed.Seed, safe bool) bool {
+	if safe {
 		log.Warn("safe start: no VM is started", "vms", len(s.VMs))
 		return false
 	}

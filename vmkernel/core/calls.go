@@ -22,6 +22,8 @@ func (c *cpu) call(w *world, n, a0, a1, a2, a3 uint64) int64 {
 		reset()
 	case sys.NumModule:
 		return callModule(a0, uintptr(a1))
+	case sys.NumCrash:
+		return callCrash(uintptr(a0))
 	case sys.NumPolicy:
 		restartOnPanic = a0 == 1
 		return 0

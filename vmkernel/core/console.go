@@ -32,6 +32,7 @@ func initConsole(h *handover.Handover) {
 
 // putByte writes one byte; the lock is held.
 func putByte(b byte) {
+	keepTail(b)
 	if console.serial {
 		if b == '\n' {
 			putSerial('\r')

@@ -88,5 +88,3 @@ func breakpoint()
 
 // restartOnPanic is the host's onPanic policy.
 var restartOnPanic bool
-
-func saveCrash() {}

@@ -25,6 +25,9 @@ type page [512]uint64
 // stringAt is n bytes at a virtual address as a string, without a copy.
 func stringAt(addr uintptr, n int) string { return unsafe.String(at[byte](addr), n) }
 
+// crashSize is the size of a record of crashes.
+const crashSize = unsafe.Sizeof(sys.Crash{})
+
 // vmConfigSize is the size of what describes a VM.
 const vmConfigSize = unsafe.Sizeof(sys.VMConfig{})
 

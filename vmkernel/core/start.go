@@ -39,6 +39,7 @@ func start(magic, info uint64) {
 	}
 	identify()
 	imageEnd := uint64(imageLimit())
+	reserveCrash()
 	boot.Reserve(imageBase, imageEnd-imageBase, handover.Other)
 	if boot.UsableBytes() < minMemory {
 		die("too little memory: Keel needs 128 MiB")

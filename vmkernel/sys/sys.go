@@ -25,6 +25,7 @@ const (
 	NumVCPUPage
 	NumHostCPUID
 	NumIRQWait
+	NumCrash
 	End
 )
 
