@@ -229,6 +229,10 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) int64 {
 // handBack ends vmrun: the processor goes directly to the thread that waits for it.
 func (c *cpu) handBack(w *world, v *vcpu) {
 	v.unload(c)
+	v.shared().Last = v.lastExit
+	if v.lastExit == 0 {
+		v.shared().Last = amd64.RDTSC()
+	}
 	v.lastExit = 0
 	sched.lock()
 	now := nanotime()
