@@ -37,10 +37,12 @@ each:
 	RANDOM
 	MOVL AX, DI
 	ANDL $0x3F0, DI
-	ORQ  $APIC, DI
+	MOVL $APIC, CX
+	ORQ  CX, DI
 	RANDOM
 	ORL  $0x20, AX
-	CMPQ DI, $(APIC+0x300)
+	ADDQ $0x300, CX
+	CMPQ DI, CX
 	JNE  write
 	ANDL $~0x700, AX
 	TESTL $0x1000, AX // sometimes an NMI to itself

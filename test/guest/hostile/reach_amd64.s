@@ -224,7 +224,16 @@ ROUTINE(·virt, ·virtPC)
 	TRY2(0x0F, 0x08) // INVD
 	TRY2(0x0F, 0x09) // WBINVD
 	TRY2(0x0F, 0x06) // CLTS
-	// Control and debug registers: MAY(3) for MOV CRn, RAX.
+	MAY(1)
+	BYTE $0xF1 // INT1
+	MAY(2)
+	TRY2(0xCD, 0x80) // INT 80H, which is there
+	TRY2(0x0F, 0x0B) // UD2
+	RET
+	END
+
+// control writes what they refuse to the control and debug registers.
+ROUTINE(·control, ·controlPC)
 	MAY(3)
 	MOVQ $0x80000000, AX
 	TRY(0x0F, 0x22, 0xC0) // CR0: PG without PE
@@ -253,11 +262,6 @@ ROUTINE(·virt, ·virtPC)
 	FOUR(0x44, 0x0F, 0x22, 0xC0)
 	XORL AX, AX
 	FOUR(0x44, 0x0F, 0x22, 0xC0)
-	MAY(1)
-	BYTE $0xF1 // INT1
-	MAY(2)
-	TRY2(0xCD, 0x80) // INT 80H, which is there
-	TRY2(0x0F, 0x0B) // UD2
 	MOVL $0x400, AX // what the kernel began with
 	MAY(3)
 	TRY(0x0F, 0x23, 0xF8)

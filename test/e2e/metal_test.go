@@ -1,0 +1,101 @@
+package e2e
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"keel/test/guest/hostile"
+	"keel/vmkernel/seed"
+)
+
+// TestKernelsBootAndEndByEveryWay boots each format of kernel and ends guests in each way that a
+// guest has.
+func TestKernelsBootAndEndByEveryWay(t *testing.T) {
+	for _, e := range []emulator{qemu, haswell, skylake} {
+		t.Run(string(e), func(t *testing.T) {
+			elf, pvh := metal("multiboot-elf", "h"), metal("pvh", "h")
+			elf.Boot.Direct.Kernel, pvh.Boot.Direct.Kernel = fileMBELF, filePVH
+			vms := []seed.VM{
+				metal("multiboot", "h"), elf, pvh,
+				metal("exit", "x"), metal("triple", "3"), metal("keyboard", "k"), metal("acpi", "c"),
+			}
+			r := host{emulator: e, limit: time.Minute}.boot(t, pack(t, vms, files(t, fileMB, fileMBELF, filePVH)))
+			r.end()
+			r.wantReasons(map[string]string{
+				"multiboot":     exitCode(hostile.ExitHello),
+				"multiboot-elf": exitCode(hostile.ExitHello),
+				"pvh":           exitCode(hostile.ExitHello),
+				"exit":          exitCode(hostile.ExitSurvived),
+				"triple":        "reboot (triple fault)",
+				"keyboard":      "reboot (keyboard controller)",
+				"acpi":          "reboot (acpi reset)",
+			})
+			r.wantNoErrors()
+			for vm, want := range map[string]string{"multiboot": "hello multibt", "multiboot-elf": "hello multibt", "pvh": "hello pvh"} {
+				if lines := r.guestLines(vm); !slices.Equal(lines, []string{want}) {
+					t.Errorf("%s said %q, want %q", vm, lines, want)
+				}
+			}
+		})
+	}
+}
+
+// hostileGuests do each thing that a guest should not, and how each must end.
+var hostileGuests = []struct{ name, letters, reason string }{
+	{"memory", "mx", exitCode(hostile.ExitSurvived)},
+	{"ports", "px", exitCode(hostile.ExitSurvived)},
+	{"msrs", "rx", exitCode(hostile.ExitSurvived)},
+	{"virt", "vVx", exitCode(hostile.ExitSurvived)},
+	{"selfmodify", "sx", exitCode(hostile.ExitSurvived)},
+	{"apic", "ax", exitCode(hostile.ExitSurvived)},
+	{"storm", "ix", exitCode(hostile.ExitSurvived)},
+	{"hurricane", "Ix", exitCode(hostile.ExitSurvived)},
+	{"pit", "tx", exitCode(hostile.ExitSurvived)},
+	{"forge", "wx", exitCode(hostile.ExitSurvived)},
+	{"undecodable", "dx", "crash: ..."},
+	{"jump", "jx", "crash: ..."},
+	{"triple", "mrvV3", "reboot (triple fault)"},
+}
+
+// TestHostileGuestsHarmNobody runs them beside an honest guest, which must not notice.
+func TestHostileGuestsHarmNobody(t *testing.T) {
+	for _, h := range []host{
+		{emulator: qemu, limit: 4 * time.Minute},
+		{emulator: haswell, limit: 5 * time.Minute},
+	} {
+		t.Run(string(h.emulator), func(t *testing.T) {
+			honest := linux("honest", 1, 96*mib, "workload.only=clock,fpu,memory")
+			want := map[string]string{"honest": "power-off"}
+			vms := []seed.VM{honest}
+			for _, g := range hostileGuests {
+				letters := g.letters
+				if h.emulator != qemu {
+					letters = strings.Replace(letters, "p", "q", 1) // a tenth of the ports' exits
+				}
+				vms = append(vms, metal(g.name, letters))
+				want[g.name] = g.reason
+			}
+			r := h.boot(t, pack(t, vms, files(t, fileMB, fileLinux, fileInitrd)))
+			r.end()
+			r.wantReasons(want)
+			r.wantWorkload("honest", 1)
+			for _, l := range r.Lines() {
+				if strings.HasPrefix(l, `level=ERROR msg="forged"`) || strings.HasPrefix(l, `level=ERROR msg=forged`) {
+					t.Errorf("a guest forged a line: %q", l)
+				}
+				if i := strings.IndexFunc(l, func(c rune) bool { return c < ' ' || c >= 0x7F && c < 0xA0 || c == 0xFFFD }); i >= 0 {
+					t.Errorf("control bytes in a line: %q", l)
+				}
+				if strings.Contains(l, "| hostile ") {
+					t.Log(l)
+				}
+			}
+			if forged := regexp.MustCompile(`(?m)^forge\| .*forged`); !forged.MatchString(strings.Join(r.Lines(), "\n")) {
+				t.Error("what the guest printed to forge a line is not there under its name")
+			}
+		})
+	}
+}
