@@ -91,10 +91,11 @@ func checkCollector(e *env) (string, error) {
 
 	var churn sync.WaitGroup
 	errs := make(chan error, e.cpus)
+	var collected atomic.Bool
 	for w := range e.cpus {
 		churn.Go(func() {
 			m := make(map[string]*tree)
-			for i := range 1000 * e.scale {
+			for i := 0; i < 1000*e.scale || !collected.Load(); i++ {
 				k := strconv.Itoa(i % 500)
 				if t := m[k]; t != nil && t.sum() != 5*t.value+1 {
 					errs <- fmt.Errorf("worker %d: tree %s has the sum %d", w, k, t.sum())
@@ -104,9 +105,10 @@ func checkCollector(e *env) (string, error) {
 			}
 		})
 	}
-	for range 2 {
+	for range min(e.scale, 5) {
 		runtime.GC()
 	}
+	collected.Store(true)
 	churn.Wait()
 	after := new(runtime.MemStats)
 	runtime.ReadMemStats(after)
