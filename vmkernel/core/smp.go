@@ -6,9 +6,9 @@ import (
 	"keel/arch/amd64"
 )
 
-// trampolinePage is where a started processor begins, in real mode: below 1 MiB, in memory that
-// isn't handed out. It is mapped one to one while processors are being started.
-const trampolinePage = 0x8000
+// A started processor begins in real mode in a page below 1 MiB, mapped one to one meanwhile. The
+// code below is written for trampolineBase; copyTrampoline moves it to where there is room.
+const trampolineBase = 0x8000
 
 // Offsets in the trampoline.
 const (
@@ -67,21 +67,12 @@ func apEntryPC() uintptr
 // startProcessors starts all other processors that the firmware lists, one after the other
 // (SDM 3A 8.4.4).
 func startProcessors() {
-	if !mapPage(trampolinePage, trampolinePage, amd64.PTE_W) {
+	base := boot.LowFree(amd64.PageSize)
+	if base == 0 || !mapPage(uintptr(base), base, amd64.PTE_W) {
+		print("level=WARN msg=\"no memory below 1 MiB to start processors from\"\n")
 		return
 	}
-	copyCode(0, trampolineCode16[:])
-	copyCode(trampoline32, trampolineCode32[:])
-	copyCode(trampoline64, trampolineCode64[:])
-	gdt := uint64(trampolinePage + trampolineGDT)
-	*phys[uint64](gdt) = 0
-	*phys[uint64](gdt + 8) = 0x00CF9B000000FFFF
-	*phys[uint64](gdt + 16) = 0x00CF93000000FFFF
-	*phys[uint64](gdt + 24) = 0x00AF9B000000FFFF
-	setDescriptor(amd64.DirectMap+trampolinePage+trampolineGDTR, uintptr(gdt), 31)
-	*phys[uint64](trampolinePage + trampolineCR3) = kernelRoot
-	*phys[uint64](trampolinePage + trampolineEntry) = uint64(apEntryPC())
-
+	copyTrampoline(base)
 	for i := uint32(0); i < tables.NumCPUs && nCPUs < maxCPUs; i++ {
 		id := tables.CPUs[i].APICID
 		if id == cpus[0].apicID || (!x2apic && id > 254) {
@@ -92,11 +83,11 @@ func startProcessors() {
 		if c.stackTop == 0 {
 			c.prepare()
 		}
-		*phys[uint64](trampolinePage + trampolineCPU) = uint64(addrOf(c))
+		*phys[uint64](base + trampolineCPU) = uint64(addrOf(c))
 		sendICR(id, 1<<14|5<<8) // INIT
 		stall(10_000_000)
 		for try := 0; try < 2 && atomic.LoadUint32(&c.online) == 0; try++ {
-			sendICR(id, 1<<14|6<<8|trampolinePage>>12) // SIPI
+			sendICR(id, 1<<14|6<<8|uint32(base>>12)) // SIPI
 			for wait := 0; wait < 1000 && atomic.LoadUint32(&c.online) == 0; wait++ {
 				answerTSC(100_000)
 			}
@@ -110,13 +101,34 @@ func startProcessors() {
 		}
 		nCPUs++
 	}
-	*pte(trampolinePage, 1, false) = 0
+	*pte(uintptr(base), 1, false) = 0
 	flushAll()
 }
 
-func copyCode(at uint64, code []byte) {
+// trampolineFixups are the offsets of the 32-bit words that hold an address in the trampoline.
+var trampolineFixups = [...]uint64{22, trampoline32 + 22, trampoline32 + 60, trampoline64 + 4, trampoline64 + 12}
+
+// copyTrampoline writes the trampoline, with its tables, to the page at base.
+func copyTrampoline(base uint64) {
+	copyCode(base, trampolineCode16[:])
+	copyCode(base+trampoline32, trampolineCode32[:])
+	copyCode(base+trampoline64, trampolineCode64[:])
+	for _, at := range trampolineFixups {
+		*phys[uint32](base + at) += uint32(base) - trampolineBase
+	}
+	gdt := base + trampolineGDT
+	*phys[uint64](gdt) = 0
+	*phys[uint64](gdt + 8) = 0x00CF9B000000FFFF
+	*phys[uint64](gdt + 16) = 0x00CF93000000FFFF
+	*phys[uint64](gdt + 24) = 0x00AF9B000000FFFF
+	setDescriptor(amd64.DirectMap+uintptr(base)+trampolineGDTR, uintptr(gdt), 31)
+	*phys[uint64](base + trampolineCR3) = kernelRoot
+	*phys[uint64](base + trampolineEntry) = uint64(apEntryPC())
+}
+
+func copyCode(to uint64, code []byte) {
 	for i, b := range code {
-		*phys[byte](trampolinePage + at + uint64(i)) = b
+		*phys[byte](to + uint64(i)) = b
 	}
 }
 
