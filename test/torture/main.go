@@ -68,13 +68,16 @@ func main() {
 	}
 	load := startLoad(e)
 	passed, failed := 0, 0
+	var before runtime.MemStats
 	for _, c := range checks {
 		if e.only != "" && e.only != c.name {
 			continue
 		}
+		runtime.ReadMemStats(&before)
 		start := time.Now()
 		report, err := c.run(e)
 		took := time.Since(start).Round(time.Millisecond)
+		report += pauses(&before)
 		if err != nil {
 			failed++
 			say("FAIL %s: %v (%v)", c.name, err, took)

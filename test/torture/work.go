@@ -80,5 +80,5 @@ func checkPreemption(e *env) (string, error) {
 			return "", fmt.Errorf("loop %d never ran", i)
 		}
 	}
-	return fmt.Sprintf("loops=%d collections=%d slowest=%v", len(counts), rounds, worst.Round(time.Millisecond)), nil
+	return fmt.Sprintf("loops=%d slowest of %d=%v", len(counts), rounds, worst.Round(time.Millisecond)), nil
 }
