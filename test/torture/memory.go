@@ -63,7 +63,7 @@ func (t *tree) sum() int {
 // map full of pointers, while others fill maps with garbage, and the collector runs.
 func checkCollector(e *env) (string, error) {
 	n := int(min(100_000, (e.limit()*5/8-24<<20)/2900))
-	if e.scale == 1 {
+	if e.scale == 1 && e.limit() > 400<<20 {
 		defer debug.SetGCPercent(debug.SetGCPercent(400)) // each collection looks at all stacks
 	}
 	trees := make(map[int]*tree)

@@ -30,18 +30,21 @@ func startRuntime() {
 	if sysMmap(lo, mainStackSize, protRW, mapFixed|mapAnonymous) < 0 || !ensure(mainStackTop-amd64.PageSize, amd64.PageSize, true) {
 		die("too little memory: no room for the Go runtime")
 	}
-	// From the top: 16 random bytes, the name, and below them the vectors.
+	// From the top: 16 random bytes, the name, the environment, and below them the vectors.
 	const (
 		randomAt = mainStackTop - 16
 		nameAt   = randomAt - 16
-		vectors  = nameAt - 16*8
+		limitAt  = nameAt - 48
+		vectors  = limitAt - 16*8
 	)
 	*at[uint64](randomAt) = random()
 	*at[uint64](randomAt + 8) = random()
 	*at[uint64](nameAt) = 'k' | 'e'<<8 | 'e'<<16 | 'l'<<24
+	// The collector works harder before the heap meets the limit.
+	putLimit(limitAt, (space.limit-space.limit/8)*amd64.PageSize)
 	for i, v := range [...]uint64{
 		1, nameAt, 0, // argc, argv
-		0, // environment
+		limitAt, 0, // environment
 		atPageSize, amd64.PageSize,
 		atRandom, randomAt,
 		0, 0,
@@ -60,3 +63,24 @@ func startRuntime() {
 	wake(w)
 	sched.unlock()
 }
+
+// putLimit writes the environment variable that tells the Go runtime how much memory it has, in
+// bytes.
+func putLimit(at uintptr, n uint64) {
+	const name = "GOMEMLIMIT="
+	for i := 0; i < len(name); i++ {
+		putByteAt(at+uintptr(i), name[i])
+	}
+	at += uintptr(len(name))
+	div := uint64(1)
+	for n/div >= 10 {
+		div *= 10
+	}
+	for ; div > 0; div /= 10 {
+		putByteAt(at, '0'+byte(n/div%10))
+		at++
+	}
+	putByteAt(at, 0)
+}
+
+func putByteAt(addr uintptr, b byte) { *at[byte](addr) = b }

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"sync/atomic"
 	"syscall"
 
 	"keel/arch/amd64"
@@ -23,6 +22,7 @@ const (
 	regionAnon  regionKind = iota // reserved or memory
 	regionFixed                   // frames that the lower half put there: modules, guest memory, devices
 	regionGoing                   // being unmapped
+	regionIndex                   // the Go runtime's sparse index of its heap
 )
 
 type region struct {
@@ -39,6 +39,7 @@ var space struct {
 	mapped  uint64 // pages that it has mapped (promised)
 	backed  uint64 // of those, pages with a frame
 	next    uintptr
+	indexed bool // the runtime's index has been mapped
 }
 
 // find is the index of the first region that ends above va.
@@ -155,6 +156,11 @@ const (
 	mapAnonymous = 0x20
 )
 
+// indexSize is the size of the table in which the Go runtime finds the 64 MiB arenas of its heap: a
+// word for each in 48 bits of addresses. It is mapped once and for all at the start and touched in
+// a few pages, so these are taken when needed, and the rest isn't counted.
+const indexSize = 1 << (48 - 26) * 8
+
 // sysMmap is mmap(2) for anonymous private memory.
 func sysMmap(addr, length uintptr, prot, flags uint64) int64 {
 	if flags&mapAnonymous == 0 {
@@ -181,6 +187,12 @@ func sysMmap(addr, length uintptr, prot, flags uint64) int64 {
 			space.lock.unlock()
 			return -int64(syscall.ENOMEM)
 		}
+	}
+	if write && n == indexSize && flags&mapFixed == 0 && !space.indexed {
+		space.indexed = true
+		addRegion(addr, addr+n, true, regionIndex)
+		space.lock.unlock()
+		return int64(addr)
 	}
 	had := writablePages(addr, addr+n)
 	want := uint64(0)
@@ -271,43 +283,6 @@ func overlapsFixed(start, end uintptr) bool {
 	return inImage(start, end)
 }
 
-// flushBatch is the number of pages that are unmapped at one cost of telling all processors.
-const flushBatch = 256
-
-// unback takes the frames of [start, end) back. They stay promised to the upper half, until the
-// caller ends that. No lock is held: the frames of a batch are freed once no processor can have
-// their translations any more.
-func unback(start, end uintptr) {
-	c := me()
-	for va := start; va < end; {
-		n := 0
-		space.lock.lock()
-		for steps := 0; va < end && n < flushBatch && steps < 4*flushBatch; steps++ {
-			e, covers := leaf(va)
-			if e == nil {
-				va = (va + covers) &^ (covers - 1)
-				continue
-			}
-			if *e&amd64.PTE_P != 0 {
-				c.unmapped[n] = *e & amd64.PTE_ADDR
-				n++
-				*e = 0
-			}
-			va += amd64.PageSize
-		}
-		space.backed -= uint64(n)
-		repromise(uint64(n))
-		space.lock.unlock()
-		if n == 0 {
-			continue
-		}
-		flushAll()
-		for i := 0; i < n; i++ {
-			freeFrame(c.unmapped[i])
-		}
-	}
-}
-
 // back gives the page at va a frame if it is the upper half's memory and has none yet. It says
 // whether the page is there then, writable if write is set, so that an access may be repeated.
 func back(va uintptr, write bool) bool {
@@ -331,7 +306,8 @@ func backWith(va uintptr, pa uint64, write bool) (ok, used bool) {
 	if i == space.n || space.regions[i].start > va || !space.regions[i].write {
 		return false, false
 	}
-	if space.regions[i].kind != regionAnon {
+	kind := space.regions[i].kind
+	if kind != regionAnon && kind != regionIndex {
 		e, _ := leaf(va)
 		return e != nil && *e&amd64.PTE_P != 0 && (!write || *e&amd64.PTE_W != 0), false
 	}
@@ -344,7 +320,9 @@ func backWith(va uintptr, pa uint64, write bool) (ok, used bool) {
 	}
 	*e = pa | amd64.PTE_P | amd64.PTE_W | amd64.PTE_NX
 	space.backed++
-	unpromise(1)
+	if kind == regionAnon {
+		unpromise(1)
+	}
 	return true, true
 }
 
@@ -366,43 +344,6 @@ func ensure(addr, n uintptr, write bool) bool {
 		}
 	}
 	return true
-}
-
-// flushAll makes all other processors drop their translations, and waits for those that aren't
-// idle. An idle one says so until it looks at flushAsked, before it next touches the upper half.
-func flushAll() {
-	c := me()
-	amd64.WriteCR3(kernelRoot)
-	var asked [maxCPUs]uint32
-	var wait uint64 // a bit a processor
-	for i := 0; i < nCPUs; i++ {
-		if o := &cpus[i]; o != c {
-			asked[i] = atomic.AddUint32(&o.flushAsked, 1)
-			if atomic.LoadUint32(&o.sched.idle) == 0 {
-				wait |= 1 << i
-				sendIPI(o.apicID, vecFlush)
-			}
-		}
-	}
-	for i := 0; i < nCPUs; i++ {
-		for o := &cpus[i]; wait&(1<<i) != 0 && int32(atomic.LoadUint32(&o.flushDone)-asked[i]) < 0; {
-			c.pollFlush()
-			amd64.PAUSE()
-		}
-	}
-}
-
-// pollFlush answers the requests so far. One that comes meanwhile has a number of its own, since
-// its translations may have been loaded again before it came.
-func (c *cpu) pollFlush() {
-	if asked := atomic.LoadUint32(&c.flushAsked); asked != c.flushDone {
-		amd64.WriteCR3(kernelRoot)
-		atomic.StoreUint32(&c.flushDone, asked)
-	}
-	if v := atomic.LoadUintptr(&c.clearVCPU); v != 0 {
-		at[vcpu](v).clearVendor()
-		atomic.StoreUintptr(&c.clearVCPU, 0)
-	}
 }
 
 // mapFixedRegion maps frames at a fresh place in the upper half's address space, and returns that.
