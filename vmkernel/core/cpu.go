@@ -73,6 +73,7 @@ type cpu struct {
 	timers  timerHeap
 	counter counters
 
+	vmcs      uintptr // the vcpu whose VMCS is current, 0 where it isn't known
 	clearVCPU uintptr // set by another processor: write this vcpu's control structure back
 
 	unmapped [flushBatch]uint64 // frames on their way out, see unback
@@ -202,8 +203,12 @@ func (c *cpu) initControl() {
 	amd64.WRMSR(amd64.MSR_EFER, amd64.RDMSR(amd64.MSR_EFER)|amd64.EFER_SCE|amd64.EFER_NXE)
 	c.loadSyscallMSRs()
 	resetFPU()
-	amd64.WRMSR(amd64.MSR_PAT, 0x0007_0406_0007_0406)
+	amd64.WRMSR(amd64.MSR_PAT, pageAttributes)
 }
+
+// pageAttributes is IA32_PAT (SDM 3A 13.12.2) as the processor starts with it, but for entry 1: PWT
+// alone is write combining, not writing through.
+const pageAttributes = 0x0007_0406_0007_0106
 
 // loadSyscallMSRs points SYSCALL at this kernel: it stays in ring 0 and masks interrupts.
 func (c *cpu) loadSyscallMSRs() {

@@ -465,3 +465,32 @@ TEXT ·openWindow(SB), NOSPLIT|NOFRAME, $0-0
 	BYTE $0x90
 	CLI
 	RET
+
+TEXT ·vectorsIn(SB), NOSPLIT|NOFRAME, $0-16
+	MOVQ area+0(FP), BX
+	MOVL $const_xcr0Host, AX
+	XORL DX, DX
+	XRSTOR64 (BX)
+	MOVQ xcr0+8(FP), AX
+	CMPQ AX, $const_xcr0Host
+	JEQ  same
+	MOVQ AX, DX
+	SHRQ $32, DX
+	XORL CX, CX
+	BYTE $0x0F; BYTE $0x01; BYTE $0xD1 // XSETBV
+same:
+	RET
+
+TEXT ·vectorsOut(SB), NOSPLIT|NOFRAME, $0-24
+	MOVQ area+0(FP), BX
+	MOVQ clean+8(FP), SI
+	MOVL $const_xcr0Host, AX
+	XORL DX, DX
+	CMPQ xcr0+16(FP), AX
+	JEQ  same
+	XORL CX, CX
+	BYTE $0x0F; BYTE $0x01; BYTE $0xD1 // XSETBV
+same:
+	XSAVE64 (BX)
+	XRSTOR64 (SI)
+	RET

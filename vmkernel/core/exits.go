@@ -7,6 +7,7 @@ import (
 	"keel/vmkernel/device/i8259"
 	"keel/vmkernel/device/lapic"
 	"keel/vmkernel/device/pmtimer"
+	"keel/vmkernel/sys"
 )
 
 // Exceptions that are injected.
@@ -22,7 +23,9 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 	switch s.Exit.Kind {
 	case virt.KindCPUID:
 		v.doCPUID(s)
-		v.skip(s)
+		if isAMD || v.vmx.Unfinished() {
+			v.skip(s)
+		}
 	case virt.KindWRMSR:
 		if v.writeMSR(s) {
 			v.skip(s)
@@ -46,6 +49,9 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 	case virt.KindHostInterrupt:
 		openWindow()
 		c.drainPending()
+		if v.lastExit >= v.nextTSC {
+			v.fireTimers() // first, so that tick doesn't set the timer for what is over
+		}
 		c.tick()
 	case virt.KindInterruptWindow:
 		v.wantInterruptWindow(false)
@@ -104,9 +110,10 @@ func (v *vcpu) doCPUID(s *virt.State) {
 	m := v.vm()
 	leaf, sub := uint32(s.GPR[virt.RAX]), uint32(s.GPR[virt.RCX])
 	var a, b, cx, d uint32
-	if r := cpuidRange(leaf); r >= 0 {
-		for i := uint32(m.first[r][leaf&31]); i != 0 && i <= m.ncpuid; i++ {
-			e := &m.cpuid[i-1]
+	if r := leaf >> 30; r != 3 && leaf&^0xC000_001F == 0 {
+		// The entries of a leaf follow each other.
+		for i := m.first[r][leaf&31]; i < sys.MaxCPUIDEntries; i++ {
+			e := &m.cpuid[i]
 			if e.Leaf != leaf {
 				break
 			}
@@ -116,6 +123,17 @@ func (v *vcpu) doCPUID(s *virt.State) {
 			}
 		}
 	}
+	const special = 1<<1 | 1<<0xB | 1<<0xD | 1<<0x1E | 1<<0x1F // leaves, modulo 32
+	if special>>(leaf&31)&1 != 0 {
+		b, cx, d, a = v.specialCPUID(leaf, sub, a, b, cx, d)
+	}
+	s.GPR[virt.RAX], s.GPR[virt.RBX] = uint64(a), uint64(b)
+	s.GPR[virt.RCX], s.GPR[virt.RDX] = uint64(cx), uint64(d)
+}
+
+// specialCPUID fills in what isn't in the table: it differs from one virtual processor to the next,
+// or changes.
+func (v *vcpu) specialCPUID(leaf, sub, a, b, cx, d uint32) (ebx, ecx, edx, eax uint32) {
 	switch leaf {
 	case 1:
 		b = b&0x00FF_FFFF | v.index<<24
@@ -135,8 +153,7 @@ func (v *vcpu) doCPUID(s *virt.State) {
 		a = v.index
 		b = b&^0xFF | v.index&0xFF
 	}
-	s.GPR[virt.RAX], s.GPR[virt.RBX] = uint64(a), uint64(b)
-	s.GPR[virt.RCX], s.GPR[virt.RDX] = uint64(cx), uint64(d)
+	return b, cx, d, a
 }
 
 // fastPort serves the ports of the lower half's devices.
@@ -206,8 +223,8 @@ func (v *vcpu) doXSETBV(s *virt.State) bool {
 
 // xcr0 is what the model offers: leaf 0DH.
 func (m *machine) xcr0() uint64 {
-	if i := m.first[0][0xD]; i != 0 {
-		return uint64(m.cpuid[i-1].EAX) & xcr0Host
+	if i := m.first[0][0xD]; i < sys.MaxCPUIDEntries {
+		return uint64(m.cpuid[i].EAX) & xcr0Host
 	}
 	return 1
 }

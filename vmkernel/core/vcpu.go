@@ -32,7 +32,8 @@ type vcpu struct {
 	exitReq  uint32 // atomic: leave for the upper half
 	flags    uint64 // sys.Run flags to obey before the next entry
 	event    virt.Event
-	nextTSC  uint64 // host TSC of its next timer, ^0 for none
+	nextTSC  uint64 // host TSC of its next timer, never for none
+	nextNS   uint64 // the same time in ns, 0 for none
 	lastExit uint64 // host TSC of the last exit, 0 after waiting
 
 	tprThreshold uint8
@@ -150,7 +151,7 @@ func (v *vcpu) reset() {
 	v.halted = false
 	v.event = 0
 	v.flags = 0
-	v.nextTSC = never
+	v.nextTSC, v.nextNS = never, 0
 	v.clockMSR, v.wallMSR = 0, 0
 	v.tscOffset, v.tscAdjust = -m.tscStart, 0
 	v.exitReq = 0
@@ -211,35 +212,47 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) int64 {
 		sched.unlock()
 		return -int64(syscall.EBUSY)
 	}
-	now := nanotime()
 	w.setResult(0)
 	w.state, w.wait = stateBlocked, waitVCPU
-	w.runtimeNS += now - w.since
 	g.caller = w.id
-	g.state, g.wait, g.cpu, g.since, g.slice = stateRunning, waitNone, c.id, now, w.slice
+	g.state, g.wait, g.cpu, g.since, g.slice = stateRunning, waitNone, c.id, w.since, w.slice
 	c.sched.current = g.id
 	sched.unlock()
 	v.flags |= flags
 	if e := virt.Event(event); e.Valid() {
 		v.event = e
 	}
+	if c.sched.n != 0 || c.sched.resched {
+		c.sched.resched = true
+		return 0 // dispatch decides who is next
+	}
+	c.world = 0
+	if v.nextNS != 0 {
+		c.armGuest(v.nextNS)
+	}
+	c.runVCPU(g)
+	if c.sched.current == w.id {
+		// It came straight back: no dispatch, unless there is something else to do.
+		c.world = addrOf(w)
+		if w.signalled() {
+			c.sched.resched = true
+		}
+	}
 	return 0
 }
 
-// handBack ends vmrun: the processor goes directly to the thread that waits for it.
+// handBack ends vmrun: the processor goes directly to the thread that waits for it. The time that
+// the two take turns in is the thread's until dispatch looks at the clock again.
 func (c *cpu) handBack(w *world, v *vcpu) {
-	v.unload(c)
+	v.unload()
 	v.shared().Last = v.lastExit
 	if v.lastExit == 0 {
 		v.shared().Last = amd64.RDTSC()
 	}
-	v.lastExit = 0
 	sched.lock()
-	now := nanotime()
 	t := worldAt(w.caller)
-	w.runtimeNS += now - w.since
 	w.state, w.wait = stateBlocked, waitVCPU
-	t.state, t.wait, t.cpu, t.since, t.slice = stateRunning, waitNone, c.id, now, w.slice
+	t.state, t.wait, t.cpu, t.since, t.slice = stateRunning, waitNone, c.id, w.since, w.slice
 	c.sched.current = t.id
 	sched.unlock()
 }
@@ -252,36 +265,40 @@ func (v *vcpu) load(c *cpu) {
 		v.lastCPU = c.id + 1
 	}
 	s := &v.shared().State
-	v.loadVendor(s)
+	v.loadVendor(c, s)
 	v.loaded = true
-	v.setTSCOffset(v.tscOffset)
+	if v.flags != 0 {
+		v.obey(s)
+	}
+	vectorsIn(v.xsave, s.XCR0)
+}
+
+// obey does what the upper half wants done first.
+func (v *vcpu) obey(s *virt.State) {
 	if v.flags&sys.RunSetState != 0 {
+		v.setTSCOffset(v.tscOffset)
 		v.setState(s)
 	} else if v.flags&sys.RunSetRIP != 0 {
 		v.setRIP(s.RIP)
 	}
 	v.flags = 0
-	amd64.XRSTOR(v.xsave, xcr0Host)
-	if s.XCR0 != xcr0Host {
-		amd64.XSETBV(s.XCR0)
-	}
 }
 
+// vectorsIn loads the XSAVE area of a guest, and then XCR0.
+func vectorsIn(area uintptr, xcr0 uint64)
+
+// vectorsOut makes XCR0, which was xcr0, the host's, saves the vector registers in area, and loads
+// those of clean: nothing of the guest is left there.
+func vectorsOut(area, clean uintptr, xcr0 uint64)
+
 // unload takes v's registers from the processor, and leaves nothing of them there.
-func (v *vcpu) unload(c *cpu) {
-	if !v.loaded {
-		return
-	}
+func (v *vcpu) unload() {
 	v.loaded = false
 	s := &v.shared().State
 	if isAMD {
 		s.XCR0 = amd64.XGETBV() // emulators don't intercept XSETBV
 	}
-	if s.XCR0 != xcr0Host {
-		amd64.XSETBV(xcr0Host)
-	}
-	amd64.XSAVE(v.xsave, xcr0Host)
-	amd64.XRSTOR(cleanPage, xcr0Host)
+	vectorsOut(v.xsave, cleanPage, s.XCR0)
 	v.unloadVendor(s)
 }
 
@@ -344,7 +361,7 @@ func (c *cpu) runVCPU(w *world) {
 	for {
 		if atomic.LoadUint32(&c.kicked) != 0 || c.sched.resched {
 			if c.mustLeave(w) {
-				v.unload(c)
+				v.unload()
 				return
 			}
 		}
@@ -354,31 +371,26 @@ func (c *cpu) runVCPU(w *world) {
 			c.handBack(w, v)
 			return
 		}
-		if !v.prepare(s) {
+		if v.attention() && !v.prepare(s) {
 			if v.wait(c, w) {
-				v.unload(c)
+				v.unload()
 				return
 			}
 			continue
 		}
-		t0 := amd64.RDTSC()
-		if v.lastExit != 0 {
-			page.Outside += t0 - v.lastExit
-		} else if page.First == 0 {
-			page.First = t0
-		}
-		v.enter(s)
-		t1 := amd64.RDTSC()
-		v.lastExit = t1
-		page.Ticks += t1 - t0
-		v.decode(s)
-		page.Exits[s.Exit.Kind]++
+		v.enter(s, page)
 		if !v.fastExit(c, s) {
 			v.slowExit(s)
 			c.handBack(w, v)
 			return
 		}
 	}
+}
+
+// attention says whether prepare has anything to do. What comes due between the last exit and the
+// entry comes as an interrupt of the host.
+func (v *vcpu) attention() bool {
+	return v.lapic().Signals() != 0 || v.lastExit >= v.nextTSC || v.lastExit == 0 || v.event != 0 || v.halted || !v.started
 }
 
 // mustLeave looks at why the processor was kicked. The virtual processor stays unless other worlds
@@ -403,7 +415,7 @@ func (v *vcpu) wait(c *cpu, w *world) bool {
 	}
 	var deadline uint64
 	if v.nextTSC != never {
-		deadline = tscToNS(v.nextTSC) + 1
+		deadline = v.nextNS
 	}
 	v.lastExit = 0
 	w.block(waitInterrupt, deadline)

@@ -73,16 +73,21 @@ func nestedEntry(pa uint64, leaf int) uint64 {
 }
 
 func (v *vcpu) init(cfg *virt.Config) string {
+	me().vmcs = 0
 	if virtKind == sys.VirtVTX {
 		return v.vmx.Init(cfg)
 	}
 	return v.svm.Init(cfg)
 }
 
-// loadVendor makes v the calling processor's, with the registers that entries and exits leave alone.
-func (v *vcpu) loadVendor(s *virt.State) {
+// loadVendor makes v c's, the calling processor's, with the registers that entries and exits leave
+// alone.
+func (v *vcpu) loadVendor(c *cpu, s *virt.State) {
 	if virtKind == sys.VirtVTX {
-		v.vmx.Load()
+		if c.vmcs != addrOf(v) {
+			v.vmx.Load()
+			c.vmcs = addrOf(v)
+		}
 		v.vmx.SwitchIn(s)
 		return
 	}
@@ -99,6 +104,7 @@ func (v *vcpu) unloadVendor(s *virt.State) {
 }
 
 func (v *vcpu) clearVendor() {
+	me().vmcs = 0
 	if virtKind == sys.VirtVTX {
 		v.vmx.Clear()
 		return
@@ -122,19 +128,29 @@ func (v *vcpu) save(s *virt.State) {
 	v.svm.Save(s)
 }
 
-func (v *vcpu) enter(s *virt.State) bool {
+// enter runs the guest until an exit, decodes that and accounts for the time.
+func (v *vcpu) enter(s *virt.State, page *sys.VCPUPage) {
+	var entered, exited uint64
 	if virtKind == sys.VirtVTX {
-		return v.vmx.Enter(s)
-	}
-	return v.svm.Enter(s)
-}
-
-func (v *vcpu) decode(s *virt.State) {
-	if virtKind == sys.VirtVTX {
+		v.vmx.Enter(s)
+		entered, exited = v.vmx.Entered, v.vmx.Exited
 		v.vmx.Decode(s)
-		return
+	} else {
+		entered = amd64.RDTSC()
+		v.svm.Enter(s)
+		exited = amd64.RDTSC()
+		v.svm.Decode(s)
 	}
-	v.svm.Decode(s)
+	if v.lastExit != 0 {
+		page.Outside += entered - v.lastExit
+	} else if page.First == 0 {
+		page.First = entered
+	}
+	page.Ticks += exited - entered
+	v.lastExit = exited
+	if k := s.Exit.Kind; k < virt.Kinds {
+		page.Exits[k]++
+	}
 }
 
 func (v *vcpu) skip(s *virt.State) {

@@ -38,8 +38,8 @@ type machine struct {
 
 	vcpus [sys.MaxVCPUs]uintptr
 
-	ncpuid uint32
-	// first is the index+1 of a leaf's first entry, for leaves 0 to 1FH of each of the three ranges.
+	// first is the index of a leaf's first entry, noEntry for none, for leaves 0 to 1FH of each of the
+	// three ranges, which bits 31:30 tell apart: basic leaves, the hypervisor's, extended ones.
 	first [3][32]uint8
 	cpuid [sys.MaxCPUIDEntries]sys.CPUIDEntry
 }
@@ -132,27 +132,26 @@ func vmCreate(p uintptr) int64 {
 
 // setCPUID copies the model's table, whose entries for one leaf follow each other.
 func (m *machine) setCPUID(cfg *sys.VMConfig, n int) {
-	m.ncpuid = uint32(n)
+	for r := range m.first {
+		for i := range m.first[r] {
+			m.first[r][i] = noEntry
+		}
+	}
+	for i := range m.cpuid {
+		m.cpuid[i].Leaf = noLeaf
+	}
 	for i := n - 1; i >= 0; i-- {
 		m.cpuid[i] = cfg.CPUID[i]
-		if r := cpuidRange(m.cpuid[i].Leaf); r >= 0 && m.cpuid[i].Leaf&^0xC000_0000 < 32 {
-			m.first[r][m.cpuid[i].Leaf&31] = uint8(i + 1)
+		if leaf := m.cpuid[i].Leaf; leaf>>30 != 3 && leaf&^0xC000_001F == 0 {
+			m.first[leaf>>30][leaf&31] = uint8(i)
 		}
 	}
 }
 
-// cpuidRange is 0 for basic leaves, 1 for the hypervisor's, 2 for extended ones, -1 for others.
-func cpuidRange(leaf uint32) int {
-	switch leaf &^ 31 {
-	case 0:
-		return 0
-	case 0x4000_0000:
-		return 1
-	case 0x8000_0000:
-		return 2
-	}
-	return -1
-}
+const (
+	noEntry = 0xFF
+	noLeaf  = 0xFFFF_FFFF
+)
 
 // reserveWindows sets address space of the upper half aside for the machine's memory: aligned to
 // 1 GiB, so that its page tables are its own.

@@ -181,23 +181,33 @@ func (v *vcpu) updateTimer() {
 	next := uint64(never)
 	m := v.vm()
 	if t, kind := v.lapic().Deadline(); kind != lapic.TimerNone {
-		next = t - v.tscOffset
+		now := amd64.RDTSC()
+		if left := t - (now + v.tscOffset); t <= now+v.tscOffset {
+			next = now
+		} else if left < farAway {
+			next = now + left
+		}
 	}
 	if v.index == 0 {
 		m.lock.lock()
 		t := m.pit.NextEvent(m.now())
 		m.lock.unlock()
 		if t != i8254.Never {
-			if tsc := tscBase + nsToTicks(t+m.startNS); int64(tsc-next) < 0 || next == never {
-				next = tsc
-			}
+			next = min(next, nsToTSC(t+m.startNS))
 		}
 	}
-	v.nextTSC = next
-	if next != never && v.loaded {
-		me().armGuest(tscToNS(next) + 1)
+	v.nextTSC, v.nextNS = next, 0
+	if next == never {
+		return
+	}
+	v.nextNS = tscToNS(next) + 1
+	if v.loaded {
+		me().armGuest(v.nextNS)
 	}
 }
+
+// farAway is a time of the guest's timer that never comes, in ticks from now.
+const farAway = 1 << 60
 
 // armGuest has this processor interrupted at ns, unless it is sooner already.
 func (c *cpu) armGuest(ns uint64) {

@@ -6,7 +6,39 @@
 #define VMREAD_AX_CX	BYTE $0x0F; BYTE $0x78; BYTE $0xC1 // CX = the field that AX names
 #define VMWRITE_CX_AX	BYTE $0x0F; BYTE $0x79; BYTE $0xC1 // the field that AX names = CX
 
+// TSC puts the time-stamp counter in AX; it destroys DX.
+#define TSC \
+	RDTSC; \
+	SHLQ $32, DX; \
+	ORQ DX, AX
+
+// READ reads a field of the VMCS to CX; it destroys AX.
+#define READ(field) \
+	MOVL $field, AX; \
+	VMREAD_AX_CX
+
 #define GPR(n)	(const_stateGPR+8*(n))(SI)
+
+// RETIRE adds DX to the RIP of VCPU DI's guest and leaves in R8 what else there is to do: see advance.
+// It destroys AX and CX.
+#define RETIRE \
+	READ(const_GUEST_RIP); \
+	MOVQ CX, R8; \
+	ADDQ DX, CX; \
+	VMWRITE_CX_AX; \
+	XORQ CX, R8; \
+	SHRQ $32, R8; \
+	READ(const_GUEST_INTERRUPTIBILITY_STATE); \
+	MOVL CX, VCPU_interruptibility(DI); \
+	ANDL $const_skipBlocking, CX; \
+	ORQ  CX, R8; \
+	READ(const_GUEST_RFLAGS); \
+	MOVQ CX, VCPU_rflags(DI); \
+	ANDL $const_rflagsTF, CX; \
+	ORQ  CX, R8; \
+	MOVB $const_knownInterruptible, VCPU_known(DI); \
+	ADDQ $3, VCPU_VMReads(DI); \
+	INCQ VCPU_VMWrites(DI)
 
 // Go's ABI0 keeps no register but SP and BP, so those two are all of the host's that is saved; the
 // wrapper around an ABI0 function reloads R14 and clears X15. MOVUPS leaves the upper halves of
@@ -16,27 +48,24 @@ TEXT ·enter(SB), NOSPLIT|NOFRAME, $0-16
 	MOVQ s+8(FP), SI
 	MOVB $0, VCPU_known(DI)
 	MOVB $0, VCPU_injecting(DI)
+	MOVQ $const_notRetired, VCPU_rare(DI)
 	CMPB VCPU_unusable(DI), $0
 	JNE  unusable
 	PUSHQ BP
 	PUSHQ DI
 	PUSHQ SI
 	CMPQ SP, VCPU_hostRSP(DI) // the same at every entry but the first
-	JEQ  cr2
+	JEQ  load
 	MOVQ SP, VCPU_hostRSP(DI)
 	MOVQ SP, CX
 	MOVL $const_HOST_RSP, AX
 	VMWRITE_CX_AX
 	INCQ VCPU_VMWrites(DI)
-cr2:
-	MOVQ CR2, AX
-	MOVQ const_stateCR2(SI), CX
-	CMPQ AX, CX
-	JEQ  load
-	MOVQ CX, CR2
 load:
 	MOVUPS const_stateX14(SI), X14
 	MOVUPS const_stateX15(SI), X15
+	TSC
+	MOVQ AX, VCPU_Entered(DI)
 	CMPL VCPU_launched(DI), $0 // no MOV changes the flags
 	MOVQ GPR(0), AX
 	MOVQ GPR(1), CX
@@ -63,6 +92,8 @@ failed: // the guest's registers are still in the State too
 	POPQ DI
 	POPQ BP
 unusable:
+	MOVQ VCPU_Entered(DI), AX
+	MOVQ AX, VCPU_Exited(DI)
 	MOVL $const_VMfail, const_stateReason(SI)
 	MOVL $const_more, const_stateKind(SI)
 	RET
@@ -89,14 +120,19 @@ TEXT ·vmexit(SB), NOSPLIT|NOFRAME, $0-0
 	MOVQ AX, GPR(6)
 	MOVUPS X14, const_stateX14(SI)
 	MOVUPS X15, const_stateX15(SI)
-	MOVQ CR2, AX
-	MOVQ AX, const_stateCR2(SI)
 	MOVQ 8(SP), DI
+	TSC
+	MOVQ AX, VCPU_Exited(DI)
 
-	MOVL $const_EXIT_REASON, AX
-	VMREAD_AX_CX
+	READ(const_EXIT_REASON)
 	MOVL CX, const_stateReason(SI)
 	INCQ VCPU_VMReads(DI)
+	MOVL $const_kindCPUID, BX
+	CMPL CX, $const_reasonCPUID
+	JEQ  retire
+	CMPL CX, $const_reasonIO
+	JEQ  port
+other:
 	MOVL CX, DX
 	XORL CX, CX // the length
 	MOVL $const_more, BX
@@ -110,9 +146,49 @@ TEXT ·vmexit(SB), NOSPLIT|NOFRAME, $0-0
 	MOVQ $const_lengthReasons, AX
 	BTQ  DX, AX
 	JCC  done
-	MOVL $const_VM_EXIT_INSTRUCTION_LENGTH, AX
-	VMREAD_AX_CX
+	READ(const_VM_EXIT_INSTRUCTION_LENGTH)
 	INCQ VCPU_VMReads(DI)
+	JMP  done
+
+	// An access to a port: what ioQualification does, in one quadword (SDM 3C table 28-5). INS and
+	// OUTS are left to detail.
+port:
+	READ(const_EXIT_QUALIFICATION)
+	INCQ VCPU_VMReads(DI)
+	MOVQ CX, const_stateQual(SI)
+	BTL  $4, CX
+	JCS  string
+	MOVL CX, DX
+	SHRL $16, DX
+	MOVL CX, AX
+	ANDL $7, AX
+	INCL AX
+	SHLL $16, AX
+	ORL  AX, DX
+	ANDL $8, CX
+	SHLL $21, CX
+	ORL  CX, DX
+	MOVQ DX, const_statePort(SI)
+	MOVL $const_kindIO, BX
+
+	// The instruction is emulated in any case, so its end is seen to here: see advance.
+retire:
+	READ(const_VM_EXIT_INSTRUCTION_LENGTH)
+	MOVL CX, const_stateLen(SI)
+	MOVL CX, DX
+	RETIRE
+	MOVQ R8, VCPU_rare(DI)
+	MOVL BX, const_stateKind(SI)
+	MOVL $1, VCPU_launched(DI)
+	INCQ VCPU_VMReads(DI)
+	MOVQ 16(SP), BP
+	LEAQ 24(SP), SP
+	RET
+
+string:
+	MOVL $const_reasonIO, CX
+	JMP  other
+
 done:
 	MOVL CX, const_stateLen(SI)
 	MOVL BX, const_stateKind(SI)
@@ -125,26 +201,7 @@ done:
 TEXT ·advance(SB), NOSPLIT|NOFRAME, $0-24
 	MOVQ v+0(FP), DI
 	MOVQ s+8(FP), SI
-	MOVL $const_GUEST_RIP, AX
-	VMREAD_AX_CX
-	MOVQ CX, R8
 	MOVL const_stateLen(SI), DX
-	ADDQ DX, CX
-	VMWRITE_CX_AX
-	XORQ CX, R8
-	SHRQ $32, R8
-	MOVL $const_GUEST_INTERRUPTIBILITY_STATE, AX
-	VMREAD_AX_CX
-	MOVL CX, VCPU_interruptibility(DI)
-	ANDL $const_skipBlocking, CX
-	ORQ  CX, R8
-	MOVL $const_GUEST_RFLAGS, AX
-	VMREAD_AX_CX
-	MOVQ CX, VCPU_rflags(DI)
-	ANDL $const_rflagsTF, CX
-	ORQ  CX, R8
+	RETIRE
 	MOVQ R8, rare+16(FP)
-	MOVB $const_knownInterruptible, VCPU_known(DI)
-	ADDQ $3, VCPU_VMReads(DI)
-	INCQ VCPU_VMWrites(DI)
 	RET

@@ -23,8 +23,8 @@ const (
 
 // Enter runs the guest until it exits, and returns false where the processor refused to: then
 // Decode makes the exit KindFailedEntry and Check says why. Interrupts are off; v is Loaded here,
-// s's guest switched in. Afterwards s.GPR (but for RSP), CR2, X14, X15 and Exit.Reason are the
-// guest's and the caller's own are what they were.
+// s's guest switched in. Afterwards s.GPR (but for RSP), X14, X15 and Exit.Reason are the guest's and
+// the caller's own are what they were. The host must not change CR2 before SwitchOut.
 func (v *VCPU) Enter(s *virt.State) bool {
 	enter(v, s)
 	return s.Exit.Reason < entryFailure

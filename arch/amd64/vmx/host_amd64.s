@@ -16,6 +16,8 @@
 
 TEXT ·switchIn(SB), NOSPLIT|NOFRAME, $0-8
 	MOVQ s+0(FP), DI
+	MOVQ const_stateCR2(DI), CX
+	MOVQ CX, CR2
 	SET_MSR(const_msrSTAR, const_stateSTAR(DI))
 	SET_MSR(const_msrLSTAR, const_stateLSTAR(DI))
 	SET_MSR(const_msrSFMASK, const_stateSFMASK(DI))
@@ -68,6 +70,8 @@ TEXT ·switchOut(SB), NOSPLIT|NOFRAME, $0-16
 	MOVQ AX, (const_stateDR+24)(DI)
 	MOVQ DR6, AX
 	MOVQ AX, const_stateDR6(DI)
+	MOVQ CR2, AX
+	MOVQ AX, const_stateCR2(DI)
 	SET_MSR(const_msrSTAR, host_star(SI))
 	SET_MSR(const_msrLSTAR, host_lstar(SI))
 	SET_MSR(const_msrSFMASK, host_sfmask(SI))

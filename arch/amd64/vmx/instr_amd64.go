@@ -35,12 +35,12 @@ func int18()
 // exitAddress is the address of vmexit.
 func exitAddress() uint64
 
-// switchIn loads STAR, LSTAR and SFMASK from s, and DR0 to DR3 and DR6 where they differ.
+// switchIn loads STAR, LSTAR, SFMASK and CR2 from s, and DR0 to DR3 and DR6 where they differ.
 //
 //go:noescape
 func switchIn(s *virt.State)
 
-// switchOut stores KERNEL_GS_BASE, DR0 to DR3 and DR6 in s, and loads h's STAR, LSTAR and SFMASK.
+// switchOut stores KERNEL_GS_BASE, CR2, DR0 to DR3 and DR6 in s, and loads h's STAR, LSTAR and SFMASK.
 //
 //go:noescape
 func switchOut(h *host, s *virt.State)

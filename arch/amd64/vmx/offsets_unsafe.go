@@ -22,6 +22,11 @@ const (
 	stateKind     = unsafe.Offsetof(virt.State{}.Exit) + unsafe.Offsetof(virt.Exit{}.Kind)
 	stateReason   = unsafe.Offsetof(virt.State{}.Exit) + unsafe.Offsetof(virt.Exit{}.Reason)
 	stateLen      = unsafe.Offsetof(virt.State{}.Exit) + unsafe.Offsetof(virt.Exit{}.Len)
+	stateQual     = unsafe.Offsetof(virt.State{}.Exit) + unsafe.Offsetof(virt.Exit{}.Qual)
+	statePort     = unsafe.Offsetof(virt.State{}.Exit) + unsafe.Offsetof(virt.Exit{}.Port)
+
+	kindCPUID = virt.KindCPUID
+	kindIO    = virt.KindIO
 
 	directMap   = uint64(amd64.DirectMap)
 	msrFSBase   = amd64.MSR_FS_BASE
@@ -30,4 +35,12 @@ const (
 	msrLSTAR    = amd64.MSR_LSTAR
 	msrSFMASK   = amd64.MSR_SFMASK
 	msrKernelGS = amd64.MSR_KERNEL_GS_BASE
+)
+
+// enter writes Port, Size and In, with String and those after it zero, as one quadword.
+var (
+	_ [unsafe.Offsetof(virt.Exit{}.Port) + 2 - unsafe.Offsetof(virt.Exit{}.Size)]struct{}   = [0]struct{}{}
+	_ [unsafe.Offsetof(virt.Exit{}.Port) + 3 - unsafe.Offsetof(virt.Exit{}.In)]struct{}     = [0]struct{}{}
+	_ [unsafe.Offsetof(virt.Exit{}.Port) + 4 - unsafe.Offsetof(virt.Exit{}.String)]struct{} = [0]struct{}{}
+	_ [unsafe.Offsetof(virt.Exit{}.Vector) - 8 - unsafe.Offsetof(virt.Exit{}.Port)]struct{} = [0]struct{}{}
 )

@@ -5,6 +5,7 @@ import "keel/arch/amd64/virt"
 // Exit reasons (SDM 3D appendix C) that the package acts on.
 const (
 	reasonException    = 0
+	reasonCPUID        = 10
 	reasonCR           = 28
 	reasonIO           = 30
 	reasonAPICAccess   = 44

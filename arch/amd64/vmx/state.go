@@ -13,8 +13,8 @@ const (
 )
 
 // SetState makes all of s that the VMCS holds the guest's state, and forgets any event that was to
-// be injected. GPR, CR2, X14 and X15 are taken at each Enter; what SwitchIn loads is taken there, so a
-// new state for that is set while s isn't loaded. s.Activity isn't used: a guest that is not active is not entered.
+// be injected. GPR, X14 and X15 are taken at each Enter; what SwitchIn loads is taken there, so a new
+// state for that is set while s isn't loaded, but for CR2. s.Activity isn't used: a guest that is not active is not entered.
 func (v *VCPU) SetState(s *virt.State) {
 	v.wN(GUEST_RSP, s.GPR[virt.RSP])
 	v.wN(GUEST_RIP, s.RIP)
@@ -51,6 +51,9 @@ func (v *VCPU) SetState(s *virt.State) {
 	v.wN(GUEST_IA32_SYSENTER_EIP, s.SysenterEIP)
 	v.w64(GUEST_IA32_PAT, s.PAT)
 
+	if s.Loaded != 0 {
+		amd64.WriteCR2(s.CR2)
+	}
 	v.known |= knownInterruptible
 	v.rflags = s.RFLAGS
 	v.setInterruptibility(uint32(s.Interruptibility) & (blockedBySTI | blockedByMovSS | blockedByNMI))
@@ -130,9 +133,23 @@ func pendingDebug(rflags uint64, interruptibility uint32) uint64 {
 
 // Skip moves the guest past the instruction that exited, s.Exit.Len bytes on, as the processor does
 // when it retires one: interrupts that STI or MOV SS held off may come, and RFLAGS.TF traps.
-// A caller that decoded the instruction itself sets s.Exit.Len first.
+// A caller that decoded the instruction itself sets s.Exit.Len first. Of CPUID and of accesses to a
+// port but for strings, Enter has done most of that already: they must be skipped, and once.
 func (v *VCPU) Skip(s *virt.State) {
-	if rare := advance(v, s); rare != 0 {
+	if v.rare != 0 {
+		v.skipRest(s)
+	}
+}
+
+// Unfinished says whether an instruction that exited needs its Skip for anything.
+func (v *VCPU) Unfinished() bool { return v.rare != 0 }
+
+func (v *VCPU) skipRest(s *virt.State) {
+	rare := v.rare
+	if rare == notRetired {
+		rare = advance(v, s)
+	}
+	if rare != 0 {
 		v.skipRare(rare)
 	}
 }

@@ -12,6 +12,9 @@ type VCPU struct {
 	// of SwitchIn and SwitchOut.
 	VMReads, VMWrites, Invalidations, WRMSRs uint64
 
+	// The time-stamp counter at the last entry and at the exit from it.
+	Entered, Exited uint64
+
 	// Refused is the last field that the processor refused to write, which is a bug; else 0.
 	Refused uint32
 
@@ -35,13 +38,17 @@ type VCPU struct {
 
 	// What is known of the guest since the last exit.
 	known            uint8
-	injecting        bool // an event is in the VM-entry interruption information
+	rare             uint64 // of an instruction that retired on exit, what is left of its end; else notRetired
+	injecting        bool   // an event is in the VM-entry interruption information
 	rflags           uint64
 	interruptibility uint32
 }
 
 // Bits of known.
 const knownInterruptible = 1 // rflags and interruptibility hold what the VMCS does
+
+// notRetired is VCPU.rare where the exit left the guest at the instruction.
+const notRetired = ^uint64(0)
 
 // exceptions is the exception bitmap: #DB and #AC, since a guest can make each loop within one
 // instruction for ever, and #MC, which is the host's.
