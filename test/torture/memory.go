@@ -70,17 +70,17 @@ func checkCollector(e *env) (string, error) {
 	for i := range n {
 		trees[i] = &tree{value: i}
 	}
-	var held, release, gone sync.WaitGroup
+	var held, gone sync.WaitGroup
+	release := make(chan struct{})
 	var sum atomic.Int64
 	held.Add(n)
 	gone.Add(n)
-	release.Add(1)
 	start := time.Now()
 	for i := range n {
 		go func() {
 			t := trees[i]
 			held.Done()
-			release.Wait()
+			<-release
 			sum.Add(int64(t.value))
 			gone.Done()
 		}()
@@ -91,11 +91,10 @@ func checkCollector(e *env) (string, error) {
 
 	var churn sync.WaitGroup
 	errs := make(chan error, e.cpus)
-	var collected atomic.Bool
 	for w := range e.cpus {
 		churn.Go(func() {
 			m := make(map[string]*tree)
-			for i := 0; i < 1000*e.scale || !collected.Load(); i++ {
+			for i := range 1000 * e.scale {
 				k := strconv.Itoa(i % 500)
 				if t := m[k]; t != nil && t.sum() != 5*t.value+1 {
 					errs <- fmt.Errorf("worker %d: tree %s has the sum %d", w, k, t.sum())
@@ -108,9 +107,8 @@ func checkCollector(e *env) (string, error) {
 	for range min(e.scale, 5) {
 		runtime.GC()
 	}
-	collected.Store(true)
 	churn.Wait()
-	release.Done()
+	close(release)
 	gone.Wait()
 	select {
 	case err := <-errs:
