@@ -62,7 +62,10 @@ type Module struct {
 	Name       [64]byte
 }
 
-// call is a raw call; it holds the P, so it is for calls that don't block.
+// call is a raw call; it holds the P, so it is for calls that don't block. What an argument points at
+// must not move meanwhile, as a stack does when it grows.
+//
+//go:uintptrescapes
 func call(n, a, b, c, d uintptr) (uintptr, error) {
 	r, _, errno := syscall.RawSyscall6(n, a, b, c, d, 0, 0)
 	if errno != 0 {
