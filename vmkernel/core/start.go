@@ -50,6 +50,7 @@ func start(magic, info uint64) {
 	// The new page tables map what the boot ones do, so the tables of a firmware above 4 GiB can be
 	// read afterwards.
 	initPaging(imageEnd)
+	mapScreen()
 	mem.Limit = directTop
 	if e := acpi.Parse(mem, boot.RSDP, &tables); e != "" {
 		die(e)
@@ -136,6 +137,7 @@ func initPaging(imageEnd uint64) {
 	if !ok {
 		die("too little memory: no room for page tables")
 	}
+	amd64.WRMSR(amd64.MSR_PAT, pageAttributes)
 	amd64.WriteCR3(kernelRoot)
 }
 
