@@ -43,6 +43,8 @@ e2e:
 	KEEL_REQUIRE_EMULATORS=1 $(GO) test -count=1 -p 1 -v -timeout 18m $(E2E)
 
 check: lint
+	@echo "linking without optimisation: do nosplit functions still fit?"
+	@$(KERNEL_ENV) $(GO) build -trimpath -gcflags='all=-N -l' -ldflags='$(KERNEL_LDFLAGS)' -o /dev/null ./cmd/keel
 	@for os in linux darwin windows; do \
 		echo "building keelctl for $$os"; \
 		CGO_ENABLED=0 GOOS=$$os $(GO) build -o /dev/null ./cmd/keelctl || exit 1; \
