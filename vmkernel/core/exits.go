@@ -46,6 +46,11 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 			return false
 		}
 		v.skip(s)
+	case virt.KindMMIO:
+		if !v.fastMMIO(s) {
+			return false
+		}
+		v.skip(s)
 	case virt.KindHostInterrupt:
 		openWindow()
 		c.drainPending()

@@ -255,3 +255,13 @@ func (v *vcpu) check() (field, rule string) {
 	}
 	return v.svm.Check()
 }
+
+// plainAccess says of a KindMMIO exit that it was a read or write by an instruction of 64-bit code
+// under 4-level paging, and not for an event's delivery, a fetch or a page walk, and where that
+// instruction and its page tables are.
+func (v *vcpu) plainAccess(e *virt.Exit) (rip, cr3 uint64, ok bool) {
+	if virtKind == sys.VirtVTX {
+		return v.vmx.PlainAccess(e)
+	}
+	return v.svm.PlainAccess()
+}

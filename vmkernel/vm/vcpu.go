@@ -20,18 +20,19 @@ type vcpu struct {
 	event virt.Event
 
 	last     uint64 // host TSC of the last exit
+	outside  uint64 // the page's Outside then
 	rare     uint64 // ticks between exits from which on they are rare
 	emulator *mmio.Emulator
 	cpu      mmio.CPU
 	buf      [8]byte // an element of string I/O
 }
 
-// rarely is how many exits a second are so few that Run gives its P away at once, rather than have
+// rareRate is how many exits a second are so few that Run gives its P away at once, rather than have
 // sysmon notice after a while.
-const rarely = 10_000
+const rareRate = 10_000
 
 func newVCPU(in *instance, index int, page *sys.VCPUPage) *vcpu {
-	c := &vcpu{in: in, index: index, page: page, rare: in.host.TSCHz / rarely}
+	c := &vcpu{in: in, index: index, page: page, rare: in.host.TSCHz / rareRate}
 	c.emulator = mmio.New(in.memory, &space{c})
 	return c
 }
@@ -51,12 +52,19 @@ func (c *vcpu) loop() {
 			c.crash("virtual processor %d can't run: %v", c.index, errno)
 			return
 		}
-		now := c.page.Last
-		block = now-c.last >= c.rare
-		c.last = now
+		block = c.rarely()
 		c.flags, c.event = 0, 0
 		c.dispatch(&c.page.State)
 	}
+}
+
+// rarely says whether the guest ran or waited for long before the exit that it is at. How long the
+// exit before took to handle doesn't count: a slow hand-over would call for a slower one.
+func (c *vcpu) rarely() bool {
+	now, outside := c.page.Last, c.page.Outside
+	ran := now - c.last - (outside - c.outside)
+	c.last, c.outside = now, outside
+	return ran >= c.rare
 }
 
 // dispatch handles the exit that s is at. It allocates nothing, unless the VM ends.
