@@ -18,8 +18,9 @@ type screen struct {
 	scale      int     // pixels to a dot of the font, in each direction
 	foreground uint32  // of a pixel; the background is 0
 
-	cols, rows int // both 0: no screen
-	x, y       int // where the next character goes; x is cols where it begins a new line
+	cols, rows int  // both 0: no screen
+	x, y       int  // where the next character goes; x is cols where it begins a new line
+	lead       byte // of a character that isn't ASCII, in UTF-8; 0 where none is begun
 	cells      [maxCols * maxRows]byte
 }
 
@@ -161,7 +162,7 @@ func (s *screen) show(video uintptr) {
 	fence()
 }
 
-// put writes one character; the console's lock is held.
+// put writes one byte; the console's lock is held. What isn't ASCII shows as one question mark.
 func (s *screen) put(b byte) {
 	switch {
 	case s.cols == 0:
@@ -175,6 +176,20 @@ func (s *screen) put(b byte) {
 		return
 	case b == '\t':
 		b = ' '
+	case b >= 0xC0:
+		s.lead = b
+		return
+	case b >= 0x80:
+		lead := s.lead
+		s.lead = 0
+		if lead == 0 {
+			return // one of more bytes, or stray
+		}
+		if lead == 0xC2 && b == 0xB5 { // µ, of durations
+			b = 'u'
+		} else {
+			b = '?'
+		}
 	case b < 0x20 || b > 0x7E:
 		b = '?'
 	}

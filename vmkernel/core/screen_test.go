@@ -169,7 +169,9 @@ func TestLinesWrapAndScroll(t *testing.T) {
 		{"1\n2\n3\n4\n5", "3\n4\n5"},
 		{"12345678abcdEF", "5678\nabcd\nEF"},
 		{"ab\rc", "cb"},
-		{"a\tb\x01\xFF", "a b?\n?"},
+		{"a\tb\x01\x7F", "a b?\n?"},
+		{"1µs€\x80", "1us?"},
+		{"é", "?"},
 	} {
 		s := newTestScreen(t, textScreen(4, 3, 8))
 		s.write(c.write)
