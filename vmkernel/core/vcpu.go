@@ -218,6 +218,9 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) int64 {
 	g.state, g.wait, g.cpu, g.since, g.slice = stateRunning, waitNone, c.id, w.since, w.slice
 	c.sched.current = g.id
 	sched.unlock()
+	if v.index == 0 && !v.vm().running {
+		v.vm().startClock()
+	}
 	v.flags |= flags
 	if e := virt.Event(event); e.Valid() {
 		v.event = e

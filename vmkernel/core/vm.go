@@ -29,7 +29,7 @@ type machine struct {
 	tscStart              uint64 // host TSC at which the guest's is 0
 	startNS               uint64
 	kvmclock              bool
-	firstEntry            uint64 // host TSC
+	running               bool // its boot processor has been entered since the last reset
 	lowestPriority        uint8
 
 	pic    i8259.Pair
@@ -370,10 +370,21 @@ func (m *machine) reset() {
 	m.pit.Reset()
 	m.tscStart = amd64.RDTSC()
 	m.startNS = tscToNS(m.tscStart)
-	m.firstEntry = 0
+	m.running = false
 	m.lock.unlock()
 	for i := uint32(0); i < m.nvcpu; i++ {
 		at[vcpu](m.vcpus[i]).reset()
+	}
+}
+
+// startClock makes the guest's time-stamp counter and clock begin now, at its first entry: what
+// came before was loading its memory. The other virtual processors still wait to be started.
+func (m *machine) startClock() {
+	m.running = true
+	m.tscStart = amd64.RDTSC()
+	m.startNS = tscToNS(m.tscStart)
+	for i := uint32(0); i < m.nvcpu; i++ {
+		at[vcpu](m.vcpus[i]).tscOffset = -m.tscStart
 	}
 }
 
