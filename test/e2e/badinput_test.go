@@ -47,7 +47,10 @@ func TestBadVMsAreRefusedAndOthersRun(t *testing.T) {
 	add(from("empty", "empty"), `empty`)
 	add(from("zeros", "zeros"), `bzImage`)
 	add(from("elf-cut", "elf-cut"), `truncated`)
-	add(with("initrd-too-big", func(v *seed.VM) { v.Boot.Direct.Initrd = "big" }), `initrd`)
+	add(with("initrd-too-big", func(v *seed.VM) { v.Boot.Direct.Initrd = "big" }), `memory.size: 16MiB is too little for the files`)
+	add(with("initrd-no-room", func(v *seed.VM) {
+		v.Boot.Direct.Initrd, v.Memory.Size = "big", 21*mib
+	}), `initrd`)
 	add(with("kernel-missing", func(v *seed.VM) { v.Boot.Direct.Kernel = "nowhere" }), `nowhere`)
 	add(with("memory-none", func(v *seed.VM) { v.Memory.Size = 0 }), `memory`)
 	add(with("memory-odd", func(v *seed.VM) { v.Memory.Size = 16*mib + 1 }), `memory`)
@@ -220,7 +223,7 @@ func TestMachinesOfAllSizes(t *testing.T) {
 		{emulator: haswell, cpus: 3, memMiB: 512},
 		{emulator: skylake, cpus: 8, memMiB: 1024},
 	} {
-		t.Run(fmt.Sprintf("%s/%d processors, %d MiB", h.emulator, h.cpus, h.memMiB), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s/%d processors %d MiB", h.emulator, h.cpus, h.memMiB), func(t *testing.T) {
 			h.limit = time.Minute
 			check(t, h.boot(t, data), h.cpus)
 		})

@@ -122,15 +122,20 @@ func (r run) end() {
 	if err := r.Wait(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
+	// A QEMU that was reset ends as one that was switched off.
+	if lines := r.Lines(); len(lines) == 0 || !powerOffLine.MatchString(lines[len(lines)-1]) {
+		r.t.Errorf("the host ended without switching itself off; its last words:\n%s", r.Tail(5))
+	}
 }
 
 // A line is an event of the host's log.
 var (
-	readyLine   = regexp.MustCompile(`^level=INFO msg=ready cpus=(\d+) memory=(\S+) virt=(\S+) tsc=(\d+)`)
-	startedLine = regexp.MustCompile(`^level=INFO msg="vm started" vm=(\S+)`)
-	stoppedLine = regexp.MustCompile(`^level=INFO msg="vm stopped" vm=(\S+) reason="?([^"]*)"?$`)
-	refusedLine = regexp.MustCompile(`^level=ERROR msg="vm (?:refused|not started)" vm=(\S+) .*error="?(.*?)"?$`)
-	errorLine   = regexp.MustCompile(`^level=ERROR `)
+	readyLine    = regexp.MustCompile(`^level=INFO msg=ready cpus=(\d+) memory=(\S+) virt=(\S+) tsc=(\d+)`)
+	startedLine  = regexp.MustCompile(`^level=INFO msg="vm started" vm=(\S+)`)
+	stoppedLine  = regexp.MustCompile(`^level=INFO msg="vm stopped" vm=(\S+) reason="?([^"]*)"?$`)
+	refusedLine  = regexp.MustCompile(`^level=ERROR msg="vm (?:refused|not started)" vm=(\S+) .*error="?(.*?)"?$`)
+	powerOffLine = regexp.MustCompile(`^level=INFO msg=power-off `)
+	errorLine    = regexp.MustCompile(`^level=ERROR `)
 )
 
 // ready waits for the host to be ready and returns the line's fields by readyLine.

@@ -67,7 +67,7 @@ func TestHostileGuestsHarmNobody(t *testing.T) {
 		{emulator: haswell, limit: 5 * time.Minute},
 	} {
 		t.Run(string(h.emulator), func(t *testing.T) {
-			honest := linux("honest", 1, 96*mib, "workload.only=clock,fpu,memory")
+			honest := linux("honest", 1, 128*mib, "workload.only=clock,fpu,memory")
 			want := map[string]string{"honest": "power-off"}
 			vms := []seed.VM{honest}
 			for _, g := range hostileGuests {

@@ -41,7 +41,7 @@ run:
 	MOVQ BX, const_varLetter(R13)
 	MOVQ $0, const_varFaults(R13)
 	MOVQ $0, const_varIRQs(R13)
-	MOVQ $100000, AX
+	MOVQ $3000, AX
 	MOVQ AX, const_varIRQLimit(R13)
 	MOVQ (R14)(BX*8), AX
 	TESTQ AX, AX
