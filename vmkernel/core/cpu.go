@@ -210,10 +210,6 @@ func (c *cpu) initControl() {
 // alone is write combining, not writing through.
 const pageAttributes = 0x0007_0406_0007_0106
 
-// pageAttributes is IA32_PAT (SDM 3A 13.12.2) as the processor starts with it, but for entry 1: PWT
-// alone is write combining, not writing through.
-const pageAttributes = 0x0007_0406_0007_0106
-
 // loadSyscallMSRs points SYSCALL at this kernel: it stays in ring 0 and masks interrupts.
 func (c *cpu) loadSyscallMSRs() {
 	amd64.WRMSR(amd64.MSR_STAR, amd64.CodeSelector<<32)
