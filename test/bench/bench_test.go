@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,7 +33,7 @@ const (
 type figures struct {
 	ready, guest, outside float64
 	bench                 map[string]float64 // GUESTBENCH lines
-	image                 string
+	image                 []byte
 }
 
 var (
@@ -58,9 +59,8 @@ var (
 
 func run(b *testing.B) (figures, error) {
 	f := figures{bench: map[string]float64{}}
-	f.image = filepath.Join(b.TempDir(), "keel.elf")
-	data, err := os.ReadFile(machine.BuildImage(b, "./cmd/keel"))
-	if err != nil {
+	var err error
+	if f.image, err = os.ReadFile(machine.BuildImage(b, "./cmd/keel")); err != nil {
 		return f, err
 	}
 	kernel, err := os.ReadFile(guest.Kernel(b))
@@ -88,10 +88,11 @@ func run(b *testing.B) (figures, error) {
 	if err := os.WriteFile(path, archive, 0o644); err != nil {
 		return f, err
 	}
-	if err := os.WriteFile(f.image, data, 0o644); err != nil {
+	elf := filepath.Join(dir, "keel.elf")
+	if err := os.WriteFile(elf, f.image, 0o644); err != nil {
 		return f, err
 	}
-	if err := iso.Build(b.Context(), cd, iso.Options{Kernel: f.image, Seed: path, Quick: true}); err != nil {
+	if err := iso.Build(b.Context(), cd, iso.Options{Kernel: elf, Seed: path, Quick: true}); err != nil {
 		return f, err
 	}
 	p := machine.Boot(b, machine.Bochs{ISO: cd, CPU: machine.Haswell, MemMiB: 1024}, 6*time.Minute)
@@ -109,7 +110,7 @@ func run(b *testing.B) (figures, error) {
 		}
 	}
 	if f.ready == 0 || f.guest == 0 || f.bench["cpuid"] == 0 || f.bench["uart_lsr_in"] == 0 || f.bench["init_tsc"] == 0 {
-		return f, fmt.Errorf("a figure is missing: %+v\n%s", f, p.Tail(40))
+		return f, fmt.Errorf("a figure is missing: %+v\n%s", f.bench, p.Tail(40))
 	}
 	return f, nil
 }
@@ -146,7 +147,9 @@ func BenchmarkOutsideGuestMode(b *testing.B) {
 func BenchmarkHandoverToReady(b *testing.B) { hold(b, measure(b).ready, mustReady, "ticks/op") }
 
 func BenchmarkImageSize(b *testing.B) {
-	out, err := exec.Command("zstd", "-19", "-q", "-c", measure(b).image).Output()
+	zstd := exec.Command("zstd", "-19", "-q", "-c")
+	zstd.Stdin = bytes.NewReader(measure(b).image)
+	out, err := zstd.Output()
 	if err != nil {
 		b.Fatalf("zstd: %v", err)
 	}
