@@ -27,7 +27,7 @@ var fastPath = []string{
 	"keel/vmkernel/core.(*vcpu).fastExit",
 	"keel/vmkernel/core.(*vcpu).prepare",
 	"keel/vmkernel/core.(*vcpu).enter",
-	"keel/vmkernel/core.(*vcpu).decode",
+	"keel/vmkernel/core.(*vcpu).attention",
 }
 
 // fastMore is what also runs while the guest's vector registers are live: between an exit and the

@@ -42,7 +42,7 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 		v.halted = true
 		v.skip(s)
 	case virt.KindIO:
-		if s.Exit.String || !v.fastPort(c, s) {
+		if s.Exit.String || !v.fastPort(s) {
 			return false
 		}
 		v.skip(s)
@@ -161,11 +161,19 @@ func (v *vcpu) specialCPUID(leaf, sub, a, b, cx, d uint32) (ebx, ecx, edx, eax u
 	return b, cx, d, a
 }
 
+// lowerPort says whether port p may be one of the lower half's.
+func lowerPort(p uint16) bool {
+	return p <= 0xFF || p&^3 == pmTimer || p&^1 == i8259.PortMasterELCR
+}
+
 // fastPort serves the ports of the lower half's devices.
-func (v *vcpu) fastPort(c *cpu, s *virt.State) bool {
+func (v *vcpu) fastPort(s *virt.State) bool {
 	e := &s.Exit
 	m := v.vm()
 	p := e.Port
+	if !lowerPort(p) {
+		return false
+	}
 	switch {
 	case p == 0x80 && !e.In: // POST codes, and Linux's delay
 		return true

@@ -13,7 +13,11 @@ func systemCall() {
 	c.counter.syscalls++
 	w := at[world](c.world)
 	id := w.id
-	c.answer(w)
+	if g := &w.ctx.gpr; g[0] == sys.NumVMRun {
+		c.vmrun(w, g[7], g[6], g[2])
+	} else {
+		c.answer(w)
+	}
 	if c.sched.current != id || c.sched.resched {
 		c.dispatch()
 	}
@@ -99,11 +103,6 @@ func (c *cpu) answer(w *world) {
 		r = -int64(syscall.EINVAL)
 	case sys.NumIRQWait:
 		r = w.waitIRQ(a0, a1, a2 != 0)
-	case sys.NumVMRun:
-		// The virtual processor runs in this thread's stead; the result is set when it stops.
-		if r = c.vmrun(w, a0, a1, a2); r == 0 {
-			return
-		}
 	default:
 		if n >= sys.First && n < sys.End {
 			r = c.call(w, n, a0, a1, a2, a3)

@@ -201,16 +201,20 @@ func setSegment(g *virt.Segment, sel uint16, base uint64, limit, attr uint32) {
 
 // vmrun is sys.VCPURun: the thread w waits, and the virtual processor runs in its stead on this
 // processor, within the turn that the thread has left.
-func (c *cpu) vmrun(w *world, id, flags, event uint64) int64 {
+//
+//go:nosplit
+func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 	v := vcpuOf(id>>8, id&0xFF)
 	if v == nil {
-		return -int64(syscall.EINVAL)
+		w.setResult(-int64(syscall.EINVAL))
+		return
 	}
 	sched.lock()
 	g := worldAt(v.world)
 	if g.state != stateBlocked || g.wait != waitVCPU {
 		sched.unlock()
-		return -int64(syscall.EBUSY)
+		w.setResult(-int64(syscall.EBUSY))
+		return
 	}
 	w.setResult(0)
 	w.state, w.wait = stateBlocked, waitVCPU
@@ -227,7 +231,7 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) int64 {
 	}
 	if c.sched.n != 0 || c.sched.resched {
 		c.sched.resched = true
-		return 0 // dispatch decides who is next
+		return // dispatch decides who is next
 	}
 	c.world = 0
 	if v.nextNS != 0 {
@@ -241,11 +245,12 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) int64 {
 			c.sched.resched = true
 		}
 	}
-	return 0
 }
 
 // handBack ends vmrun: the processor goes directly to the thread that waits for it. The time that
 // the two take turns in is the thread's until dispatch looks at the clock again.
+//
+//go:nosplit
 func (c *cpu) handBack(w *world, v *vcpu) {
 	v.unload()
 	v.shared().Last = v.lastExit
@@ -268,7 +273,19 @@ func (v *vcpu) load(c *cpu) {
 		v.lastCPU = c.id + 1
 	}
 	s := &v.shared().State
-	v.loadVendor(c, s)
+	if isAMD {
+		v.svm.Load()
+		v.svm.SwitchIn(s)
+	} else {
+		if c.vmcs != addrOf(v) {
+			v.vmx.Load()
+			c.vmcs = addrOf(v)
+		}
+		if v.flags&sys.RunSetState != 0 {
+			v.vmx.Changed()
+		}
+		v.vmx.SwitchIn(s)
+	}
 	v.loaded = true
 	if v.flags != 0 {
 		v.obey(s)
@@ -302,7 +319,11 @@ func (v *vcpu) unload() {
 		s.XCR0 = amd64.XGETBV() // emulators don't intercept XSETBV
 	}
 	vectorsOut(v.xsave, cleanPage, s.XCR0)
-	v.unloadVendor(s)
+	if isAMD {
+		v.svm.SwitchOut(s)
+	} else {
+		v.vmx.SwitchOut(s)
+	}
 }
 
 // cleanPage is a page of zeros in the direct map: as an XSAVE area, the initial state of all
@@ -382,6 +403,10 @@ func (c *cpu) runVCPU(w *world) {
 			continue
 		}
 		v.enter(s, page)
+		if v.deviceOnly(s) {
+			c.handBack(w, v)
+			return
+		}
 		if !v.fastExit(c, s) {
 			v.slowExit(s)
 			c.handBack(w, v)
@@ -390,14 +415,24 @@ func (c *cpu) runVCPU(w *world) {
 	}
 }
 
+// deviceOnly is a short cut: the exit is an access to a port that only the upper half knows, and the
+// guest is past it.
+func (v *vcpu) deviceOnly(s *virt.State) bool {
+	return s.Exit.Kind == virt.KindIO && !isAMD && !v.vmx.Unfinished() && !lowerPort(s.Exit.Port)
+}
+
 // attention says whether prepare has anything to do. What comes due between the last exit and the
 // entry comes as an interrupt of the host.
+//
+//go:nosplit
 func (v *vcpu) attention() bool {
 	return v.lapic().Signals() != 0 || v.lastExit >= v.nextTSC || v.lastExit == 0 || v.event != 0 || v.halted || !v.started
 }
 
 // mustLeave looks at why the processor was kicked. The virtual processor stays unless other worlds
 // want to run.
+//
+//go:noinline
 func (c *cpu) mustLeave(w *world) bool {
 	if c.sched.n != 0 {
 		return true
@@ -434,7 +469,9 @@ func (v *vcpu) slowExit(s *virt.State) {
 			v.save(s)
 			return
 		}
-		v.skip(s)
+		if isAMD || v.vmx.Unfinished() {
+			v.skip(s)
+		}
 	case virt.KindFailedEntry:
 		field, rule := v.check()
 		m := v.shared().Message[:]

@@ -80,29 +80,6 @@ func (v *vcpu) init(cfg *virt.Config) string {
 	return v.svm.Init(cfg)
 }
 
-// loadVendor makes v c's, the calling processor's, with the registers that entries and exits leave
-// alone.
-func (v *vcpu) loadVendor(c *cpu, s *virt.State) {
-	if virtKind == sys.VirtVTX {
-		if c.vmcs != addrOf(v) {
-			v.vmx.Load()
-			c.vmcs = addrOf(v)
-		}
-		v.vmx.SwitchIn(s)
-		return
-	}
-	v.svm.Load()
-	v.svm.SwitchIn(s)
-}
-
-func (v *vcpu) unloadVendor(s *virt.State) {
-	if virtKind == sys.VirtVTX {
-		v.vmx.SwitchOut(s)
-		return
-	}
-	v.svm.SwitchOut(s)
-}
-
 func (v *vcpu) clearVendor() {
 	me().vmcs = 0
 	if virtKind == sys.VirtVTX {

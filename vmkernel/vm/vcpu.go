@@ -2,6 +2,7 @@ package vm
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 
 	"keel/arch/amd64/virt"
@@ -22,6 +23,8 @@ type vcpu struct {
 	last     uint64 // host TSC of the last exit
 	outside  uint64 // the page's Outside then
 	rare     uint64 // ticks between exits from which on they are rare
+	yielded  uint64 // host TSC of the last exit that gave the P away
+	turn     uint64 // ticks after which one does
 	emulator *mmio.Emulator
 	cpu      mmio.CPU
 	buf      [8]byte // an element of string I/O
@@ -31,8 +34,13 @@ type vcpu struct {
 // sysmon notice after a while.
 const rareRate = 10_000
 
+// turns is how many times a second a virtual processor with frequent exits gives its P away. The
+// runtime takes the P of a goroutine that hasn't been scheduled for 10 ms, and then at every exit, which
+// costs several times as much as the exit does.
+const turns = 200
+
 func newVCPU(in *instance, index int, page *sys.VCPUPage) *vcpu {
-	c := &vcpu{in: in, index: index, page: page, rare: in.host.TSCHz / rareRate}
+	c := &vcpu{in: in, index: index, page: page, rare: in.host.TSCHz / rareRate, turn: in.host.TSCHz / turns}
 	c.emulator = mmio.New(in.memory, &space{c})
 	return c
 }
@@ -53,8 +61,18 @@ func (c *vcpu) loop() {
 			return
 		}
 		block = c.rarely()
+		if c.last-c.yielded >= c.turn {
+			c.yielded = c.last
+			if !block {
+				runtime.Gosched()
+			}
+		}
 		c.flags, c.event = 0, 0
-		c.dispatch(&c.page.State)
+		if s := &c.page.State; s.Exit.Kind == virt.KindIO && !s.Exit.String {
+			c.portIO(s)
+		} else {
+			c.dispatch(s)
+		}
 	}
 }
 

@@ -11,9 +11,8 @@ import (
 // KERNEL_GS_BASE, TSC_AUX, DR0 to DR3 and DR6 it must not depend: a guest's stay until another
 // guest's replace them. (VM exit sets DR7 to 0x400, so no breakpoint is armed in the host.)
 type host struct {
-	star, lstar, sfmask        uint64 // the host's own
-	cstar, kernelGS, auxiliary uint64 // what SwitchOut left in the processor
-	foreign                    bool   // another VCPU may have replaced these
+	star, lstar, sfmask uint64 // the host's own
+	foreign             bool   // the rest may not be what SwitchOut left
 }
 
 // capture takes the processor's present SYSCALL MSRs as the host's.
@@ -23,46 +22,52 @@ func (h *host) capture() {
 	h.sfmask = amd64.RDMSR(amd64.MSR_SFMASK)
 }
 
-// SwitchIn loads the guest's SYSCALL MSRs, KERNEL_GS_BASE, TSC_AUX and debug registers on the
+// Changed says, before SwitchIn, that s is no longer what SwitchOut left there.
+func (v *VCPU) Changed() { v.host.foreign = true }
+
+// SwitchIn loads the guest's SYSCALL MSRs, CR2, KERNEL_GS_BASE, TSC_AUX and debug registers on the
 // processor that v was Loaded on. From then until SwitchOut nothing may execute SYSCALL there, and
 // no other VCPU be Loaded. It does nothing where s is loaded already.
+//
+//go:nosplit
 func (v *VCPU) SwitchIn(s *virt.State) {
 	if s.Loaded != 0 {
 		return
 	}
 	s.Loaded = 1
-	switchIn(s)
 	v.WRMSRs += 3
-	h := &v.host
-	if h.foreign {
-		h.foreign = false
-		h.cstar, h.kernelGS, h.auxiliary = ^s.CSTAR, ^s.KernelGSBase, ^s.TSCAux
-	}
-	v.wrmsr(amd64.MSR_CSTAR, h.cstar, s.CSTAR)
-	v.wrmsr(amd64.MSR_KERNEL_GS_BASE, h.kernelGS, s.KernelGSBase)
-	if v.sec&secRDTSCP != 0 {
-		v.wrmsr(amd64.MSR_TSC_AUX, h.auxiliary, s.TSCAux)
+	switchIn(s)
+	if v.host.foreign {
+		v.switchInRest(s)
 	}
 }
 
+// switchInRest loads what is still in the processor where the same guest ran last.
+func (v *VCPU) switchInRest(s *virt.State) {
+	v.host.foreign = false
+	v.WRMSRs += 2
+	amd64.WRMSR(amd64.MSR_CSTAR, s.CSTAR)
+	amd64.WRMSR(amd64.MSR_KERNEL_GS_BASE, s.KernelGSBase)
+	if v.sec&secRDTSCP != 0 {
+		v.WRMSRs++
+		amd64.WRMSR(amd64.MSR_TSC_AUX, s.TSCAux)
+	}
+	for i := range s.DR {
+		amd64.WriteDR(i, s.DR[i])
+	}
+	amd64.WriteDR(6, s.DR6&0xFFFF_FFFF)
+}
+
 // SwitchOut saves the guest's values in s and loads those that the host needs, on the processor that
-// SwitchIn ran on. It does nothing where s isn't loaded.
+// SwitchIn ran on. It does nothing where s isn't loaded. (SetMSR keeps s current, so that of the MSRs
+// only KERNEL_GS_BASE must be read.)
+//
+//go:nosplit
 func (v *VCPU) SwitchOut(s *virt.State) {
 	if s.Loaded == 0 {
 		return
 	}
 	s.Loaded = 0
-	h := &v.host
-	switchOut(h, s)
 	v.WRMSRs += 3
-	h.cstar, h.kernelGS, h.auxiliary = s.CSTAR, s.KernelGSBase, s.TSCAux
-}
-
-// wrmsr writes x to an MSR that holds old. (SetMSR keeps s current, so that SwitchOut reads none but
-// KERNEL_GS_BASE.)
-func (v *VCPU) wrmsr(msr uint32, old, x uint64) {
-	if old != x {
-		v.WRMSRs++
-		amd64.WRMSR(msr, x)
-	}
+	switchOut(&v.host, s)
 }

@@ -4,8 +4,6 @@
 // The assembler doesn't know these two.
 #define MOVQ_DR1_AX	BYTE $0x0F; BYTE $0x21; BYTE $0xC8
 #define MOVQ_DR2_AX	BYTE $0x0F; BYTE $0x21; BYTE $0xD0
-#define MOVQ_CX_DR1	BYTE $0x0F; BYTE $0x23; BYTE $0xC9
-#define MOVQ_CX_DR2	BYTE $0x0F; BYTE $0x23; BYTE $0xD1
 
 // WRMSR of a quadword in memory.
 #define SET_MSR(msr, from) \
@@ -21,36 +19,6 @@ TEXT ·switchIn(SB), NOSPLIT|NOFRAME, $0-8
 	SET_MSR(const_msrSTAR, const_stateSTAR(DI))
 	SET_MSR(const_msrLSTAR, const_stateLSTAR(DI))
 	SET_MSR(const_msrSFMASK, const_stateSFMASK(DI))
-	MOVQ (const_stateDR+0)(DI), CX
-	MOVQ DR0, AX
-	CMPQ AX, CX
-	JEQ  one
-	MOVQ CX, DR0
-one:
-	MOVQ (const_stateDR+8)(DI), CX
-	MOVQ_DR1_AX
-	CMPQ AX, CX
-	JEQ  two
-	MOVQ_CX_DR1
-two:
-	MOVQ (const_stateDR+16)(DI), CX
-	MOVQ_DR2_AX
-	CMPQ AX, CX
-	JEQ  three
-	MOVQ_CX_DR2
-three:
-	MOVQ (const_stateDR+24)(DI), CX
-	MOVQ DR3, AX
-	CMPQ AX, CX
-	JEQ  six
-	MOVQ CX, DR3
-six:
-	MOVL const_stateDR6(DI), CX // bits 63:32 must be 0
-	MOVQ DR6, AX
-	CMPQ AX, CX
-	JEQ  done
-	MOVQ CX, DR6
-done:
 	RET
 
 TEXT ·switchOut(SB), NOSPLIT|NOFRAME, $0-16

@@ -35,7 +35,7 @@ func int18()
 // exitAddress is the address of vmexit.
 func exitAddress() uint64
 
-// switchIn loads STAR, LSTAR, SFMASK and CR2 from s, and DR0 to DR3 and DR6 where they differ.
+// switchIn loads STAR, LSTAR, SFMASK and CR2 from s.
 //
 //go:noescape
 func switchIn(s *virt.State)
