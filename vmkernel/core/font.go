@@ -9,10 +9,20 @@ const (
 	fontStride  = fontPerRow * (glyphWidth + 1) // columns, with a blank one after every glyph
 )
 
-// glyphBit says whether the glyph of b, 0x20 to 0x7E, is set at column x and row y.
-func glyphBit(b byte, x, y int) bool {
-	i := int(b-0x20) % 96
-	return font[(i/fontPerRow*glyphHeight+y)*fontStride+i%fontPerRow*(glyphWidth+1)+x] == '#'
+// A glyph is a character's dots, row by row: bit 0 is the leftmost one.
+type glyph [glyphHeight]uint8
+
+// glyphRow reads row y of the glyph of b, 0x20 to 0x7F, from font.
+func glyphRow(b byte, y int) uint8 {
+	i := int(b - 0x20)
+	at := (i/fontPerRow*glyphHeight+y)*fontStride + i%fontPerRow*(glyphWidth+1)
+	dots := uint8(0)
+	for x := 0; x < glyphWidth; x++ {
+		if font[at+x] == '#' {
+			dots |= 1 << x
+		}
+	}
+	return dots
 }
 
 // font holds 0x20 to 0x7E and a blank, in rows of 16 glyphs.

@@ -22,6 +22,7 @@ type screen struct {
 	x, y       int  // where the next character goes; x is cols where it begins a new line
 	lead       byte // of a character that isn't ASCII, in UTF-8; 0 where none is begun
 	cells      [maxCols * maxRows]byte
+	glyphs     [0x60]glyph // of 0x20 to 0x7F
 }
 
 const (
@@ -78,7 +79,7 @@ func (s *screen) describe(f *handover.Framebuffer) {
 	s.video, s.cols, s.rows, s.x, s.y = 0, 0, 0, 0, 0
 	s.pa, s.pitch, s.length = f.Address, uintptr(f.Pitch), uint64(f.Pitch)*uint64(f.Height)
 	bytes := (uint32(f.BitsPerPixel) + 7) / 8
-	if bytes == 0 || bytes > 4 {
+	if bytes < 2 || bytes > 4 {
 		return
 	}
 	width, height := int(min(f.Width, f.Pitch/bytes)), int(f.Height)
@@ -100,6 +101,11 @@ func (s *screen) describe(f *handover.Framebuffer) {
 	s.cols, s.rows = min(width, maxCols), min(height, maxRows)
 	for i := range s.cells {
 		s.cells[i] = ' '
+	}
+	for i := range s.glyphs {
+		for y := range s.glyphs[i] {
+			s.glyphs[i][y] = glyphRow(0x20+byte(i), y)
+		}
 	}
 }
 
@@ -154,9 +160,7 @@ func (s *screen) show(video uintptr) {
 	}
 	for y := 0; y < s.rows; y++ {
 		for x := 0; x < s.cols; x++ {
-			if s.pixel == 0 || s.cells[y*s.cols+x] != ' ' {
-				s.draw(x, y)
-			}
+			s.draw(x, y, ' ')
 		}
 	}
 	fence()
@@ -220,48 +224,52 @@ func (s *screen) newLine() {
 
 // set puts a character into a cell, and draws it where it is a new one.
 func (s *screen) set(x, y int, b byte) {
-	if c := &s.cells[y*s.cols+x]; *c != b {
+	c := &s.cells[y*s.cols+x]
+	if old := *c; old != b {
 		*c = b
-		s.draw(x, y)
+		s.draw(x, y, old)
 	}
 }
 
-// draw draws a cell as it is.
-func (s *screen) draw(x, y int) {
+// draw draws a cell, which shows old until now.
+func (s *screen) draw(x, y int, old byte) {
 	b := s.cells[y*s.cols+x]
-	switch {
-	case s.video == 0:
-	case s.pixel == 0:
+	if s.video == 0 {
+		return
+	}
+	if s.pixel == 0 {
 		*at[uint16](s.video + uintptr(y)*s.pitch + 2*uintptr(x)) = greyText | uint16(b)
-	default:
-		line := s.video + uintptr(y*cellHeight*s.scale)*s.pitch + uintptr(x*cellWidth*s.scale)*s.pixel
-		for dy := 0; dy < glyphHeight*s.scale; dy++ {
-			s.drawLine(line, b, dy/s.scale)
-			line += s.pitch
+		return
+	}
+	is, was := &s.glyphs[(b-0x20)%0x60], &s.glyphs[(old-0x20)%0x60]
+	p := s.video + uintptr(y*cellHeight*s.scale)*s.pitch + uintptr(x*cellWidth*s.scale)*s.pixel
+	for row := 0; row < glyphHeight; row++ {
+		for i := 0; i < s.scale; i++ {
+			if is[row] != was[row] {
+				s.drawLine(p, uint32(is[row]))
+			}
+			p += s.pitch
 		}
 	}
 }
 
-// drawLine draws one line of pixels, from p on: row y of the glyph of b.
-func (s *screen) drawLine(p uintptr, b byte, y int) {
+// drawLine draws one line of a glyph's pixels from p on.
+func (s *screen) drawLine(p uintptr, dots uint32) {
+	pixel, scale := s.pixel, s.scale
 	for x := 0; x < glyphWidth; x++ {
-		v := uint32(0)
-		if glyphBit(b, x, y) {
-			v = s.foreground
-		}
-		for i := 0; i < s.scale; i++ {
-			switch s.pixel {
+		v := s.foreground & -(dots & 1)
+		dots >>= 1
+		for i := 0; i < scale; i++ {
+			switch pixel {
 			case 4:
 				*at[uint32](p) = v
 			case 3:
 				*at[uint16](p) = uint16(v)
 				*at[uint8](p + 2) = uint8(v >> 16)
-			case 2:
-				*at[uint16](p) = uint16(v)
 			default:
-				*at[uint8](p) = uint8(v)
+				*at[uint16](p) = uint16(v)
 			}
-			p += s.pixel
+			p += pixel
 		}
 	}
 }

@@ -77,7 +77,7 @@ func TestEveryGlyphIsDistinctAndOnlyTheSpaceIsBlank(t *testing.T) {
 		var g strings.Builder
 		for y := range glyphHeight {
 			for x := range glyphWidth {
-				if glyphBit(b, x, y) {
+				if glyphRow(b, y)>>x&1 != 0 {
 					g.WriteByte('#')
 				} else {
 					g.WriteByte('.')
@@ -109,7 +109,7 @@ func TestGlyphIsDrawnInPixelsOfEveryDepth(t *testing.T) {
 		for y := range 20 {
 			for x := range 12 {
 				want := uint32(0)
-				if gx, gy := x-6, y-10; gx >= 0 && gx < glyphWidth && gy >= 0 && gy < glyphHeight && glyphBit('L', gx, gy) {
+				if gx, gy := x-6, y-10; gx >= 0 && gx < glyphWidth && gy >= 0 && gy < glyphHeight && glyphRow('L', gy)>>gx&1 != 0 {
 					want = c.want
 				}
 				got := uint32(0)
