@@ -263,7 +263,7 @@ func (p *Process) read(end bool) {
 		if !found {
 			break
 		}
-		p.lines = append(p.lines, string(bytes.TrimRight(line, "\r")))
+		p.lines = append(p.lines, string(bytes.Trim(line, "\r")))
 		p.unread = rest
 	}
 	if end && len(p.unread) > 0 {
