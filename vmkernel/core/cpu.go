@@ -2,6 +2,7 @@ package core
 
 import (
 	"keel/arch/amd64"
+	"keel/arch/amd64/virt"
 )
 
 const maxCPUs = 64
@@ -25,7 +26,7 @@ const (
 	fullVec = 2
 	// xsaveSize holds x87, SSE and AVX state in the standard format (SDM 1 13.4).
 	xsaveSize = 512 + 64 + 256
-	xcr0Host  = 7
+	xcr0Host  = virt.HostXCR0
 )
 
 // A fakeG is what the Go compiler's code expects at R14 and in thread-local storage: the bounds of

@@ -225,9 +225,11 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 	if v.index == 0 && !v.vm().running {
 		v.vm().startClock()
 	}
-	v.flags |= flags
-	if e := virt.Event(event); e.Valid() {
-		v.event = e
+	if flags|event != 0 {
+		v.flags |= flags
+		if e := virt.Event(event); e.Valid() {
+			v.event = e
+		}
 	}
 	if c.sched.n != 0 || c.sched.resched {
 		c.sched.resched = true
@@ -276,6 +278,7 @@ func (v *vcpu) load(c *cpu) {
 	if isAMD {
 		v.svm.Load()
 		v.svm.SwitchIn(s)
+		vectorsIn(v.xsave, s.XCR0)
 	} else {
 		if c.vmcs != addrOf(v) {
 			v.vmx.Load()
@@ -284,13 +287,12 @@ func (v *vcpu) load(c *cpu) {
 		if v.flags&sys.RunSetState != 0 {
 			v.vmx.Changed()
 		}
-		v.vmx.SwitchIn(s)
+		v.vmx.SwitchIn(s, v.xsave)
 	}
 	v.loaded = true
 	if v.flags != 0 {
 		v.obey(s)
 	}
-	vectorsIn(v.xsave, s.XCR0)
 }
 
 // obey does what the upper half wants done first.
@@ -317,12 +319,10 @@ func (v *vcpu) unload() {
 	s := &v.shared().State
 	if isAMD {
 		s.XCR0 = amd64.XGETBV() // emulators don't intercept XSETBV
-	}
-	vectorsOut(v.xsave, cleanPage, s.XCR0)
-	if isAMD {
+		vectorsOut(v.xsave, cleanPage, s.XCR0)
 		v.svm.SwitchOut(s)
 	} else {
-		v.vmx.SwitchOut(s)
+		v.vmx.SwitchOut(s, v.xsave, cleanPage)
 	}
 }
 
@@ -403,9 +403,16 @@ func (c *cpu) runVCPU(w *world) {
 			continue
 		}
 		v.enter(s, page)
-		if v.deviceOnly(s) {
-			c.handBack(w, v)
-			return
+		// Short cuts for what is most frequent, where the exit has moved the guest on already.
+		if !isAMD && !v.vmx.Unfinished() {
+			if s.Exit.Kind == virt.KindCPUID {
+				v.doCPUID(s)
+				continue
+			}
+			if s.Exit.Kind == virt.KindIO && !lowerPort(s.Exit.Port) {
+				c.handBack(w, v)
+				return
+			}
 		}
 		if !v.fastExit(c, s) {
 			v.slowExit(s)
@@ -413,12 +420,6 @@ func (c *cpu) runVCPU(w *world) {
 			return
 		}
 	}
-}
-
-// deviceOnly is a short cut: the exit is an access to a port that only the upper half knows, and the
-// guest is past it.
-func (v *vcpu) deviceOnly(s *virt.State) bool {
-	return s.Exit.Kind == virt.KindIO && !isAMD && !v.vmx.Unfinished() && !lowerPort(s.Exit.Port)
 }
 
 // attention says whether prepare has anything to do. What comes due between the last exit and the

@@ -49,6 +49,9 @@ type Table struct {
 	_     uint32
 }
 
+// HostXCR0 is XCR0 while the host runs: x87, SSE and AVX. An XSAVE area of a guest holds these.
+const HostXCR0 = 7
+
 // State is all architectural state of one virtual processor except its XSAVE area and its local
 // APIC. It is what the guest would see: CR0 and CR4 are the guest's own values, not the
 // processor's. GPR is live after every exit; everything from RIP on is only valid after Save,

@@ -27,16 +27,17 @@ func (v *VCPU) Changed() { v.host.foreign = true }
 
 // SwitchIn loads the guest's SYSCALL MSRs, CR2, KERNEL_GS_BASE, TSC_AUX and debug registers on the
 // processor that v was Loaded on. From then until SwitchOut nothing may execute SYSCALL there, and
-// no other VCPU be Loaded. It does nothing where s is loaded already.
+// no other VCPU be Loaded. The vector registers come from the XSAVE area at area, and XCR0 becomes
+// s's. It does nothing where s is loaded already.
 //
 //go:nosplit
-func (v *VCPU) SwitchIn(s *virt.State) {
+func (v *VCPU) SwitchIn(s *virt.State, area uintptr) {
 	if s.Loaded != 0 {
 		return
 	}
 	s.Loaded = 1
 	v.WRMSRs += 3
-	switchIn(s)
+	switchIn(s, area)
 	if v.host.foreign {
 		v.switchInRest(s)
 	}
@@ -59,15 +60,16 @@ func (v *VCPU) switchInRest(s *virt.State) {
 }
 
 // SwitchOut saves the guest's values in s and loads those that the host needs, on the processor that
-// SwitchIn ran on. It does nothing where s isn't loaded. (SetMSR keeps s current, so that of the MSRs
+// SwitchIn ran on. XCR0 becomes the host's, the vector registers go to the XSAVE area at area, and
+// those of the one at clean replace them. It does nothing where s isn't loaded. (SetMSR keeps s current, so that of the MSRs
 // only KERNEL_GS_BASE must be read.)
 //
 //go:nosplit
-func (v *VCPU) SwitchOut(s *virt.State) {
+func (v *VCPU) SwitchOut(s *virt.State, area, clean uintptr) {
 	if s.Loaded == 0 {
 		return
 	}
 	s.Loaded = 0
 	v.WRMSRs += 3
-	switchOut(&v.host, s)
+	switchOut(&v.host, s, area, clean)
 }

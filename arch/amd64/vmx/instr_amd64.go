@@ -35,15 +35,15 @@ func int18()
 // exitAddress is the address of vmexit.
 func exitAddress() uint64
 
-// switchIn loads STAR, LSTAR, SFMASK and CR2 from s.
+// switchIn loads STAR, LSTAR, SFMASK and CR2 from s, the vector registers from area, and XCR0 from s.
 //
 //go:noescape
-func switchIn(s *virt.State)
+func switchIn(s *virt.State, area uintptr)
 
-// switchOut stores KERNEL_GS_BASE, CR2, DR0 to DR3 and DR6 in s, and loads h's STAR, LSTAR and SFMASK.
+// switchOut makes XCR0 the host's, stores the vector registers in area and loads clean's. It stores KERNEL_GS_BASE, CR2, DR0 to DR3 and DR6 in s, and loads h's STAR, LSTAR and SFMASK.
 //
 //go:noescape
-func switchOut(h *host, s *virt.State)
+func switchOut(h *host, s *virt.State, area, clean uintptr)
 
 // enter runs the guest of the current VMCS until it exits (SDM 3C 26 and 27). Its return is
 // vmexit's, or its own with Reason = VMfail where the processor refused to begin. Exit.Kind is left

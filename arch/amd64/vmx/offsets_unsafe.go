@@ -13,6 +13,7 @@ const (
 	stateX14      = unsafe.Offsetof(virt.State{}.X14)
 	stateX15      = unsafe.Offsetof(virt.State{}.X15)
 	stateCR2      = unsafe.Offsetof(virt.State{}.CR2)
+	stateXCR0     = unsafe.Offsetof(virt.State{}.XCR0)
 	stateDR       = unsafe.Offsetof(virt.State{}.DR)
 	stateDR6      = unsafe.Offsetof(virt.State{}.DR6)
 	stateSTAR     = unsafe.Offsetof(virt.State{}.STAR)
@@ -29,6 +30,7 @@ const (
 	kindIO    = virt.KindIO
 
 	directMap   = uint64(amd64.DirectMap)
+	hostXCR0    = virt.HostXCR0
 	msrFSBase   = amd64.MSR_FS_BASE
 	msrGSBase   = amd64.MSR_GS_BASE
 	msrSTAR     = amd64.MSR_STAR
