@@ -46,7 +46,17 @@ const (
 	postPort = 0x80
 )
 
-func say(text string) { syscall.Write(1, []byte("GUESTBENCH "+text+"\n")) }
+// say prints a line, and waits until the serial port has sent it: it would be busy during the next
+// measurement.
+func say(text string) {
+	syscall.Write(1, []byte("GUESTBENCH "+text+"\n"))
+	drain()
+}
+
+func drain() {
+	const tcsbrk = 0x5409
+	syscall.Syscall(syscall.SYS_IOCTL, 1, tcsbrk, 1)
+}
 
 func report(name string, v uint64) { say(name + " " + strconv.FormatUint(v, 10)) }
 
@@ -70,10 +80,8 @@ func main() {
 	end()
 }
 
-// end waits until the serial port has sent all of it and switches the machine off.
+// end switches the machine off.
 func end() {
-	const tcsbrk = 0x5409
-	syscall.Syscall(syscall.SYS_IOCTL, 1, tcsbrk, 1)
 	syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF)
 	select {}
 }
