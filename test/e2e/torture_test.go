@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -24,14 +23,10 @@ var (
 // switch itself off.
 func TestTorture(t *testing.T) {
 	image := machine.BuildImage(t, "./test/torture")
-	// QEMU's processors are threads of the host: work can't speed up beyond the host's own.
+	// QEMU's processors are threads that share the host's with whatever else runs there: how work
+	// speeds up is reported, and asserted in Bochs, whose time is its own.
 	qemu := func(cpus, mem int) (machine.Machine, time.Duration) {
-		n := min(cpus, runtime.NumCPU())
-		words := fmt.Sprintf("scale=1 rtc=8192 speedup=%d", max(100*n*6/10, 0))
-		if n == 1 {
-			words = "scale=1 rtc=8192"
-		}
-		return machine.QEMU{Kernel: image, CPUs: cpus, MemMiB: mem, Args: words}, 3 * time.Minute
+		return machine.QEMU{Kernel: image, CPUs: cpus, MemMiB: mem, Args: "scale=1 rtc=8192"}, 5 * time.Minute
 	}
 	bochs := func(cpus int) (machine.Machine, time.Duration) {
 		words := fmt.Sprintf("scale=1 rtc=1024 speedup=%d", 80*cpus)

@@ -300,6 +300,7 @@ func (v *vcpu) obey(s *virt.State) {
 	if v.flags&sys.RunSetState != 0 {
 		v.setTSCOffset(v.tscOffset)
 		v.setState(s)
+		v.setTPRThreshold(0)
 	} else if v.flags&sys.RunSetRIP != 0 {
 		v.setRIP(s.RIP)
 	}

@@ -38,6 +38,7 @@ func (v *vcpu) prepare(s *virt.State) bool {
 func (v *vcpu) takeSignals(s *virt.State, a *lapic.APIC, sig lapic.Signal) {
 	if sig&lapic.SignalINIT != 0 && a.Take(lapic.SignalINIT) {
 		a.INIT()
+		v.setTPRThreshold(0)
 		v.started, v.halted = v.index == 0, false
 		v.initState(s)
 		v.updateTimer()
@@ -66,13 +67,13 @@ func (v *vcpu) takeSignals(s *virt.State, a *lapic.APIC, sig lapic.Signal) {
 			v.halted = false
 		}
 	}
+	v.setTPRThreshold(threshold(a)) // an entry fails where it is above the task priority
 	extint := a.ExtINT()
 	vector := -1
 	if !extint {
 		vector = a.Pending()
 	}
 	if !extint && vector < 0 {
-		v.setTPRThreshold(threshold(a))
 		return
 	}
 	if !v.interruptible() {
