@@ -132,7 +132,7 @@ func (r run) end() {
 var (
 	readyLine    = regexp.MustCompile(`^level=INFO msg=ready cpus=(\d+) memory=(\S+) virt=(\S+) tsc=(\d+)`)
 	startedLine  = regexp.MustCompile(`^level=INFO msg="vm started" vm=(\S+)`)
-	stoppedLine  = regexp.MustCompile(`^level=INFO msg="vm stopped" vm=(\S+) reason="?([^"]*)"?$`)
+	stoppedLine  = regexp.MustCompile(`^level=INFO msg="vm stopped" vm=(\S+) reason="?(.*?)"?$`)
 	refusedLine  = regexp.MustCompile(`^level=ERROR msg="vm (?:refused|not started)" vm=(\S+) .*error="?(.*?)"?$`)
 	powerOffLine = regexp.MustCompile(`^level=INFO msg=power-off `)
 	errorLine    = regexp.MustCompile(`^level=ERROR `)
