@@ -63,36 +63,8 @@ func run(b *testing.B) (figures, error) {
 	if f.image, err = os.ReadFile(machine.BuildImage(b, "./cmd/keel")); err != nil {
 		return f, err
 	}
-	kernel, err := os.ReadFile(guest.Kernel(b))
+	cd, err := medium(b, f.image)
 	if err != nil {
-		return f, err
-	}
-	h := seed.DefaultHost()
-	h.Name, h.WhenIdle = "bench", seed.IdlePowerOff
-	vm := seed.VM{}
-	vm.Name, vm.ID, vm.Machine = "g", "00000000-0000-4000-8000-000000000001", "keel-1"
-	vm.CPU.Count, vm.CPU.Model, vm.Memory.Size = 1, "keel-x86-1", 256<<20
-	vm.Boot.Firmware = "direct"
-	vm.Boot.Direct.Kernel, vm.Boot.Direct.Initrd = "vmlinuz", "bench.cpio.gz"
-	vm.Boot.Direct.Cmdline = "console=ttyS0 quiet mitigations=off"
-	vm.Serial = []seed.Serial{{Name: "ttyS0", Log: seed.LogHost}}
-	vm.Autostart.Enabled = true
-	vm.OnPowerOff, vm.OnReboot, vm.OnCrash = seed.Stop, seed.Stop, seed.Stop
-	vm.StopTimeout = seed.Duration(30 * time.Second)
-	archive, err := seed.Pack(h, []seed.VM{vm}, map[string][]byte{"vmlinuz": kernel, "bench.cpio.gz": guest.Bench(b)})
-	if err != nil {
-		return f, err
-	}
-	dir := b.TempDir()
-	path, cd := filepath.Join(dir, "seed.tar"), filepath.Join(dir, "keel.iso")
-	if err := os.WriteFile(path, archive, 0o644); err != nil {
-		return f, err
-	}
-	elf := filepath.Join(dir, "keel.elf")
-	if err := os.WriteFile(elf, f.image, 0o644); err != nil {
-		return f, err
-	}
-	if err := iso.Build(b.Context(), cd, iso.Options{Kernel: elf, Seed: path, Quick: true}); err != nil {
 		return f, err
 	}
 	p := machine.Boot(b, machine.Bochs{ISO: cd, CPU: machine.Haswell, MemMiB: 1024}, 6*time.Minute)
@@ -113,6 +85,43 @@ func run(b *testing.B) (figures, error) {
 		return f, fmt.Errorf("a figure is missing: %+v\n%s", f.bench, p.Tail(40))
 	}
 	return f, nil
+}
+
+// medium makes an ISO of an image, with a seed whose guest runs test/guest/bench.
+func medium(b *testing.B, image []byte) (cd string, err error) {
+	kernel, err := os.ReadFile(guest.Kernel(b))
+	if err != nil {
+		return "", err
+	}
+	h := seed.DefaultHost()
+	h.Name, h.WhenIdle = "bench", seed.IdlePowerOff
+	vm := seed.VM{}
+	vm.Name, vm.ID, vm.Machine = "g", "00000000-0000-4000-8000-000000000001", "keel-1"
+	vm.CPU.Count, vm.CPU.Model, vm.Memory.Size = 1, "keel-x86-1", 256<<20
+	vm.Boot.Firmware = "direct"
+	vm.Boot.Direct.Kernel, vm.Boot.Direct.Initrd = "vmlinuz", "bench.cpio.gz"
+	vm.Boot.Direct.Cmdline = "console=ttyS0 quiet mitigations=off"
+	vm.Serial = []seed.Serial{{Name: "ttyS0", Log: seed.LogHost}}
+	vm.Autostart.Enabled = true
+	vm.OnPowerOff, vm.OnReboot, vm.OnCrash = seed.Stop, seed.Stop, seed.Stop
+	vm.StopTimeout = seed.Duration(30 * time.Second)
+	archive, err := seed.Pack(h, []seed.VM{vm}, map[string][]byte{"vmlinuz": kernel, "bench.cpio.gz": guest.Bench(b)})
+	if err != nil {
+		return "", err
+	}
+	dir := b.TempDir()
+	path, cd := filepath.Join(dir, "seed.tar"), filepath.Join(dir, "keel.iso")
+	if err := os.WriteFile(path, archive, 0o644); err != nil {
+		return "", err
+	}
+	elf := filepath.Join(dir, "keel.elf")
+	if err := os.WriteFile(elf, image, 0o644); err != nil {
+		return "", err
+	}
+	if err := iso.Build(b.Context(), cd, iso.Options{Kernel: elf, Seed: path, Quick: true}); err != nil {
+		return "", err
+	}
+	return cd, nil
 }
 
 // hold reports a figure and fails if it is above what it must not exceed; 0 is no limit.
