@@ -90,7 +90,6 @@ var (
 	nCPUs = 1
 
 	has1G     bool
-	hasInvTSC bool
 	hasRDRAND bool
 	hasX2APIC bool
 	hasTSCDL  bool
@@ -98,7 +97,6 @@ var (
 	hasXSAVE  byte // read by assembly
 	isAMD     bool
 	physBits  uint
-	cpuFreqHz uint64
 	bootG     fakeG
 	bootGPtr  [2]uint64
 	bootStack [32 << 10]byte
@@ -240,10 +238,6 @@ func identify() {
 	if ext >= 0x8000_0001 {
 		_, _, _, edx := amd64.CPUID(0x8000_0001, 0)
 		has1G = edx&(1<<26) != 0
-	}
-	if ext >= 0x8000_0007 {
-		_, _, _, edx := amd64.CPUID(0x8000_0007, 0)
-		hasInvTSC = edx&(1<<8) != 0
 	}
 	if ext >= 0x8000_0008 {
 		eax, _, _, _ := amd64.CPUID(0x8000_0008, 0)

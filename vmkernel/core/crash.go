@@ -85,13 +85,7 @@ func callCrash(p uintptr) int64 {
 		return -int64(syscall.ENOENT)
 	}
 	c := at[sys.Crash](p)
-	for i := range r.times {
-		c.Times[i] = r.times[i]
-	}
-	c.Length = r.length
-	for i := range r.text {
-		c.Text[i] = r.text[i]
-	}
+	c.Times, c.Length, c.Text = r.times, r.length, r.text
 	r.length = 0
 	r.sum = r.checksum()
 	return 0

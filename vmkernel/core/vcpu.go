@@ -42,7 +42,6 @@ type vcpu struct {
 	clockMSR     uint64 // kvmclock's system time MSR
 	wallMSR      uint64
 	clockVersion uint32
-	miscMSR      uint64
 
 	vmx vmx.VCPU
 	svm svm.VCPU

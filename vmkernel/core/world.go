@@ -30,13 +30,11 @@ type world struct {
 	sigPending uint64
 	sigMask    uint64
 	altStack   stackT
-	clearTID   uintptr
 
 	// Virtual processors.
 	vcpu   uintptr // a thread's: the vcpu that it runs; a vcpu world's: itself
 	caller uint32  // the thread that waits in vmrun
 
-	eventMask uint64 // what epoll_pwait reports
 	epollBuf  uintptr
 	runtimeNS uint64 // time on a processor
 	since     uint64
