@@ -14,6 +14,9 @@ func (v *VCPU) Decode(s *virt.State) {
 	e.Len, e.GPA, e.GVA = 0, 0, 0
 	stepped := v.followNMI(c)
 	v.reinject(c.ExitIntInfo)
+	if v.offered {
+		v.settle(c)
+	}
 	switch code {
 	case exitINTR:
 		e.Kind = virt.KindHostInterrupt

@@ -64,7 +64,7 @@ func (v *VCPU) NMIPossible() bool {
 // way of a virtual interrupt that leaves instead of being taken (APM 2 15.21.4).
 func (v *VCPU) WantInterruptWindow(on bool) {
 	c := v.vmcb()
-	if on == (c.VIntr&vIRQ != 0) {
+	if on == (c.InterceptMisc1&interceptVINTR != 0) {
 		return
 	}
 	if on {
@@ -153,6 +153,32 @@ func (v *VCPU) reinject(info uint64) {
 		return
 	}
 	v.event = ev
+}
+
+// offer hands the event to the processor for the entry that follows. An interrupt goes as a virtual
+// one (APM 2 15.21.4), which the processor takes before the guest's first instruction: an interrupt
+// in EVENTINJ is delivered a second time by QEMU's emulation if that is kicked during VMRUN. Only
+// where V_IRQ is in use for a window it is EVENTINJ after all.
+func (v *VCPU) offer(c *VMCB) {
+	if v.event.Valid() && v.event.Type() == virt.TypeInterrupt && c.InterceptMisc1&interceptVINTR == 0 {
+		c.VIntr = c.VIntr&^vIntrVector | vIRQ | vIntrPrio | vIgnTPR | uint64(v.event.Vector())<<vIntrVectorShift
+		c.Clean &^= cleanTPR
+		c.EventInj, v.event, v.offered = 0, 0, true
+		return
+	}
+	c.EventInj, v.event = v.eventInj(c), 0
+}
+
+// settle finds out after an exit what became of the interrupt that was offered: V_IRQ is still set
+// where it wasn't taken, which something of the host's came before, and it is the next event again.
+// It is set as well, in QEMU, where its delivery was interrupted: then reinject had it.
+func (v *VCPU) settle(c *VMCB) {
+	if c.VIntr&vIRQ != 0 && !v.event.Valid() {
+		v.event = virt.Interrupt(uint8(c.VIntr >> vIntrVectorShift))
+	}
+	c.VIntr &^= vIntrVector | vIRQ | vIntrPrio | vIgnTPR
+	c.Clean &^= cleanTPR
+	v.offered = false
 }
 
 // eventInj is the event to be delivered in the format of EVENTINJ (APM 2 15.20).

@@ -55,6 +55,46 @@ func TestInterruptedDeliveryIsRepeated(t *testing.T) {
 	}
 }
 
+// An interrupt goes as a virtual one; what the processor left of it decides what comes next.
+func TestInterruptIsOffered(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		taken bool
+		info  uint64 // EXITINTINFO
+		want  virt.Event
+	}{
+		{"taken", true, 0, 0},
+		{"not taken", false, 0, virt.Interrupt(0xEC)},
+		{"delivery interrupted", true, 0x8000_00EC, virt.Interrupt(0xEC)},
+		{"delivery interrupted in QEMU", false, 0x8000_00EC, virt.Interrupt(0xEC)},
+	} {
+		v := machine(t, everyFeature, 0)
+		c := v.vmcb()
+		c.Clean = cleanAll
+		v.Inject(virt.Interrupt(0xEC))
+		v.offer(c)
+		if c.EventInj != 0 || c.VIntr != vIntrMasking|vIRQ|vIntrPrio|vIgnTPR|0xEC<<32 || c.InterceptMisc1 != baseMisc1 || c.Clean&cleanTPR != 0 {
+			t.Errorf("%s: EVENTINJ %#x, interrupt control %#x, clean %#x", x.name, c.EventInj, c.VIntr, c.Clean)
+		}
+		if x.taken {
+			c.VIntr &^= vIRQ
+		}
+		c.ExitIntInfo = x.info
+		if exit(v, exitINTR, 0, 0); v.event != x.want || c.VIntr != vIntrMasking {
+			t.Errorf("%s: %#x is next, want %#x; interrupt control %#x", x.name, v.event, x.want, c.VIntr)
+		}
+	}
+
+	// V_IRQ is in use for a window.
+	v := machine(t, 0, 0)
+	c := v.vmcb()
+	v.WantInterruptWindow(true)
+	v.Inject(virt.Interrupt(0xEC))
+	if v.offer(c); c.EventInj != 0x8000_00EC || c.VIntr&vIntrVector != 0 {
+		t.Errorf("beside a window: EVENTINJ %#x, interrupt control %#x", c.EventInj, c.VIntr)
+	}
+}
+
 func TestInterruptible(t *testing.T) {
 	v := machine(t, 0, 0)
 	c := v.vmcb()

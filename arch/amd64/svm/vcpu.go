@@ -45,6 +45,7 @@ type VCPU struct {
 	hideMCE  bool  // the guest sees CR4.MCE clear
 	tprLimit uint8 // SetTPRThreshold
 	event    virt.Event
+	offered  bool   // as a virtual interrupt
 	timer    uint64 // deadline of SetTimer, unused
 	narrowed uint32 // the value of the global at the last flush
 	nmi      nmiState
@@ -183,7 +184,11 @@ func (v *VCPU) Enter(s *virt.State) bool {
 	if v.nmi.wanted {
 		v.armStep(c)
 	}
-	c.EventInj, v.event = v.eventInj(c), 0
+	if v.event != 0 {
+		v.offer(c)
+	} else {
+		c.EventInj = 0
+	}
 	c.TLBControl = 0
 	if n := atomic.LoadUint32(&narrowed); v.flush || n != v.narrowed {
 		v.flush, v.narrowed = false, n

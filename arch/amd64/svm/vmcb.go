@@ -171,6 +171,9 @@ const (
 	vIntrPrio    = 0xF << 16
 	vIgnTPR      = 1 << 20
 	vIntrMasking = 1 << 24
+
+	vIntrVectorShift = 32
+	vIntrVector      = 0xFF << vIntrVectorShift
 )
 
 // Values of TLBControl (APM 2 15.16.2).
