@@ -19,10 +19,10 @@ const (
 type regionKind uint8
 
 const (
-	regionAnon  regionKind = iota // reserved or memory
-	regionFixed                   // frames that the lower half put there: modules, guest memory, devices
-	regionGoing                   // being unmapped
-	regionIndex                   // the Go runtime's sparse index of its heap
+	regionAnon   regionKind = iota // reserved or memory
+	regionFixed                    // frames that the lower half put there: modules, guest memory, devices
+	regionGoing                    // being unmapped
+	regionSparse                   // variables, and the Go runtime's index of its heap: touched here and there
 )
 
 type region struct {
@@ -158,7 +158,8 @@ const (
 
 // indexSize is the size of the table in which the Go runtime finds the 64 MiB arenas of its heap: a
 // word for each in 48 bits of addresses. It is mapped once and for all at the start and touched in
-// a few pages, so these are taken when needed, and the rest isn't counted.
+// a few pages, so these are taken when needed, and the rest isn't counted. The same goes for the
+// image's variables behind loadedLimit.
 const indexSize = 1 << (48 - 26) * 8
 
 // sysMmap is mmap(2) for anonymous private memory.
@@ -190,7 +191,7 @@ func sysMmap(addr, length uintptr, prot, flags uint64) int64 {
 	}
 	if write && n == indexSize && flags&mapFixed == 0 && !space.indexed {
 		space.indexed = true
-		addRegion(addr, addr+n, true, regionIndex)
+		addRegion(addr, addr+n, true, regionSparse)
 		space.lock.unlock()
 		return int64(addr)
 	}
@@ -307,7 +308,7 @@ func backWith(va uintptr, pa uint64, write bool) (ok, used bool) {
 		return false, false
 	}
 	kind := space.regions[i].kind
-	if kind != regionAnon && kind != regionIndex {
+	if kind != regionAnon && kind != regionSparse {
 		e, _ := leaf(va)
 		return e != nil && *e&amd64.PTE_P != 0 && (!write || *e&amd64.PTE_W != 0), false
 	}
@@ -327,13 +328,10 @@ func backWith(va uintptr, pa uint64, write bool) (ok, used bool) {
 }
 
 // ensure says whether the upper half's [addr, addr+n) may be read, or written where write is set,
-// and backs it, so that the lower half can touch it without a fault. The image's own data counts.
+// and backs it, so that the lower half can touch it without a fault.
 func ensure(addr, n uintptr, write bool) bool {
 	if addr < spaceLow || n > spaceHigh || addr > spaceHigh-n {
 		return false
-	}
-	if inImage(addr, addr+n) {
-		return !write || addr >= dataStart()
 	}
 	for va := addr &^ (amd64.PageSize - 1); va < addr+n; va += amd64.PageSize {
 		if e, _ := leaf(va); e != nil && *e&amd64.PTE_P != 0 && (!write || *e&amd64.PTE_W != 0) {
