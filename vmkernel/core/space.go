@@ -151,9 +151,10 @@ func writablePages(start, end uintptr) uint64 {
 }
 
 const (
-	protRW       = 3
-	mapFixed     = 0x10
-	mapAnonymous = 0x20
+	protRW       = syscall.PROT_READ | syscall.PROT_WRITE
+	mapFixed     = syscall.MAP_FIXED
+	mapAnonymous = syscall.MAP_ANONYMOUS
+	madviseFree  = 8 // MADV_FREE: not in package syscall
 )
 
 // indexSize is the size of the table in which the Go runtime finds the 64 MiB arenas of its heap: a
@@ -254,7 +255,7 @@ func vacate(start, end uintptr, had uint64) {
 // sysMadvise gives the frames of MADV_DONTNEED and MADV_FREE back; their pages read as zero then.
 func sysMadvise(addr, length uintptr, advice uint64) int64 {
 	switch advice {
-	case 4, 8: // MADV_DONTNEED, MADV_FREE
+	case syscall.MADV_DONTNEED, madviseFree:
 		end := addr + (length+amd64.PageSize-1)&^(amd64.PageSize-1)
 		if addr&(amd64.PageSize-1) != 0 || end < addr || end > spaceHigh {
 			return -int64(syscall.EINVAL)
@@ -267,7 +268,7 @@ func sysMadvise(addr, length uintptr, advice uint64) int64 {
 		}
 		unback(addr, end)
 		return 0
-	case 14, 15: // MADV_HUGEPAGE, MADV_NOHUGEPAGE
+	case syscall.MADV_HUGEPAGE, syscall.MADV_NOHUGEPAGE:
 		return 0
 	}
 	return -int64(syscall.EINVAL)
