@@ -39,8 +39,9 @@ func start(magic, info uint64) {
 	}
 	identify()
 	imageEnd := loadedLimit()
-	reserveCrash()
-	boot.Reserve(imageBase, imageEnd-imageBase, handover.Other)
+	if !reserveCrash() || !boot.Reserve(imageBase, imageEnd-imageBase, handover.Other) {
+		die("the boot loader gives more pieces of memory than Keel can note: give it fewer modules")
+	}
 	if boot.UsableBytes() < minMemory {
 		die("too little memory: Keel needs 128 MiB")
 	}
