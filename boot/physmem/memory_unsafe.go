@@ -3,8 +3,8 @@ package physmem
 import "unsafe"
 
 // Memory is a window on physical memory: physical address pa is seen at virtual address Base+pa,
-// for pa below Limit. All of the window must be mapped readable. In the kernel Base is 0 while the
-// loader's or the first page tables map memory one to one, and amd64.DirectMap afterwards.
+// for pa below Limit. All of the window must be mapped readable. In the kernel Base is
+// amd64.DirectMap, on the boot page tables as on the kernel's own; in tests it is a buffer's address.
 type Memory struct {
 	Base  uintptr
 	Limit uint64 // bytes; an address below it can be read

@@ -54,12 +54,15 @@ func memoryLimit(s *sys.Stats) int64 {
 	return int64(min(limit-limit/8, 1<<62))
 }
 
-// announce says that the host is ready, and, where no VM can run, why. ticks counts the time-stamp
-// counter from the boot loader's hand-over on.
+// announce says that the host is ready, and, where no VM can run, why. used is the memory that the
+// host takes for itself; ticks counts the time-stamp counter from the boot loader's hand-over on.
 func announce(log *slog.Logger, info *sys.Info) {
 	sinceHandover := uint64(time.Now().UnixNano()) - info.WallNS
+	var s sys.Stats
+	sys.GetStats(&s)
 	log.Info("ready", "cpus", info.CPUs, "memory", seed.FormatSize(info.Memory&^(1<<20-1)), "virt", virtName(info.Virt),
-		"tsc", info.TSCHz, "clock", cString(info.TSCSource[:]), "ticks", ticks(sinceHandover, info.TSCHz))
+		"tsc", info.TSCHz, "clock", cString(info.TSCSource[:]), "ticks", ticks(sinceHandover, info.TSCHz),
+		"used", seed.FormatSize(s.UsedMemory))
 	if info.Virt == sys.VirtNone {
 		why := cString(info.NoVirt[:])
 		if why == "" {

@@ -41,6 +41,7 @@ var checks = []check{
 	{"panics", checkPanics},
 	{"protection", checkProtection},
 	{"pointers", checkPointers},
+	{"variables", checkVariables},
 	{"preemption", checkPreemption},
 	{"registers", checkRegisters},
 	{"stacks", checkStacks},

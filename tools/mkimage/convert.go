@@ -77,6 +77,9 @@ func convert(raw []byte, symbol string) (*image, error) {
 	if err := img.setEntry(f, symbol); err != nil {
 		return nil, err
 	}
+	if err := img.trimTail(f); err != nil {
+		return nil, err
+	}
 	slack, err := findSlack(f, raw)
 	if err != nil {
 		return nil, err
@@ -237,6 +240,9 @@ func (img *image) write(f *elf.File, raw []byte, slack span) error {
 	for i, p := range f.Progs {
 		h := b[ehdrSize+phdrSize*i:][:phdrSize]
 		le.PutUint64(h[phdrPaddr:], p.Vaddr)
+		if p.Type == elf.PT_LOAD && p.Vaddr+p.Memsz > img.high { // see trimTail
+			le.PutUint64(h[phdrMemsz:], img.high-p.Vaddr)
+		}
 		if i == spare {
 			le.PutUint32(h[phdrType:], uint32(elf.PT_NOTE))
 			le.PutUint32(h[phdrFlags:], uint32(elf.PF_R))

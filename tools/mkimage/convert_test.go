@@ -58,7 +58,7 @@ func TestImageKeepsTheProgramAndDescribesItsEntry(t *testing.T) {
 			continue
 		}
 		was := before.Progs[i]
-		if p.Vaddr != was.Vaddr || p.Memsz != was.Memsz || p.Flags != was.Flags || p.Paddr != p.Vaddr {
+		if p.Vaddr != was.Vaddr || p.Filesz != was.Filesz || p.Memsz > was.Memsz || p.Flags != was.Flags || p.Paddr != p.Vaddr {
 			t.Errorf("segment %d is %+v, was %+v", i, p.ProgHeader, was.ProgHeader)
 		}
 		if p.Vaddr >= img.high || p.Vaddr < img.low {
@@ -73,6 +73,64 @@ func TestImageKeepsTheProgramAndDescribesItsEntry(t *testing.T) {
 	}
 	if strings.Count(img.buildID, "/") != 3 {
 		t.Errorf("build ID %q is not of the Go tool's form", img.buildID)
+	}
+}
+
+// TestImageLeavesOutTheUpperHalfsLastVariables has the boot loader give memory to all variables but the
+// large one of the upper half that comes last, and to that one as soon as the lower half's name is on it.
+func TestImageLeavesOutTheUpperHalfsLastVariables(t *testing.T) {
+	raw := buildKernel(t, goodFlags)
+	last := func(b []byte) *elf.Prog {
+		t.Helper()
+		f, err := elf.NewFile(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range slices.Backward(f.Progs) {
+			if p.Type == elf.PT_LOAD {
+				return p
+			}
+		}
+		t.Fatal("no PT_LOAD")
+		return nil
+	}
+	img, err := convert(raw, entrySymbol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, is := last(raw), last(img.bytes)
+	const tail = 1 << 20
+	if is.Memsz > was.Memsz-tail+pageSize || is.Memsz < was.Memsz-tail-pageSize {
+		t.Errorf("the last segment has %#x bytes of %#x, want %#x fewer", is.Memsz, was.Memsz, tail)
+	}
+	if img.high != is.Vaddr+is.Memsz || img.high%pageSize != 0 {
+		t.Errorf("the image is said to end at %#x, its last segment does at %#x", img.high, is.Vaddr+is.Memsz)
+	}
+	f, err := elf.NewFile(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	syms, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range syms {
+		if isResident(s.Name) && s.Size != 0 && s.Value+s.Size > img.high {
+			t.Errorf("%s at %#x is left out", s.Name, s.Value)
+		}
+	}
+
+	names := raw[f.Section(".strtab").Offset:]
+	i := bytes.Index(names, []byte("\x00main.tail\x00"))
+	if i < 0 {
+		t.Fatal("the variable's name isn't in the string table")
+	}
+	copy(names[i+1:], "runtime.x")
+	if img, err = convert(raw, entrySymbol); err != nil {
+		t.Fatal(err)
+	}
+	if is = last(img.bytes); is.Memsz < was.Memsz {
+		t.Errorf("the last segment has %#x bytes of %#x, although the last variable is the runtime's", is.Memsz, was.Memsz)
 	}
 }
 

@@ -10,6 +10,9 @@
 //     `qemu-system-x86_64 -kernel` and other virtual machine monitors;
 //   - a multiboot2 header, for GRUB under BIOS and UEFI.
 //
+// And the last segment takes less memory: the kernel backs the end of its zeroed
+// variables, which hardly anything uses, when it is touched (see trimTail).
+//
 // The rule that it keeps: no byte of code or data changes. Only the first page
 // is written, and what follows the last loaded byte (symbols, debug data) is
 // cut off. `make image` calls it; it reads nothing but its input, so equal

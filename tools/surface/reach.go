@@ -67,6 +67,22 @@ func leaves(name string) string {
 	return ""
 }
 
+func (r *reached) portsTitle() string {
+	count := uint64(0)
+	for _, p := range r.ports {
+		count += p.Size
+	}
+	return fmt.Sprintf("I/O ports that a guest reaches: %d of 65536, all others read ones", count)
+}
+
+func (r *reached) msrsTitle() string {
+	return fmt.Sprintf("MSRs: %d, all others are refused with #GP", len(r.msrs))
+}
+
+func (r *reached) leavesTitle() string {
+	return fmt.Sprintf("CPUID leaves: %d, all others return zeros; feature bits that a guest may see: %d", len(r.leaves), len(r.features))
+}
+
 func (r *reached) print(w io.Writer) {
 	half := func(x vm.Reach) string {
 		if x.Lower {
@@ -74,11 +90,7 @@ func (r *reached) print(w io.Writer) {
 		}
 		return "upper half"
 	}
-	count := uint64(0)
-	for _, p := range r.ports {
-		count += p.Size
-	}
-	fmt.Fprintf(w, "\nI/O ports that a guest reaches: %d of 65536, all others read ones\tanswered by\tleaves the guest\n", count)
+	fmt.Fprintf(w, "\n%s\tanswered by\tleaves the guest\n", r.portsTitle())
 	for _, p := range r.ports {
 		fmt.Fprintf(w, "  %04x..%04x %s\t%s\t%s\n", p.First, p.First+p.Size-1, p.Name, half(p), leaves(p.Name))
 	}
@@ -86,11 +98,11 @@ func (r *reached) print(w io.Writer) {
 	for _, m := range r.mmio {
 		fmt.Fprintf(w, "  %08x..%08x %s\t%s\n", m.First, m.First+m.Size-1, m.Name, half(m))
 	}
-	fmt.Fprintf(w, "\nMSRs: %d, all others are refused with #GP\tVT-x\tAMD-V\n", len(r.msrs))
+	fmt.Fprintf(w, "\n%s\tVT-x\tAMD-V\n", r.msrsTitle())
 	for _, m := range r.msrs {
 		fmt.Fprintf(w, "  %s %s\t%s\t%s\n", m.addresses(), m.name, m.access(0), m.access(1))
 	}
-	fmt.Fprintf(w, "\nCPUID leaves: %d, all others return zeros; feature bits that a guest may see: %d\n", len(r.leaves), len(r.features))
+	fmt.Fprintf(w, "\n%s\n", r.leavesTitle())
 	for _, l := range r.leaves {
 		sub := ""
 		if l.Indexed != 0 {

@@ -33,11 +33,15 @@ type group struct {
 func (g group) total() part {
 	t := part{name: "all of it"}
 	for _, p := range g.parts {
-		t.functions += p.functions
-		t.bytes += p.bytes
-		t.lines += p.lines
+		t.add(p)
 	}
 	return t
+}
+
+func (p *part) add(o part) {
+	p.functions += o.functions
+	p.bytes += o.bytes
+	p.lines += o.lines
 }
 
 // ring0 counts what is in the image. All of it runs in ring 0.
@@ -150,26 +154,4 @@ func countLines(path string) (n int, err error) {
 		}
 	}
 	return n, s.Err()
-}
-
-func printRing0(w io.Writer, groups []group) {
-	fmt.Fprintln(w, "What runs in ring 0\tfunctions\tcode bytes\tlines of source")
-	row := func(indent string, p part) {
-		fmt.Fprintf(w, "%s%s\t%d\t%d\t%d\n", indent, p.name, p.functions, p.bytes, p.lines)
-	}
-	var sum part
-	for _, g := range groups {
-		t := g.total()
-		sum.functions, sum.bytes, sum.lines = sum.functions+t.functions, sum.bytes+t.bytes, sum.lines+t.lines
-		t.name = string(g.half)
-		row("", t)
-		if g.half == image.Runtime {
-			continue // a hundred packages that nobody reads here
-		}
-		for _, p := range g.parts {
-			row("  ", p)
-		}
-	}
-	sum.name = "all"
-	row("", sum)
 }

@@ -8,12 +8,9 @@ const (
 	apicTPR      = 0x80
 	apicEOIReg   = 0xB0
 	apicSVR      = 0xF0
-	apicESR      = 0x280
 	apicICR      = 0x300
 	apicICRHigh  = 0x310
 	apicLVTTimer = 0x320
-	apicLVTTherm = 0x330
-	apicLVTPerf  = 0x340
 	apicLVT0     = 0x350
 	apicLVT1     = 0x360
 	apicLVTErr   = 0x370

@@ -66,6 +66,7 @@ func callStats(p uintptr) int64 {
 	}
 	s := at[sys.Stats](p)
 	*s = sys.Stats{
+		UsedMemory:  usedMemory(),
 		FreeMemory:  (frames.freeCount - frames.promised) * amd64.PageSize,
 		UpperMapped: space.mapped * amd64.PageSize,
 		UpperBacked: space.backed * amd64.PageSize,

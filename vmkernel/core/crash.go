@@ -51,8 +51,9 @@ func (r *crashRecord) valid() bool {
 	return r.magic == crashMagic && r.length <= sys.CrashText && r.sum == r.checksum()
 }
 
-// reserveCrash keeps the page. It runs before the frame allocator starts.
-func reserveCrash() { boot.Reserve(crashPage, amd64.PageSize, handover.Other) }
+// reserveCrash keeps the page, before the frame allocator starts; false where there are too many
+// reservations.
+func reserveCrash() bool { return boot.Reserve(crashPage, amd64.PageSize, handover.Other) }
 
 // saveCrash records that the host has crashed now, with the end of what the console shows.
 func saveCrash() {

@@ -240,6 +240,19 @@ func allocPages(n int) uint64 {
 	return pa
 }
 
+// usedMemory is how much of the machine's memory Keel takes for itself, in bytes: what the firmware
+// leaves to it, but for free frames, boot modules and the memory of virtual machines. Where these come
+// and go meanwhile it is an estimate.
+func usedMemory() uint64 {
+	others := frames.freeCount*amd64.PageSize + guestMemory()
+	for i := uint32(0); i < boot.NumModules; i++ {
+		m := &boot.Modules[i]
+		others += roundUp64(m.End) - m.Start&^(amd64.PageSize-1)
+	}
+	all := boot.UsableBytes()
+	return all - min(all, others)
+}
+
 // promise sets n frames aside for memory that is mapped but not yet backed.
 func promise(n uint64) bool {
 	frames.lock.lock()

@@ -13,9 +13,6 @@ const (
 )
 
 func runtimeEntryPC() uintptr
-func textLimit() uintptr
-func dataStart() uintptr
-func imageLimit() uintptr
 
 // upperLimit is how much memory the upper half may map at most: a quarter of the machine's, at
 // least 96 MiB and at most 1 GiB, in pages.
@@ -26,6 +23,7 @@ func upperLimit() uint64 {
 func startRuntime() {
 	space.next = mmapBase
 	space.limit = upperLimit()
+	addTail()
 	lo := uintptr(mainStackTop - mainStackSize)
 	if sysMmap(lo, mainStackSize, protRW, mapFixed|mapAnonymous) < 0 || !ensure(mainStackTop-amd64.PageSize, amd64.PageSize, true) {
 		die("too little memory: no room for the Go runtime")

@@ -11,7 +11,6 @@ import (
 const (
 	sigILL  = 4
 	sigTRAP = 5
-	sigBUS  = 7
 	sigFPE  = 8
 	sigSEGV = 11
 	maxSig  = 64

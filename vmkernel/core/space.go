@@ -19,10 +19,10 @@ const (
 type regionKind uint8
 
 const (
-	regionAnon  regionKind = iota // reserved or memory
-	regionFixed                   // frames that the lower half put there: modules, guest memory, devices
-	regionGoing                   // being unmapped
-	regionIndex                   // the Go runtime's sparse index of its heap
+	regionAnon   regionKind = iota // reserved or memory
+	regionFixed                    // frames that the lower half put there: modules, guest memory, devices
+	regionGoing                    // being unmapped
+	regionSparse                   // variables, and the Go runtime's index of its heap: touched here and there
 )
 
 type region struct {
@@ -151,14 +151,16 @@ func writablePages(start, end uintptr) uint64 {
 }
 
 const (
-	protRW       = 3
-	mapFixed     = 0x10
-	mapAnonymous = 0x20
+	protRW       = syscall.PROT_READ | syscall.PROT_WRITE
+	mapFixed     = syscall.MAP_FIXED
+	mapAnonymous = syscall.MAP_ANONYMOUS
+	madviseFree  = 8 // MADV_FREE: not in package syscall
 )
 
 // indexSize is the size of the table in which the Go runtime finds the 64 MiB arenas of its heap: a
 // word for each in 48 bits of addresses. It is mapped once and for all at the start and touched in
-// a few pages, so these are taken when needed, and the rest isn't counted.
+// a few pages, so these are taken when needed, and the rest isn't counted. The same goes for the
+// image's variables behind loadedLimit.
 const indexSize = 1 << (48 - 26) * 8
 
 // sysMmap is mmap(2) for anonymous private memory.
@@ -190,7 +192,7 @@ func sysMmap(addr, length uintptr, prot, flags uint64) int64 {
 	}
 	if write && n == indexSize && flags&mapFixed == 0 && !space.indexed {
 		space.indexed = true
-		addRegion(addr, addr+n, true, regionIndex)
+		addRegion(addr, addr+n, true, regionSparse)
 		space.lock.unlock()
 		return int64(addr)
 	}
@@ -253,7 +255,7 @@ func vacate(start, end uintptr, had uint64) {
 // sysMadvise gives the frames of MADV_DONTNEED and MADV_FREE back; their pages read as zero then.
 func sysMadvise(addr, length uintptr, advice uint64) int64 {
 	switch advice {
-	case 4, 8: // MADV_DONTNEED, MADV_FREE
+	case syscall.MADV_DONTNEED, madviseFree:
 		end := addr + (length+amd64.PageSize-1)&^(amd64.PageSize-1)
 		if addr&(amd64.PageSize-1) != 0 || end < addr || end > spaceHigh {
 			return -int64(syscall.EINVAL)
@@ -266,7 +268,7 @@ func sysMadvise(addr, length uintptr, advice uint64) int64 {
 		}
 		unback(addr, end)
 		return 0
-	case 14, 15: // MADV_HUGEPAGE, MADV_NOHUGEPAGE
+	case syscall.MADV_HUGEPAGE, syscall.MADV_NOHUGEPAGE:
 		return 0
 	}
 	return -int64(syscall.EINVAL)
@@ -307,7 +309,7 @@ func backWith(va uintptr, pa uint64, write bool) (ok, used bool) {
 		return false, false
 	}
 	kind := space.regions[i].kind
-	if kind != regionAnon && kind != regionIndex {
+	if kind != regionAnon && kind != regionSparse {
 		e, _ := leaf(va)
 		return e != nil && *e&amd64.PTE_P != 0 && (!write || *e&amd64.PTE_W != 0), false
 	}
@@ -327,13 +329,10 @@ func backWith(va uintptr, pa uint64, write bool) (ok, used bool) {
 }
 
 // ensure says whether the upper half's [addr, addr+n) may be read, or written where write is set,
-// and backs it, so that the lower half can touch it without a fault. The image's own data counts.
+// and backs it, so that the lower half can touch it without a fault.
 func ensure(addr, n uintptr, write bool) bool {
 	if addr < spaceLow || n > spaceHigh || addr > spaceHigh-n {
 		return false
-	}
-	if inImage(addr, addr+n) {
-		return !write || addr >= dataStart()
 	}
 	for va := addr &^ (amd64.PageSize - 1); va < addr+n; va += amd64.PageSize {
 		if e, _ := leaf(va); e != nil && *e&amd64.PTE_P != 0 && (!write || *e&amd64.PTE_W != 0) {

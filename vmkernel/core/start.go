@@ -38,9 +38,10 @@ func start(magic, info uint64) {
 		die(bad)
 	}
 	identify()
-	imageEnd := uint64(imageLimit())
-	reserveCrash()
-	boot.Reserve(imageBase, imageEnd-imageBase, handover.Other)
+	imageEnd := loadedLimit()
+	if !reserveCrash() || !boot.Reserve(imageBase, imageEnd-imageBase, handover.Other) {
+		die("the boot loader gives more pieces of memory than Keel can note: give it fewer modules")
+	}
 	if boot.UsableBytes() < minMemory {
 		die("too little memory: Keel needs 128 MiB")
 	}
@@ -133,7 +134,7 @@ func initPaging(imageEnd uint64) {
 	}
 	ok = ok && mapRange(imageBase, imageBase, textEnd-imageBase, amd64.PTE_G)
 	ok = ok && mapRange(uintptr(textEnd), textEnd, roEnd-textEnd, amd64.PTE_NX|amd64.PTE_G)
-	ok = ok && mapRange(uintptr(roEnd), roEnd, roundUp64(imageEnd)-roEnd, data)
+	ok = ok && mapRange(uintptr(roEnd), roEnd, imageEnd-roEnd, data)
 	if !ok {
 		die("too little memory: no room for page tables")
 	}
@@ -141,9 +142,8 @@ func initPaging(imageEnd uint64) {
 	amd64.WriteCR3(kernelRoot)
 }
 
-func roundUp(v uintptr) uintptr   { return (v + amd64.PageSize - 1) &^ (amd64.PageSize - 1) }
-func roundUp64(v uint64) uint64   { return (v + amd64.PageSize - 1) &^ (amd64.PageSize - 1) }
-func inImage(lo, hi uintptr) bool { return lo < imageLimit() && hi > imageBase }
+func roundUp(v uintptr) uintptr { return (v + amd64.PageSize - 1) &^ (amd64.PageSize - 1) }
+func roundUp64(v uint64) uint64 { return (v + amd64.PageSize - 1) &^ (amd64.PageSize - 1) }
 
 // isMemory says whether the memory map has anything but devices in [start, end).
 func isMemory(start, end uint64) bool {

@@ -8,18 +8,17 @@ import (
 
 // Vectors (SDM 3A table 6-1 and our own).
 const (
-	vecDivide   = 0
-	vecDebug    = 1
-	vecNMI      = 2
-	vecBreak    = 3
-	vecOverflow = 4
-	vecUndef    = 6
-	vecDouble   = 8
-	vecGP       = 13
-	vecPage     = 14
-	vecFPU      = 16
-	vecMCE      = 18
-	vecSIMD     = 19
+	vecDivide = 0
+	vecDebug  = 1
+	vecNMI    = 2
+	vecBreak  = 3
+	vecUndef  = 6
+	vecDouble = 8
+	vecGP     = 13
+	vecPage   = 14
+	vecFPU    = 16
+	vecMCE    = 18
+	vecSIMD   = 19
 
 	vecTimer    = 0xF0
 	vecKick     = 0xF1 // look at the run queue

@@ -251,6 +251,19 @@ func vmGrow(handle uint64) int64 {
 	return int64(m.grown)
 }
 
+// guestMemory is how much memory all machines have, in bytes.
+func guestMemory() uint64 {
+	sum := uint64(0)
+	machinesLock.lock()
+	for _, addr := range machines {
+		if addr != 0 {
+			sum += at[machine](addr).grown + at[machine](addr).pieceSize
+		}
+	}
+	machinesLock.unlock()
+	return sum
+}
+
 // takePiece takes 1 GiB, 2 MiB or 4 KiB of frames for the address at which the machine's memory
 // goes on.
 func (m *machine) takePiece() bool {

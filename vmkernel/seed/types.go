@@ -75,6 +75,9 @@ type Management struct {
 }
 
 // VM is one virtual machine. A VM that Parse returns is complete: defaults are filled in and every value is in range.
+//
+// StopTimeout is how long a stop by the host is to wait for the guest, whose power button it has pressed,
+// before it ends the VM. In this version only the guest itself stops a VM, so nothing waits for it yet.
 type VM struct {
 	Name        string            `json:"name"` // [a-z0-9-]{1,63}, unique in the seed
 	ID          string            `json:"id"`   // UUID in lower case, unique in the seed
@@ -87,7 +90,7 @@ type VM struct {
 	OnPowerOff  Action            `json:"onPowerOff"`
 	OnReboot    Action            `json:"onReboot"`
 	OnCrash     Action            `json:"onCrash"`
-	StopTimeout Duration          `json:"stopTimeout"` // how long a stop waits for the guest
+	StopTimeout Duration          `json:"stopTimeout"` // 30s if absent
 	Labels      map[string]string `json:"labels,omitempty"`
 	Debug       Debug             `json:"debug,omitzero"`
 }

@@ -52,7 +52,12 @@ const (
 
 // Stats is what the host's memory and processors have done. Memory is in bytes.
 type Stats struct {
-	FreeMemory, UpperMapped, UpperBacked, UpperLimit     uint64
+	UsedMemory  uint64 // by Keel itself: neither free, nor a VM's memory, nor a boot module's
+	FreeMemory  uint64 // free, and not promised to anybody
+	UpperMapped uint64 // by the upper half, backed or not
+	UpperBacked uint64
+	UpperLimit  uint64
+
 	Syscalls, Interrupts, Faults, Switches, IPIs, Worlds uint64
 }
 

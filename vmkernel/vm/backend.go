@@ -24,6 +24,10 @@ type Backend interface {
 
 	// FreeMemory is how much memory a new VM could have, in bytes.
 	FreeMemory() uint64
+
+	// UsedMemory is how much memory the host takes for itself, in bytes: neither free, nor a VM's own,
+	// nor a boot module's.
+	UsedMemory() uint64
 }
 
 // Kernel is the lower half as a Backend.
@@ -50,10 +54,12 @@ func (Kernel) WriteRegister(h sys.VMHandle, cpu int, gpa uint64, v uint32) {
 	sys.VMMMIOWrite(h, cpu, gpa, v)
 }
 
-func (Kernel) FreeMemory() uint64 {
-	var s sys.Stats
+func (Kernel) FreeMemory() uint64 { return stats().FreeMemory }
+func (Kernel) UsedMemory() uint64 { return stats().UsedMemory }
+
+func stats() (s sys.Stats) {
 	if sys.GetStats(&s) != nil {
-		return 0
+		return sys.Stats{}
 	}
-	return s.FreeMemory
+	return s
 }

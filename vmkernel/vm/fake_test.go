@@ -125,6 +125,7 @@ func (f *fake) WriteRegister(h sys.VMHandle, cpu int, gpa uint64, v uint32) {
 }
 
 func (f *fake) FreeMemory() uint64 { return f.free }
+func (f *fake) UsedMemory() uint64 { return 12 << 20 }
 
 // out is the exit of an OUT.
 func out(p *sys.VCPUPage, port uint16, size uint8, v uint32) syscall.Errno {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/seed"
 )
 
 // kindNames are the kinds of exits as the figures name them.
@@ -29,8 +30,9 @@ func kindName(k virt.Kind) string {
 
 // logFigures says what the VM cost, for benchmarks: in ticks of the host's time-stamp counter, from
 // the first entry to the last exit that came up here (total), in guest mode (guest) and between an
-// exit and the next entry, waiting excluded (outside), both summed over the virtual processors; and
-// the exits by kind, but for those that never happened.
+// exit and the next entry, waiting excluded (outside), both summed over the virtual processors; the
+// exits by kind, but for those that never happened; and how much memory the host takes for itself,
+// which is what all VMs together take beyond their own, and what it takes at rest (used).
 func (in *instance) logFigures() {
 	var guest, outside, first, last uint64
 	var exits [virt.Kinds]uint64
@@ -57,5 +59,5 @@ func (in *instance) logFigures() {
 			kinds = append(kinds, slog.Uint64(kindName(virt.Kind(k)), n))
 		}
 	}
-	in.log.Info("vm figures", append(attrs, slog.Group("exits", kinds...))...)
+	in.log.Info("vm figures", append(attrs, slog.Group("exits", kinds...), slog.String("used", seed.FormatSize(in.backend.UsedMemory())))...)
 }

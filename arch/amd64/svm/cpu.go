@@ -44,7 +44,7 @@ func Probe() (ok bool, why string) {
 	}
 	_, asids, _, features := amd64.CPUID(0x8000_000A, 0)
 	if features&featNP == 0 {
-		return false, "no nested paging"
+		return false, "AMD-V is without nested paging: the processor, or the hypervisor below, is too old"
 	}
 	if asids < 2 {
 		return false, "no address-space identifiers (CPUID 8000_000AH EBX) for guests"

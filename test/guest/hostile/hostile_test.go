@@ -1,7 +1,6 @@
 package hostile
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,9 +9,6 @@ import (
 
 	"keel/test/machine"
 )
-
-// exitOf is the status of a QEMU whose isa-debug-exit got code.
-func exitOf(code int) string { return fmt.Sprintf("exit status %d", code<<1|1) }
 
 // TestKernelsRunOnPlainQEMU shows that the kernels are right on a machine that isn't Keel's: what
 // they find wrong on Keel is then Keel's fault.

@@ -123,7 +123,7 @@ func checkDate() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("Linux's date and the real-time clock's are %v apart", off)
+	return fmt.Errorf("the dates of Linux and of the real-time clock are %v apart", off)
 }
 
 // checkTimers lets threads on all processors sleep: never less than they asked for.

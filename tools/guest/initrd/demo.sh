@@ -7,8 +7,8 @@ mount -t devtmpfs dev /dev
 echo "Hello from the guest"
 uname -a
 echo "processors: $(nproc)"
-grep MemTotal /proc/meminfo
-grep -m1 "model name" /proc/cpuinfo
+echo "processor model:$(grep -m1 "model name" /proc/cpuinfo | cut -d: -f2)"
+echo "memory: $(grep MemTotal /proc/meminfo | tr -s ' ' | cut -d' ' -f2-)"
 echo "clock source: $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 echo "up for $(cut -d' ' -f1 /proc/uptime) s"
 

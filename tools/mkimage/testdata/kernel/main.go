@@ -3,4 +3,10 @@ package main
 
 import "keel/boot"
 
-func main() { boot.Linked() }
+// tail is a large variable of zeros, which the linker puts last.
+var tail [1 << 20]byte
+
+func main() {
+	boot.Linked()
+	tail[len(tail)/2]++
+}
