@@ -26,7 +26,7 @@ func TestTorture(t *testing.T) {
 	// QEMU's processors are threads that share the host's with whatever else runs there: how work
 	// speeds up is reported, and asserted in Bochs, whose time is its own.
 	qemu := func(cpus, mem int) (machine.Machine, time.Duration) {
-		return machine.QEMU{Kernel: image, CPUs: cpus, MemMiB: mem, Args: "scale=1 rtc=8192"}, 5 * time.Minute
+		return machine.QEMU{Kernel: image, Accel: machine.Threads, CPUs: cpus, MemMiB: mem, Args: "scale=1 rtc=8192"}, 5 * time.Minute
 	}
 	bochs := func(cpus int) (machine.Machine, time.Duration) {
 		words := fmt.Sprintf("scale=1 rtc=1024 speedup=%d", 80*cpus)
@@ -111,7 +111,7 @@ func TestTortureEnds(t *testing.T) {
 		{"restart", `^fatal error: concurrent map writes$`, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := machine.Boot(t, machine.QEMU{Kernel: image, CPUs: 2, MemMiB: 256, Args: "torture=" + c.name}, time.Minute)
+			p := machine.Boot(t, machine.QEMU{Kernel: image, Accel: machine.Threads, CPUs: 2, MemMiB: 256, Args: "torture=" + c.name}, time.Minute)
 			p.FailOn(regexp.MustCompile(`^torture\| FAIL`))
 			last := `msg="?halted`
 			if c.restarts {

@@ -22,6 +22,15 @@ const (
 // emulation of AMD-V and nested paging comes with.
 const EmulatedCPU = "EPYC-v3,+svm,+npt"
 
+// How QEMU emulates: by one thread for all processors, or by one for each. Its emulation of AMD-V
+// needs one: every FNINIT, FXRSTOR and XRSTOR clears a bit of the first processor's flags from
+// whichever processor executes it, without a lock, and undoes what VMRUN or an exit changes there
+// meanwhile. The host then goes on with nested paging, and ends in a triple fault.
+const (
+	OneThread = "tcg,thread=single"
+	Threads   = "tcg,thread=multi"
+)
+
 // QEMU is a machine in QEMU. The zero value of every field but Kernel or ISO
 // will do.
 type QEMU struct {
@@ -35,7 +44,7 @@ type QEMU struct {
 	Stick    bool     // the medium is a USB stick, not a CD
 	CPU      string   // -cpu; default EmulatedCPU, or host with KVM
 	KVM      bool     // use KVM; see KVMWorks
-	Accel    string   // -accel; default tcg,thread=multi
+	Accel    string   // -accel; default OneThread
 	Machine  string   // -machine; default q35
 	Reboot   bool     // a reset restarts the machine instead of ending it
 	Extra    []string // more arguments
@@ -45,7 +54,7 @@ type QEMU struct {
 func (QEMU) Program() string { return "qemu-system-x86_64" }
 
 func (q QEMU) command(dir string) (*command, error) {
-	cpu, accel := EmulatedCPU, "tcg,thread=multi"
+	cpu, accel := EmulatedCPU, OneThread
 	if q.KVM {
 		cpu, accel = "host", "kvm"
 	}
@@ -95,7 +104,7 @@ func (q QEMU) boot(dir string) ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
-			args = append(args, "-initrd", qemuQuote(seed))
+			args = append(args, "-initrd", seed)
 		}
 		return args, nil
 	}
