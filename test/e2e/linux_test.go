@@ -34,8 +34,8 @@ func (r run) wantWorkload(vm string, cpus int) {
 	}
 }
 
-// TestDebianGuestsPassTheirWorkload boots stock Debian kernels with 1, 2 and 4 processors, alone and
-// together on fewer, on hosts with 1, 2 and 4: each reaches /init, checks itself and powers off, and
+// TestDebianGuestsPassTheirWorkload boots stock Debian kernels with 1, 2, 4 and 8 processors, alone
+// and together on fewer, on hosts with 1 to 4: each reaches /init, checks itself and powers off, and
 // the host follows.
 func TestDebianGuestsPassTheirWorkload(t *testing.T) {
 	for _, c := range []struct {
@@ -45,6 +45,7 @@ func TestDebianGuestsPassTheirWorkload(t *testing.T) {
 		{host{emulator: qemu, cpus: 1, limit: 3 * time.Minute}, []int{1}},
 		{host{emulator: qemu, cpus: 2, limit: 5 * time.Minute}, []int{1, 2, 4}},
 		{host{emulator: qemu, cpus: 4, memMiB: 2048, limit: 3 * time.Minute}, []int{2}},
+		{host{emulator: qemu, cpus: 3, limit: 5 * time.Minute}, []int{8}},
 		{host{emulator: haswell, cpus: 1, limit: 4 * time.Minute}, []int{1}},
 		{host{emulator: haswell, cpus: 2, limit: 5 * time.Minute}, []int{2}},
 		{host{emulator: skylake, cpus: 4, limit: 6 * time.Minute}, []int{4}},
