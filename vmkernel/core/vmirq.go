@@ -185,6 +185,9 @@ func (v *vcpu) updateTimer() {
 		now := amd64.RDTSC()
 		if left := t - (now + v.tscOffset); t <= now+v.tscOffset {
 			next = now
+			if v.lastExit != 0 {
+				next = v.lastExit // it is for attention, before the entry
+			}
 		} else if left < farAway {
 			next = now + left
 		}
@@ -202,7 +205,7 @@ func (v *vcpu) updateTimer() {
 		return
 	}
 	v.nextNS = tscToNS(next) + 1
-	if v.loaded {
+	if v.loaded && next > v.lastExit {
 		me().armGuest(v.nextNS)
 	}
 }
