@@ -52,12 +52,10 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 		}
 		v.skip(s)
 	case virt.KindHostInterrupt:
-		openWindow()
-		c.drainPending()
-		if v.lastExit >= v.nextTSC {
-			v.fireTimers() // first, so that tick doesn't set the timer for what is over
-		}
-		c.tick()
+		v.hostInterrupt(c)
+	case virt.KindTimer:
+		v.vmx.SetTimer(nsToTicks(hold), true)
+		v.hostInterrupt(c)
 	case virt.KindInterruptWindow:
 		v.wantInterruptWindow(false)
 	case virt.KindNMIWindow:
@@ -68,7 +66,7 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 			worldAt(v.world).slice = 0
 			c.sched.resched = true
 		}
-	case virt.KindTimer, virt.KindResume, virt.KindException, virt.KindTPR, virt.KindHostNMI:
+	case virt.KindResume, virt.KindException, virt.KindTPR, virt.KindHostNMI:
 	case virt.KindNop:
 		v.skip(s)
 	case virt.KindCR:
@@ -93,6 +91,21 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 		return false
 	}
 	return true
+}
+
+// hold is for how long in ns, in guest mode, a guest has the processor before it is asked for it by
+// means that don't depend on an interrupt's delivery: VT-x's preemption timer. Bochs 2.7 holds the
+// host's interrupts back from a guest that was entered with RFLAGS.IF clear, until it changes it.
+const hold = 4_000_000
+
+// hostInterrupt lets the host's interrupts in.
+func (v *vcpu) hostInterrupt(c *cpu) {
+	openWindow()
+	c.drainPending()
+	if v.lastExit >= v.nextTSC {
+		v.fireTimers() // first, so that tick doesn't set the timer for what is over
+	}
+	c.tick()
 }
 
 // openWindow lets pending interrupts of the host in: their vectors are noted in cpu.pending.

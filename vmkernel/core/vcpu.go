@@ -269,7 +269,8 @@ func (c *cpu) handBack(w *world, v *vcpu) {
 // load gives the processor v's registers. Where another processor had v last, its cached control
 // structure is written back first.
 func (v *vcpu) load(c *cpu) {
-	if v.lastCPU != c.id+1 {
+	moved := v.lastCPU != c.id+1
+	if moved {
 		v.release()
 		v.lastCPU = c.id + 1
 	}
@@ -287,6 +288,9 @@ func (v *vcpu) load(c *cpu) {
 			v.vmx.Changed()
 		}
 		v.vmx.SwitchIn(s, v.xsave)
+		if moved {
+			v.vmx.SetTimer(nsToTicks(hold), true)
+		}
 	}
 	v.loaded = true
 	if v.flags != 0 {
