@@ -32,6 +32,7 @@ func TestKernelsRunOnPlainQEMU(t *testing.T) {
 		{"self-modifying", Multiboot, "run=sx", "^hostile s faults=00000000 irqs=00000000"},
 		{"storm", Multiboot, "run=ix", "^hostile i faults=00000000 irqs=0000[1-9a-f]"},
 		{"8254", Multiboot, "run=tx", "^hostile t faults=00000000 irqs=0"},
+		{"deadline", Multiboot, "run=Dx", "^hostile D faults=0"},
 		{"APIC", Multiboot, "run=ax", "^hostile a faults=00000000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

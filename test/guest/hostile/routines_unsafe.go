@@ -68,6 +68,8 @@ var list = []routine{
 	{'i', stormPC, "interrupts itself, and has the local timer do it every 10,000 ticks"},
 	{'I', hurricanePC, "the same with a timer that fires at each tick"},
 	{'t', pitPC, "the 8254 at its fastest rate"},
+	{'T', timersPC, "the same and the local timer at each tick, with interrupts off"},
+	{'D', deadlinePC, "the local timer at a time that is over, with interrupts on and off"},
 	{'w', forgePC, "prints what would forge a line of the host or drive its terminal"},
 	{'h', helloPC, "prints by which protocol it was booted, and exits"},
 	{'x', survivedPC, "exits with ExitSurvived"},
@@ -123,6 +125,8 @@ func apicPC() uintptr
 func stormPC() uintptr
 func hurricanePC() uintptr
 func pitPC() uintptr
+func timersPC() uintptr
+func deadlinePC() uintptr
 func forgePC() uintptr
 func helloPC() uintptr
 func survivedPC() uintptr
