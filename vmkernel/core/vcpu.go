@@ -479,6 +479,9 @@ func (v *vcpu) slowExit(s *virt.State) {
 		}
 	case virt.KindFailedEntry:
 		field, rule := v.check()
+		if field == "" {
+			field, rule = "unknown", "no field breaks a rule that the checker has"
+		}
 		m := v.shared().Message[:]
 		putString(m, field)
 		n := 0

@@ -62,7 +62,7 @@ var list = []routine{
 	{'q', somePortsPC, "the same for each port below 1000H, byte by byte"},
 	{'r', msrsPC, "reads and writes MSRs of all ranges"},
 	{'v', virtPC, "VMX, SVM and other privileged instructions"},
-	{'V', controlPC, "refused values in control and debug registers, which QEMU itself lets pass"},
+	{'V', controlPC, "refused values in control and debug registers, some of which QEMU itself lets pass"},
 	{'s', selfModifyPC, "changes the instruction that writes to a device"},
 	{'a', apicPC, "random values in all registers of the local APIC and the IOAPIC"},
 	{'i', stormPC, "interrupts itself, and has the local timer do it every 10,000 ticks"},
