@@ -47,6 +47,7 @@ func TestKernelsBootAndEndByEveryWay(t *testing.T) {
 var hostileGuests = []struct{ name, letters, reason string }{
 	{"memory", "mx", exitCode(hostile.ExitSurvived)},
 	{"ports", "px", exitCode(hostile.ExitSurvived)},
+	{"strings", "ox", exitCode(hostile.ExitSurvived)},
 	{"msrs", "rx", exitCode(hostile.ExitSurvived)},
 	{"virt", "vx", exitCode(hostile.ExitSurvived)},
 	{"control", "Vx", exitCode(hostile.ExitSurvived)},

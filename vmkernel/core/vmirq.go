@@ -228,7 +228,7 @@ func (m *machine) pitChanged() {
 		v.updateTimer()
 		return
 	}
-	atomic.StoreUint64(&v.nextTSC, amd64.RDTSC()) // it will find out
+	atomic.StoreUint64(&v.nextTSC, 0) // due at its next entry, which computes it
 	v.notify()
 }
 

@@ -162,6 +162,18 @@ func VMMMIOWrite(h VMHandle, i int, gpa uint64, v uint32) {
 	call(NumVMMMIO, uintptr(h)<<8|uintptr(i), uintptr(gpa), 1, uintptr(v))
 }
 
+// VMPortRead reads size bytes, 1, 2 or 4, from I/O port p of a lower-half device (8259, 8254 and port
+// 61H by bytes, the PM timer); others read ones.
+func VMPortRead(h VMHandle, p uint16, size int) uint32 {
+	v, _ := call(NumVMPort, uintptr(h), uintptr(p)|uintptr(size)<<16, 0, 0)
+	return uint32(v)
+}
+
+// VMPortWrite writes to such a port.
+func VMPortWrite(h VMHandle, p uint16, size int, v uint32) {
+	call(NumVMPort, uintptr(h), uintptr(p)|uintptr(size)<<16, 1, uintptr(v))
+}
+
 // HostCPUID is the host processor's CPUID.
 func HostCPUID(leaf, sub uint32) (eax, ebx, ecx, edx uint32) {
 	var r [4]uint32

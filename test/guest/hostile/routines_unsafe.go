@@ -60,6 +60,7 @@ var list = []routine{
 	{'m', memoryPC, "reads and writes all over the address space"},
 	{'p', portsPC, "reads and writes every I/O port in all sizes"},
 	{'q', somePortsPC, "the same for each port below 1000H, byte by byte"},
+	{'o', stringsPC, "reaches interrupt controllers and timers by string instructions"},
 	{'r', msrsPC, "reads and writes MSRs of all ranges"},
 	{'v', virtPC, "VMX, SVM and other privileged instructions"},
 	{'V', controlPC, "refused values in control and debug registers, some of which QEMU itself lets pass"},
@@ -117,6 +118,7 @@ func putsPC() uintptr
 func memoryPC() uintptr
 func portsPC() uintptr
 func somePortsPC() uintptr
+func stringsPC() uintptr
 func msrsPC() uintptr
 func virtPC() uintptr
 func controlPC() uintptr
