@@ -59,6 +59,8 @@ var hostileGuests = []struct{ name, letters, reason string }{
 	{"timers", "TDx", exitCode(hostile.ExitSurvived)},
 	{"forge", "wx", exitCode(hostile.ExitSurvived)},
 	{"undecodable", "dx", "crash: ..."},
+	{"idt", "bx", "crash: the delivery of vector 3 accessed 0xfee00030, where there is no RAM, with the guest at..."},
+	{"stack", "Bx", "crash: the delivery of vector 128 accessed 0xfec007f8, where there is no RAM, with the guest at..."},
 	{"jump", "jx", "crash: ..."},
 	{"triple", "mrv3", "reboot (triple fault)"},
 }

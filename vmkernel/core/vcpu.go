@@ -298,7 +298,8 @@ func (v *vcpu) load(c *cpu) {
 	}
 }
 
-// obey does what the upper half wants done first.
+// obey does what the upper half wants done first. No event waits to be injected again where it wants
+// all of the state taken: an exit from an event's delivery (KindDelivery) has ended the VM.
 func (v *vcpu) obey(s *virt.State) {
 	if v.flags&sys.RunSetState != 0 {
 		v.setTSCOffset(v.tscOffset)

@@ -57,7 +57,7 @@ const (
 // KindIO: the port access is State.Exit's; RIP is behind the instruction already (not for string
 // instructions), an IN's result goes to GPR[RAX]. KindMMIO and string I/O: all of State is valid;
 // the upper half emulates and has the new RIP or State taken. KindTripleFault, KindFailedEntry,
-// KindUnknown: the end of the VM. KindNop: kicked.
+// KindDelivery, KindUnknown: the end of the VM. KindNop: kicked.
 
 // VMCreate makes a VM whose memory is promised, but not yet there: VMGrow until it is.
 func VMCreate(c *VMConfig) (VMHandle, error) {

@@ -215,6 +215,23 @@ func TestStringIOThatCannotBeIsACrash(t *testing.T) {
 	}
 }
 
+// The instruction at RIP has nothing to do with an access that the delivery of an event makes.
+func TestDeliveryThroughDevicesIsACrash(t *testing.T) {
+	f := newFake(nil)
+	in := testInstance(t, f, 4<<20)
+	s := &in.cpus[0].page.State
+	flat(s)
+	s.RIP = 0x200000
+	copy(in.memory2(t), "\x89\x18") // MOV [RAX], EBX
+	s.GPR[virt.RAX], s.GPR[virt.RBX] = 0xFEC00010, 0xB0B
+	s.Exit = virt.Exit{Kind: virt.KindDelivery, GPA: 0xFEC00010, Write: true, Vector: 14}
+	in.cpus[0].dispatch(s)
+	const want = "the delivery of vector 14 accessed 0xfec00010, where there is no RAM, with the guest at 0x200000"
+	if !in.stopping.Load() || in.reason.Cause != Crash || in.reason.Text != want || len(f.machines[0].registers) != 0 {
+		t.Errorf("%v, registers %v", in.reason, f.machines[0].registers)
+	}
+}
+
 func TestMMIO(t *testing.T) {
 	for _, x := range []struct {
 		name  string

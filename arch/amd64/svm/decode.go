@@ -42,6 +42,9 @@ func (v *VCPU) Decode(s *virt.State) {
 		}
 	case exitNPF:
 		e.Kind, e.GPA, e.Write = virt.KindMMIO, c.ExitInfo2, c.ExitInfo1&(1<<1) != 0
+		if c.ExitIntInfo&eventValid != 0 {
+			e.Kind, e.Vector = virt.KindDelivery, uint32(c.ExitIntInfo&0xFF)
+		}
 	case exitXSETBV:
 		v.decodeXSETBV(c, e)
 	case exitINVD:

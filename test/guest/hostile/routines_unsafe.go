@@ -80,6 +80,8 @@ var list = []routine{
 	{'z', sleepPC, "halts for ever with interrupts off"},
 	{'l', loopPC, "loops for ever with interrupts off"},
 	{'d', undecodablePC, "writes to a device by an instruction that no device model needs"},
+	{'b', idtOfDevicePC, "takes an exception by an interrupt table in a device's registers"},
+	{'B', stackOfDevicePC, "takes an interrupt on a stack in a device's registers"},
 	{'j', jumpPC, "executes what the local APIC's registers hold"},
 }
 
@@ -138,4 +140,6 @@ func acpiResetPC() uintptr
 func sleepPC() uintptr
 func loopPC() uintptr
 func undecodablePC() uintptr
+func idtOfDevicePC() uintptr
+func stackOfDevicePC() uintptr
 func jumpPC() uintptr
