@@ -57,6 +57,7 @@ var hostileGuests = []struct{ name, letters, reason string }{
 	{"hurricane", "Ix", exitCode(hostile.ExitSurvived)},
 	{"pit", "tx", exitCode(hostile.ExitSurvived)},
 	{"timers", "TDx", exitCode(hostile.ExitSurvived)},
+	{"processors", "nx", exitCode(hostile.ExitSurvived)},
 	{"forge", "wx", exitCode(hostile.ExitSurvived)},
 	{"undecodable", "dx", "crash: ..."},
 	{"idt", "bx", "crash: the delivery of vector 3 accessed 0xfee00030, where there is no RAM, with the guest at..."},
@@ -80,7 +81,11 @@ func TestHostileGuestsHarmNobody(t *testing.T) {
 				if h.emulator != qemu {
 					letters = strings.Replace(letters, "p", "q", 1) // a tenth of the ports' exits
 				}
-				vms = append(vms, metal(g.name, letters))
+				guest := metal(g.name, letters)
+				if strings.Contains(letters, "n") {
+					guest.CPU.Count = 8
+				}
+				vms = append(vms, guest)
 				want[g.name] = g.reason
 			}
 			r := h.boot(t, pack(t, vms, files(t, fileMB, fileLinux, fileInitrd)))

@@ -71,6 +71,7 @@ var list = []routine{
 	{'t', pitPC, "the 8254 at its fastest rate"},
 	{'T', timersPC, "the same and the local timer at each tick, with interrupts off"},
 	{'D', deadlinePC, "the local timer at a time that is over, with interrupts on and off"},
+	{'n', processorsPC, "starts, resets and interrupts the other seven processors without any order"},
 	{'w', forgePC, "prints what would forge a line of the host or drive its terminal"},
 	{'h', helloPC, "prints by which protocol it was booted, and exits"},
 	{'x', survivedPC, "exits with ExitSurvived"},
@@ -131,6 +132,7 @@ func hurricanePC() uintptr
 func pitPC() uintptr
 func timersPC() uintptr
 func deadlinePC() uintptr
+func processorsPC() uintptr
 func forgePC() uintptr
 func helloPC() uintptr
 func survivedPC() uintptr
