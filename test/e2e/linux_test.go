@@ -16,6 +16,9 @@ var (
 	workloadFails  = regexp.MustCompile(`^WORKLOAD FAIL|Kernel panic|BUG:|Oops|WARNING: CPU|rcu.*stall|soft lockup`)
 )
 
+// isTSC says whether a line of the workload's is that the time-stamp counter is Linux's clock.
+func isTSC(line string) bool { return strings.HasPrefix(line, "WORKLOAD clock ok source=tsc ") }
+
 // wantWorkload fails the test unless a guest says that it found all in order, with so many
 // processors.
 func (r run) wantWorkload(vm string, cpus int) {
@@ -68,6 +71,10 @@ func TestDebianGuestsPassTheirWorkload(t *testing.T) {
 			r.wantNoErrors()
 			for i, cpus := range c.guests {
 				r.wantWorkload(vms[i].Name, cpus)
+				if said := r.guestLines(vms[i].Name); c.host.emulator != qemu && !slices.ContainsFunc(said, isTSC) {
+					// Linux gives it up where it differs between processors.
+					t.Errorf("%s didn't keep the time-stamp counter as its clock", vms[i].Name)
+				}
 			}
 			for _, l := range r.Lines() {
 				if strings.Contains(l, "vm figures") || strings.Contains(l, "WORKLOAD") {

@@ -47,6 +47,7 @@ func TestKernelsBootAndEndByEveryWay(t *testing.T) {
 var hostileGuests = []struct{ name, letters, reason string }{
 	{"memory", "mx", exitCode(hostile.ExitSurvived)},
 	{"ports", "px", exitCode(hostile.ExitSurvived)},
+	{"strings", "ox", exitCode(hostile.ExitSurvived)},
 	{"msrs", "rx", exitCode(hostile.ExitSurvived)},
 	{"virt", "vx", exitCode(hostile.ExitSurvived)},
 	{"control", "Vx", exitCode(hostile.ExitSurvived)},
@@ -55,8 +56,12 @@ var hostileGuests = []struct{ name, letters, reason string }{
 	{"storm", "ix", exitCode(hostile.ExitSurvived)},
 	{"hurricane", "Ix", exitCode(hostile.ExitSurvived)},
 	{"pit", "tx", exitCode(hostile.ExitSurvived)},
+	{"timers", "TDx", exitCode(hostile.ExitSurvived)},
+	{"processors", "nx", exitCode(hostile.ExitSurvived)},
 	{"forge", "wx", exitCode(hostile.ExitSurvived)},
 	{"undecodable", "dx", "crash: ..."},
+	{"idt", "bx", "crash: the delivery of vector 3 accessed 0xfee00030, where there is no RAM, with the guest at..."},
+	{"stack", "Bx", "crash: the delivery of vector 128 accessed 0xfec007f8, where there is no RAM, with the guest at..."},
 	{"jump", "jx", "crash: ..."},
 	{"triple", "mrv3", "reboot (triple fault)"},
 }
@@ -72,19 +77,16 @@ func TestHostileGuestsHarmNobody(t *testing.T) {
 			want := map[string]string{"honest": "power-off"}
 			vms := []seed.VM{honest}
 			for _, g := range hostileGuests {
-				if g.name == "pit" && h.emulator != qemu {
-					continue // known: it doesn't end in Bochs, where a tick of the PIT is 134 instructions
-				}
 				letters := g.letters
 				if h.emulator != qemu {
 					letters = strings.Replace(letters, "p", "q", 1) // a tenth of the ports' exits
 				}
-				vms = append(vms, metal(g.name, letters))
-				want[g.name] = g.reason
-				if g.name == "control" && h.emulator == qemu {
-					// QEMU lets a guest set reserved bits of CR0, and refuses to go on with them.
-					want[g.name] = "crash: the processor refused the guest's state..."
+				guest := metal(g.name, letters)
+				if strings.Contains(letters, "n") {
+					guest.CPU.Count = 8
 				}
+				vms = append(vms, guest)
+				want[g.name] = g.reason
 			}
 			r := h.boot(t, pack(t, vms, files(t, fileMB, fileLinux, fileInitrd)))
 			r.end()

@@ -156,7 +156,7 @@ func (p *Process) attachTerminal(out io.Writer) (drained func(), err error) {
 	p.cmd.Env = append(os.Environ(), "TERM=xterm")
 	done := make(chan struct{})
 	go func() {
-		io.Copy(out, master) // ends with EIO when the last slave is closed
+		io.Copy(&screenFinder{out: out}, master) // ends with EIO when the last slave is closed
 		master.Close()
 		close(done)
 	}()

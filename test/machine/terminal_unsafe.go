@@ -2,7 +2,9 @@ package machine
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"regexp"
 	"syscall"
 	"unsafe"
 )
@@ -34,4 +36,42 @@ func openTerminal() (master, slave *os.File, err error) {
 		return nil, nil, err
 	}
 	return master, slave, nil
+}
+
+// connected is how Bochs says which pseudo-terminal its screen is.
+var connected = regexp.MustCompile(`connected to screen "(/dev/pts/\d+)"`)
+
+// A screenFinder passes on what Bochs shows, and once that says where its screen is empties that for
+// it: Bochs with its debugger draws on a terminal of its own, and stands still for ever when the
+// terminal has taken some 64 KiB that nobody has read.
+type screenFinder struct {
+	out   io.Writer
+	begin []byte // of what it shows, until found
+	found bool
+}
+
+func (f *screenFinder) Write(p []byte) (int, error) {
+	if !f.found {
+		f.begin = append(f.begin, p...)
+		if m := connected.FindSubmatch(f.begin); m != nil {
+			go drainTerminal(string(m[1]))
+		}
+		f.found = len(f.begin) > 16<<10 || connected.Match(f.begin)
+	}
+	return f.out.Write(p)
+}
+
+// drainTerminal reads all that is written to a terminal, and echoes none of it, until it is hung up.
+func drainTerminal(path string) {
+	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	raw := syscall.Termios{Cflag: syscall.CS8 | syscall.CREAD}
+	raw.Cc[syscall.VMIN] = 1
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), syscall.TCSETS, uintptr(unsafe.Pointer(&raw))); errno != 0 {
+		return
+	}
+	io.Copy(io.Discard, f)
 }

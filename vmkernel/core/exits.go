@@ -52,12 +52,10 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 		}
 		v.skip(s)
 	case virt.KindHostInterrupt:
-		openWindow()
-		c.drainPending()
-		if v.lastExit >= v.nextTSC {
-			v.fireTimers() // first, so that tick doesn't set the timer for what is over
-		}
-		c.tick()
+		v.hostInterrupt(c)
+	case virt.KindTimer:
+		v.vmx.SetTimer(nsToTicks(hold), true)
+		v.hostInterrupt(c)
 	case virt.KindInterruptWindow:
 		v.wantInterruptWindow(false)
 	case virt.KindNMIWindow:
@@ -68,7 +66,7 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 			worldAt(v.world).slice = 0
 			c.sched.resched = true
 		}
-	case virt.KindTimer, virt.KindResume, virt.KindException, virt.KindTPR, virt.KindHostNMI:
+	case virt.KindResume, virt.KindException, virt.KindTPR, virt.KindHostNMI:
 	case virt.KindNop:
 		v.skip(s)
 	case virt.KindCR:
@@ -93,6 +91,21 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 		return false
 	}
 	return true
+}
+
+// hold is for how long in ns, in guest mode, a guest has the processor before it is asked for it by
+// means that don't depend on an interrupt's delivery: VT-x's preemption timer. Bochs 2.7 holds the
+// host's interrupts back from a guest that was entered with RFLAGS.IF clear, until it changes it.
+const hold = 4_000_000
+
+// hostInterrupt lets the host's interrupts in.
+func (v *vcpu) hostInterrupt(c *cpu) {
+	openWindow()
+	c.drainPending()
+	if v.lastExit >= v.nextTSC {
+		v.fireTimers() // first, so that tick doesn't set the timer for what is over
+	}
+	c.tick()
 }
 
 // openWindow lets pending interrupts of the host in: their vectors are noted in cpu.pending.
@@ -169,43 +182,58 @@ func lowerPort(p uint16) bool {
 // fastPort serves the ports of the lower half's devices.
 func (v *vcpu) fastPort(s *virt.State) bool {
 	e := &s.Exit
-	m := v.vm()
-	p := e.Port
-	if !lowerPort(p) {
+	if !lowerPort(e.Port) {
 		return false
 	}
-	switch {
-	case p == 0x80 && !e.In: // POST codes, and Linux's delay
+	if e.Port == 0x80 && !e.In { // POST codes, and Linux's delay
 		return true
-	case p >= i8254.PortCounter0 && p <= i8254.PortControl, p == i8254.PortB:
+	}
+	r, ok := v.vm().port(e.Port, e.Size, e.In, uint32(s.GPR[virt.RAX]))
+	if ok && e.In {
+		setPort(s, r)
+	}
+	return ok
+}
+
+// port reads, or writes x to, port p of the lower half's devices, size bytes; false if none of them
+// has it. But for the PM timer they have ports of a byte each: what is wider is for the upper half to
+// take apart.
+func (m *machine) port(p uint16, size uint8, in bool, x uint32) (r uint32, ok bool) {
+	if p&^3 == pmTimer {
+		if in {
+			r = pmtimer.Read(uint32(p-pmTimer), uint32(size), m.now())
+		}
+		return r, true
+	}
+	if size != 1 {
+		return 0, false
+	}
+	switch p {
+	case i8254.PortCounter0, i8254.PortCounter1, i8254.PortCounter2, i8254.PortControl, i8254.PortB:
 		m.lock.lock()
 		now := m.now()
-		if e.In {
-			setPort(s, uint32(m.pit.In(p, now)))
+		if in {
+			r = uint32(m.pit.In(p, now))
 		} else {
-			m.pit.Out(p, uint8(s.GPR[virt.RAX]), now)
+			m.pit.Out(p, uint8(x), now)
 		}
 		m.lock.unlock()
 		m.pitChanged()
-	case p == i8259.PortMasterCommand, p == i8259.PortMasterData, p == i8259.PortSlaveCommand,
-		p == i8259.PortSlaveData, p == i8259.PortMasterELCR, p == i8259.PortSlaveELCR:
+	case i8259.PortMasterCommand, i8259.PortMasterData, i8259.PortSlaveCommand, i8259.PortSlaveData,
+		i8259.PortMasterELCR, i8259.PortSlaveELCR:
 		m.lock.lock()
-		if e.In {
-			setPort(s, uint32(m.pic.In(p)))
+		if in {
+			r = uint32(m.pic.In(p))
 		} else {
-			m.pic.Out(p, uint8(s.GPR[virt.RAX]))
+			m.pic.Out(p, uint8(x))
 		}
 		out := m.pic.Output()
 		m.lock.unlock()
 		m.driveLINT0(out)
-	case p >= pmTimer && p < pmTimer+4:
-		if e.In {
-			setPort(s, pmtimer.Read(uint32(p-pmTimer), uint32(e.Size), m.now()))
-		}
 	default:
-		return false
+		return 0, false
 	}
-	return true
+	return r, true
 }
 
 // pmTimer is the first port of a guest's ACPI PM timer.

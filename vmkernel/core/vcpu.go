@@ -269,7 +269,8 @@ func (c *cpu) handBack(w *world, v *vcpu) {
 // load gives the processor v's registers. Where another processor had v last, its cached control
 // structure is written back first.
 func (v *vcpu) load(c *cpu) {
-	if v.lastCPU != c.id+1 {
+	moved := v.lastCPU != c.id+1
+	if moved {
 		v.release()
 		v.lastCPU = c.id + 1
 	}
@@ -287,6 +288,9 @@ func (v *vcpu) load(c *cpu) {
 			v.vmx.Changed()
 		}
 		v.vmx.SwitchIn(s, v.xsave)
+		if moved {
+			v.vmx.SetTimer(nsToTicks(hold), true)
+		}
 	}
 	v.loaded = true
 	if v.flags != 0 {
@@ -294,7 +298,8 @@ func (v *vcpu) load(c *cpu) {
 	}
 }
 
-// obey does what the upper half wants done first.
+// obey does what the upper half wants done first. No event waits to be injected again where it wants
+// all of the state taken: an exit from an event's delivery (KindDelivery) has ended the VM.
 func (v *vcpu) obey(s *virt.State) {
 	if v.flags&sys.RunSetState != 0 {
 		v.setTSCOffset(v.tscOffset)
@@ -475,6 +480,9 @@ func (v *vcpu) slowExit(s *virt.State) {
 		}
 	case virt.KindFailedEntry:
 		field, rule := v.check()
+		if field == "" {
+			field, rule = "unknown", "no field breaks a rule that the checker has"
+		}
 		m := v.shared().Message[:]
 		putString(m, field)
 		n := 0

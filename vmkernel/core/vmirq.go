@@ -47,6 +47,7 @@ func (v *vcpu) takeSignals(s *virt.State, a *lapic.APIC, sig lapic.Signal) {
 		vector := a.SIPIVector()
 		if a.Take(lapic.SignalSIPI) && !v.started {
 			v.started, v.halted = true, false
+			v.setTSCOffset(v.tscOffset) // startClock may have changed it since obey
 			v.save(s)
 			setSegment(&s.Seg[virt.CS], uint16(vector)<<8, uint64(vector)<<12, 0xFFFF, 0x9B)
 			s.RIP = 0
@@ -185,6 +186,9 @@ func (v *vcpu) updateTimer() {
 		now := amd64.RDTSC()
 		if left := t - (now + v.tscOffset); t <= now+v.tscOffset {
 			next = now
+			if v.lastExit != 0 {
+				next = v.lastExit // it is for attention, before the entry
+			}
 		} else if left < farAway {
 			next = now + left
 		}
@@ -202,7 +206,7 @@ func (v *vcpu) updateTimer() {
 		return
 	}
 	v.nextNS = tscToNS(next) + 1
-	if v.loaded {
+	if v.loaded && next > v.lastExit {
 		me().armGuest(v.nextNS)
 	}
 }
@@ -225,7 +229,7 @@ func (m *machine) pitChanged() {
 		v.updateTimer()
 		return
 	}
-	atomic.StoreUint64(&v.nextTSC, amd64.RDTSC()) // it will find out
+	atomic.StoreUint64(&v.nextTSC, 0) // due at its next entry, which computes it
 	v.notify()
 }
 

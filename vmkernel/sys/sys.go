@@ -26,6 +26,7 @@ const (
 	NumHostCPUID
 	NumIRQWait
 	NumCrash
+	NumVMPort
 	End
 )
 

@@ -57,7 +57,7 @@ const (
 // KindIO: the port access is State.Exit's; RIP is behind the instruction already (not for string
 // instructions), an IN's result goes to GPR[RAX]. KindMMIO and string I/O: all of State is valid;
 // the upper half emulates and has the new RIP or State taken. KindTripleFault, KindFailedEntry,
-// KindUnknown: the end of the VM. KindNop: kicked.
+// KindDelivery, KindUnknown: the end of the VM. KindNop: kicked.
 
 // VMCreate makes a VM whose memory is promised, but not yet there: VMGrow until it is.
 func VMCreate(c *VMConfig) (VMHandle, error) {
@@ -160,6 +160,18 @@ func VMMMIORead(h VMHandle, i int, gpa uint64) uint32 {
 // VMMMIOWrite writes such a register.
 func VMMMIOWrite(h VMHandle, i int, gpa uint64, v uint32) {
 	call(NumVMMMIO, uintptr(h)<<8|uintptr(i), uintptr(gpa), 1, uintptr(v))
+}
+
+// VMPortRead reads size bytes, 1, 2 or 4, from I/O port p of a lower-half device (8259, 8254 and port
+// 61H by bytes, the PM timer); others read ones.
+func VMPortRead(h VMHandle, p uint16, size int) uint32 {
+	v, _ := call(NumVMPort, uintptr(h), uintptr(p)|uintptr(size)<<16, 0, 0)
+	return uint32(v)
+}
+
+// VMPortWrite writes to such a port.
+func VMPortWrite(h VMHandle, p uint16, size int, v uint32) {
+	call(NumVMPort, uintptr(h), uintptr(p)|uintptr(size)<<16, 1, uintptr(v))
 }
 
 // HostCPUID is the host processor's CPUID.

@@ -21,6 +21,8 @@ type Backend interface {
 	Line(h sys.VMHandle, gsi uint8, level bool)
 	ReadRegister(h sys.VMHandle, cpu int, gpa uint64) uint32
 	WriteRegister(h sys.VMHandle, cpu int, gpa uint64, v uint32)
+	ReadPort(h sys.VMHandle, port uint16, size int) uint32
+	WritePort(h sys.VMHandle, port uint16, size int, v uint32)
 
 	// FreeMemory is how much memory a new VM could have, in bytes.
 	FreeMemory() uint64
@@ -52,6 +54,14 @@ func (Kernel) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block
 
 func (Kernel) WriteRegister(h sys.VMHandle, cpu int, gpa uint64, v uint32) {
 	sys.VMMMIOWrite(h, cpu, gpa, v)
+}
+
+func (Kernel) ReadPort(h sys.VMHandle, port uint16, size int) uint32 {
+	return sys.VMPortRead(h, port, size)
+}
+
+func (Kernel) WritePort(h sys.VMHandle, port uint16, size int, v uint32) {
+	sys.VMPortWrite(h, port, size, v)
 }
 
 func (Kernel) FreeMemory() uint64 { return stats().FreeMemory }

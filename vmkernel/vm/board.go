@@ -37,7 +37,7 @@ var serialPorts = [...]struct {
 }
 
 // lowerPorts belong to devices of the lower half. They are on the Bus so that no other device gets
-// them; what reaches them there (string instructions) has no effect.
+// them, and for what the lower half leaves to it: string instructions, and accesses to several ports.
 var lowerPorts = [...]struct {
 	name  string
 	port  uint16
@@ -48,8 +48,38 @@ var lowerPorts = [...]struct {
 	{"ELCR", i8259.PortMasterELCR, 2},
 	{"8254", i8254.PortCounter0, 4},
 	{"port B", i8254.PortB, 1},
-	{"POST", 0x80, 1},
+	{"POST", postPort, 1},
 	{"PM timer", acpitable.PMTimerPort, 4},
+}
+
+const postPort = 0x80
+
+// A portSpace gives access to the ports of the lower half's devices.
+type portSpace interface {
+	readPort(port uint16, size int) uint32
+	writePort(port uint16, size int, v uint32)
+}
+
+// A lowerDevice is a device of the lower half, from port first on. But for the PM timer its ports are
+// of a byte each.
+type lowerDevice struct {
+	lower portSpace
+	first uint16
+}
+
+func (d lowerDevice) In(port uint16, size int) uint32 {
+	if size > 1 && d.first != acpitable.PMTimerPort {
+		return device.SplitIn(d, port, size)
+	}
+	return d.lower.readPort(d.first+port, size)
+}
+
+func (d lowerDevice) Out(port uint16, size int, v uint32) {
+	if size > 1 && d.first != acpitable.PMTimerPort {
+		device.SplitOut(d, port, size, v)
+		return
+	}
+	d.lower.writePort(d.first+port, size, v)
 }
 
 // A board is a VM's devices, as far as they are in the upper half.
@@ -61,12 +91,16 @@ type board struct {
 	err   error // the first of AddPorts
 }
 
-// newBoard makes the devices of spec. line gives the machine's interrupt lines by number; console
+// newBoard makes the devices of spec. lower has those of the lower half; line gives the machine's interrupt lines by number; console
 // is the host's.
-func newBoard(spec *seed.VM, m device.Machine, line func(gsi uint8) device.Line, console io.Writer) (*board, error) {
+func newBoard(spec *seed.VM, m device.Machine, lower portSpace, line func(gsi uint8) device.Line, console io.Writer) (*board, error) {
 	b := &board{}
 	for _, p := range lowerPorts {
-		b.add(p.name, p.port, p.count, device.Ignore{})
+		if p.port == postPort {
+			b.add(p.name, p.port, p.count, device.Ignore{})
+			continue
+		}
+		b.add(p.name, p.port, p.count, lowerDevice{lower, p.port})
 	}
 	b.addSerial(spec, line, console)
 

@@ -136,6 +136,45 @@ func paged(t *testing.T, in *instance, s *virt.State, second bool) {
 	}
 }
 
+// What the lower half's devices don't get from it at once, they get through the Bus: string
+// instructions, and accesses that are wider than their ports.
+func TestPortsOfTheLowerHalf(t *testing.T) {
+	f := newFake(nil)
+	in := testInstance(t, f, 4<<20)
+	c, m := in.cpus[0], f.machines[0]
+	s := &c.page.State
+	flat(s)
+	s.RIP, s.GPR[virt.RCX], s.GPR[virt.RSI] = 0x1000, 3, 0x200000
+	copy(in.memory2(t), "\x11\xA5\x5A")
+	s.Exit = virt.Exit{Kind: virt.KindIO, String: true, Rep: true, Port: 0x21, Size: 1, AddrSize: 4, Segment: virt.DS, Len: 2}
+	if c.dispatch(s); m.ports[0x21] != 0x5A || s.RIP != 0x1002 || s.GPR[virt.RCX] != 0 || s.GPR[virt.RSI] != 0x200003 {
+		t.Errorf("REP OUTSB: port %#x, RIP %#x, RCX %d, RSI %#x", m.ports[0x21], s.RIP, s.GPR[virt.RCX], s.GPR[virt.RSI])
+	}
+	m.ports[0x40] = 0xC3
+	s.RIP, s.GPR[virt.RCX], s.GPR[virt.RDI] = 0x1000, 2, 0x200000
+	s.Exit = virt.Exit{Kind: virt.KindIO, In: true, String: true, Rep: true, Port: 0x40, Size: 1, AddrSize: 4, Len: 2}
+	if c.dispatch(s); string(in.memory2(t)[:3]) != "\xC3\xC3\x5A" || s.RIP != 0x1002 {
+		t.Errorf("REP INSB: memory % x, RIP %#x", in.memory2(t)[:3], s.RIP)
+	}
+	m.ports[0x608] = 0x12345678
+	for _, x := range []struct {
+		port uint16
+		size uint8
+		want uint64
+	}{{0x40, 2, 0xC3}, {0x20, 4, 0xFFFF_5A00}, {0x60, 2, 0}, {0x61, 2, 0xFF00}, {0x608, 4, 0x12345678}} {
+		s.GPR[virt.RAX] = 0
+		s.Exit = virt.Exit{Kind: virt.KindIO, In: true, Port: x.port, Size: x.size, Len: 2}
+		if c.dispatch(s); s.GPR[virt.RAX] != x.want {
+			t.Errorf("IN of %d bytes from %#x: %#x, want %#x", x.size, x.port, s.GPR[virt.RAX], x.want)
+		}
+	}
+	s.GPR[virt.RAX] = 0x2211
+	s.Exit = virt.Exit{Kind: virt.KindIO, Port: 0x4D0, Size: 2, Len: 2}
+	if c.dispatch(s); m.ports[0x4D0] != 0x11 || m.ports[0x4D1] != 0x22 {
+		t.Errorf("OUT of 2 bytes to 4D0H: %#x and %#x", m.ports[0x4D0], m.ports[0x4D1])
+	}
+}
+
 func TestStringIOAcrossPages(t *testing.T) {
 	const port = 0x3F8 + 7
 	in := testInstance(t, newFake(nil), 4<<20)
@@ -173,6 +212,23 @@ func TestStringIOThatCannotBeIsACrash(t *testing.T) {
 		if !in.stopping.Load() || in.reason.Cause != Crash {
 			t.Errorf("%+v: %v", e, in.reason)
 		}
+	}
+}
+
+// The instruction at RIP has nothing to do with an access that the delivery of an event makes.
+func TestDeliveryThroughDevicesIsACrash(t *testing.T) {
+	f := newFake(nil)
+	in := testInstance(t, f, 4<<20)
+	s := &in.cpus[0].page.State
+	flat(s)
+	s.RIP = 0x200000
+	copy(in.memory2(t), "\x89\x18") // MOV [RAX], EBX
+	s.GPR[virt.RAX], s.GPR[virt.RBX] = 0xFEC00010, 0xB0B
+	s.Exit = virt.Exit{Kind: virt.KindDelivery, GPA: 0xFEC00010, Write: true, Vector: 14}
+	in.cpus[0].dispatch(s)
+	const want = "the delivery of vector 14 accessed 0xfec00010, where there is no RAM, with the guest at 0x200000"
+	if !in.stopping.Load() || in.reason.Cause != Crash || in.reason.Text != want || len(f.machines[0].registers) != 0 {
+		t.Errorf("%v, registers %v", in.reason, f.machines[0].registers)
 	}
 }
 

@@ -38,6 +38,7 @@ type fakeMachine struct {
 	destroyed bool
 	lines     [24]bool
 	registers map[uint64]uint32
+	ports     map[uint16]uint32
 }
 
 func newFake(run func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) syscall.Errno) *fake {
@@ -59,7 +60,7 @@ func (f *fake) Create(c *sys.VMConfig) (sys.VMHandle, error) {
 		return 0, syscall.ENOMEM
 	}
 	low, high := guestmem.Split(c.Memory)
-	m := &fakeMachine{cfg: *c, low: make([]byte, low), high: make([]byte, high), registers: map[uint64]uint32{}}
+	m := &fakeMachine{cfg: *c, low: make([]byte, low), high: make([]byte, high), registers: map[uint64]uint32{}, ports: map[uint16]uint32{}}
 	for range c.VCPUs {
 		m.pages = append(m.pages, &sys.VCPUPage{})
 		m.kicks = append(m.kicks, make(chan struct{}, 1))
@@ -122,6 +123,14 @@ func (f *fake) ReadRegister(h sys.VMHandle, cpu int, gpa uint64) uint32 {
 
 func (f *fake) WriteRegister(h sys.VMHandle, cpu int, gpa uint64, v uint32) {
 	f.machine(h, "WriteRegister").registers[gpa] = v
+}
+
+func (f *fake) ReadPort(h sys.VMHandle, port uint16, size int) uint32 {
+	return f.machine(h, "ReadPort").ports[port] & (1<<(8*size) - 1)
+}
+
+func (f *fake) WritePort(h sys.VMHandle, port uint16, size int, v uint32) {
+	f.machine(h, "WritePort").ports[port] = v
 }
 
 func (f *fake) FreeMemory() uint64 { return f.free }

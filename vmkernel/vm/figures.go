@@ -18,7 +18,7 @@ var kindNames = [virt.Kinds]string{
 	virt.KindEOI: "eoi", virt.KindTPR: "tpr", virt.KindTripleFault: "triplefault", virt.KindINIT: "init",
 	virt.KindSIPI: "sipi", virt.KindUndefined: "undefined", virt.KindNop: "nop", virt.KindException: "exception",
 	virt.KindTaskSwitch: "taskswitch", virt.KindFailedEntry: "failedentry", virt.KindCR8: "cr8",
-	virt.KindProtection: "protection", virt.KindResume: "resume",
+	virt.KindProtection: "protection", virt.KindResume: "resume", virt.KindDelivery: "delivery",
 }
 
 func kindName(k virt.Kind) string {

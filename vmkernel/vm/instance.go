@@ -38,7 +38,7 @@ type instance struct {
 func newInstance(b Backend, host Host, spec *seed.VM, log *slog.Logger, console io.Writer) (*instance, error) {
 	in := &instance{backend: b, host: host, spec: spec, log: log, ending: make(chan struct{}), gone: true}
 	var err error
-	in.board, err = newBoard(spec, in, func(gsi uint8) device.Line { return &line{in, gsi} }, console)
+	in.board, err = newBoard(spec, in, in, func(gsi uint8) device.Line { return &line{in, gsi} }, console)
 	return in, err
 }
 
@@ -70,6 +70,15 @@ func (in *instance) Reset(how string) {
 
 // Exit stops the instance with a test kernel's code.
 func (in *instance) Exit(code uint32) { in.stop(Reason{Cause: ExitCode, Code: code}) }
+
+// readPort and writePort reach the lower half's devices: for the instance's own processors.
+func (in *instance) readPort(port uint16, size int) uint32 {
+	return in.backend.ReadPort(in.handle, port, size)
+}
+
+func (in *instance) writePort(port uint16, size int, v uint32) {
+	in.backend.WritePort(in.handle, port, size, v)
+}
 
 // stop asks the instance to end. It returns at once; the first reason counts.
 func (in *instance) stop(r Reason) {

@@ -30,7 +30,7 @@ func everyPort() *seed.VM {
 // SurfacePorts lists the I/O ports that a guest can reach, from the table by which they are
 // answered: debug.exitPort is shown at F4H, where the VM has one. All other ports read ones.
 func SurfacePorts() ([]Reach, error) {
-	b, err := newBoard(everyPort(), noMachine{}, func(uint8) device.Line { return device.Unconnected{} }, io.Discard)
+	b, err := newBoard(everyPort(), noMachine{}, noMachine{}, func(uint8) device.Line { return device.Unconnected{} }, io.Discard)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func SurfaceMMIO() ([]Reach, error) {
 		{"IOAPIC", ioapic.BaseAddress, pageSize, true},
 		{"local APIC", lapic.BaseAddress, pageSize, true},
 	}
-	b, err := newBoard(everyPort(), noMachine{}, func(uint8) device.Line { return device.Unconnected{} }, io.Discard)
+	b, err := newBoard(everyPort(), noMachine{}, noMachine{}, func(uint8) device.Line { return device.Unconnected{} }, io.Discard)
 	if err != nil {
 		return nil, err
 	}
@@ -59,9 +59,12 @@ func SurfaceMMIO() ([]Reach, error) {
 	return list, nil
 }
 
-// noMachine is the device.Machine of devices that nobody uses.
+// noMachine is the device.Machine and the portSpace of devices that nobody uses.
 type noMachine struct{}
 
 func (noMachine) PowerOff()    {}
 func (noMachine) Reset(string) {}
 func (noMachine) Exit(uint32)  {}
+
+func (noMachine) readPort(uint16, int) uint32   { return 0 }
+func (noMachine) writePort(uint16, int, uint32) {}

@@ -101,6 +101,8 @@ func (c *vcpu) dispatch(s *virt.State) {
 		c.in.stop(Reason{Cause: Reboot, Text: "triple fault"})
 	case virt.KindFailedEntry:
 		c.crash("the processor refused the guest's state: %s", c.message())
+	case virt.KindDelivery:
+		c.crash("the delivery of vector %d accessed %#x, where there is no RAM, with the guest at %#x", e.Vector, e.GPA, s.RIP)
 	case virt.KindException:
 		c.crash("exception %d, error code %#x, left the guest at %#x", e.Vector, e.ErrCode, s.RIP)
 	default:

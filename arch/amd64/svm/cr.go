@@ -21,6 +21,9 @@ func (v *VCPU) HandleCR(s *virt.State) (ok bool) {
 	if !c.long() {
 		val &= 0xFFFF_FFFF
 	}
+	if e.Reason == exitCR0SelWrite {
+		return v.setCR0(c, val)
+	}
 	return v.setCR4(c, val)
 }
 
@@ -45,11 +48,10 @@ func (v *VCPU) storeCR4(c *VMCB, cr4 uint64) {
 	v.intercept(c, interceptCR4Read, v.hideMCE)
 }
 
-// decodeCR takes the move to or from a control register apart: Vector is the number of the general
-// register. Len stays 0 where the instruction can't be read.
-func (v *VCPU) decodeCR(c *VMCB, e *virt.Exit) {
-	cr := int(e.Reason & 0xF)
-	e.Write = e.Reason >= exitWriteCR
+// decodeCR takes the move to or from control register cr apart: Vector is the number of the general
+// register. Len stays 0 where the instruction can't be read or is another one.
+func (v *VCPU) decodeCR(c *VMCB, e *virt.Exit, cr int, write bool) {
+	e.Write = write
 	e.Kind, e.Vector = virt.KindCR, 0
 	if cr == 8 && v.apic == 0 {
 		e.Kind = virt.KindCR8
@@ -70,7 +72,7 @@ func (v *VCPU) decodeCR(c *VMCB, e *virt.Exit) {
 // writeTPR does a write of CR8 that left the guest because of a threshold.
 func (v *VCPU) writeTPR(c *VMCB, s *virt.State) {
 	e := &s.Exit
-	v.decodeCR(c, e)
+	v.decodeCR(c, e, 8, true)
 	val := s.GPR[e.Vector&0xF]
 	if e.Len == 0 || val&^vTPR != 0 {
 		e.Kind = virt.KindProtection
@@ -84,6 +86,70 @@ func (v *VCPU) writeTPR(c *VMCB, s *virt.State) {
 	if uint8(val) < v.tprLimit {
 		e.Kind = virt.KindTPR
 	}
+}
+
+// interceptCR0 switches the intercept of writes to CR0. It is off until the next exit for LMSW, which
+// can make nothing invalid of CR0 (APM 3, LMSW) and is the processor's own to decode.
+func (v *VCPU) interceptCR0(c *VMCB, on bool) {
+	v.freeCR0 = !on
+	c.InterceptMisc1 &^= interceptCR0
+	if on {
+		c.InterceptMisc1 |= interceptCR0
+	}
+	c.Clean &^= cleanI
+}
+
+// cr0Defined are the bits of CR0 that aren't reserved.
+const cr0Defined = amd64.CR0_PE | amd64.CR0_MP | amd64.CR0_EM | amd64.CR0_TS | amd64.CR0_ET |
+	amd64.CR0_NE | amd64.CR0_WP | amd64.CR0_AM | amd64.CR0_NW | amd64.CR0_CD | amd64.CR0_PG
+
+// setCR0 sets CR0 as the guest asks, or returns false where the processor would raise #GP
+// (APM 2 3.1.1, 14.6.1, 14.7). QEMU doesn't always, and refuses the state at the next VMRUN.
+func (v *VCPU) setCR0(c *VMCB, val uint64) bool {
+	if val>>32 != 0 {
+		return false
+	}
+	val = val&cr0Defined | amd64.CR0_ET
+	changed, code64 := val^c.CR0, c.CS.Attrib&attribL != 0
+	efer := c.EFER
+	switch {
+	case val&amd64.CR0_NW != 0 && val&amd64.CR0_CD == 0:
+		return false
+	case val&amd64.CR0_PG != 0 && val&amd64.CR0_PE == 0:
+		return false
+	case changed&val&amd64.CR0_PG != 0 && efer&amd64.EFER_LME != 0:
+		if c.CR4&amd64.CR4_PAE == 0 || code64 {
+			return false
+		}
+		efer |= amd64.EFER_LMA
+	case changed&^val&amd64.CR0_PG != 0 && efer&amd64.EFER_LMA != 0:
+		if code64 || c.CR4&amd64.CR4_PCIDE != 0 {
+			return false
+		}
+		efer &^= amd64.EFER_LMA
+	}
+	c.CR0, c.EFER = val, efer
+	c.Clean &^= cleanCRx
+	if changed&(amd64.CR0_PG|amd64.CR0_WP|amd64.CR0_PE) != 0 {
+		v.flush = true
+	}
+	return true
+}
+
+// refusedCR3 says of an exit as of a refused entry that the state is good and that the guest's next
+// instruction is a MOV to CR3 that must raise #GP for reserved bits: QEMU leaves the guest so instead.
+// It is no refused entry unless the guest stands where it was entered, with an event to be injected:
+// a #GP that didn't come through.
+func (v *VCPU) refusedCR3(c *VMCB, s *virt.State) bool {
+	if v.injected && c.RIP == v.entered {
+		return false
+	}
+	if field, _ := v.Check(); field != "" {
+		return false
+	}
+	lo, hi, n := v.Fetch()
+	cr, gpr, _, ok := moveCR(lo, hi, n, c.long(), true)
+	return ok && cr == 3 && c.CPL == 0 && s.GPR[gpr&0xF]&^v.physMask() != 0
 }
 
 // tlbBits are the bits of CR4 whose change invalidates translations (APM 2 5.5.2).

@@ -12,6 +12,9 @@ func (v *VCPU) Decode(s *virt.State) {
 	code := uint32(c.ExitCode)
 	e.Reason, e.Qual = code, c.ExitInfo1
 	e.Len, e.GPA, e.GVA = 0, 0, 0
+	if v.freeCR0 {
+		v.interceptCR0(c, true)
+	}
 	stepped := v.followNMI(c)
 	v.reinject(c.ExitIntInfo)
 	if v.offered {
@@ -42,6 +45,9 @@ func (v *VCPU) Decode(s *virt.State) {
 		}
 	case exitNPF:
 		e.Kind, e.GPA, e.Write = virt.KindMMIO, c.ExitInfo2, c.ExitInfo1&(1<<1) != 0
+		if c.ExitIntInfo&eventValid != 0 {
+			e.Kind, e.Vector = virt.KindDelivery, uint32(c.ExitIntInfo&0xFF)
+		}
 	case exitXSETBV:
 		v.decodeXSETBV(c, e)
 	case exitINVD:
@@ -52,7 +58,12 @@ func (v *VCPU) Decode(s *virt.State) {
 		if code == exitWriteCR+8 && v.apic != 0 {
 			v.writeTPR(c, s)
 		} else {
-			v.decodeCR(c, e)
+			v.decodeCR(c, e, int(code&0xF), code >= exitWriteCR)
+		}
+	case exitCR0SelWrite:
+		if v.decodeCR(c, e, 0, true); e.Len == 0 {
+			v.interceptCR0(c, false)
+			e.Kind = virt.KindResume
 		}
 	case exitIRET:
 		v.interceptIRET(c, false)
@@ -78,6 +89,9 @@ func (v *VCPU) Decode(s *virt.State) {
 		e.Kind = virt.KindUndefined
 	case exitInvalid:
 		e.Kind = virt.KindFailedEntry
+		if v.refusedCR3(c, s) {
+			e.Kind = virt.KindProtection
+		}
 	default:
 		e.Kind = virt.KindUnknown
 		if code >= exitException && code < exitException+32 {

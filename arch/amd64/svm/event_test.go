@@ -48,7 +48,13 @@ func TestInterruptedDeliveryIsRepeated(t *testing.T) {
 	} {
 		v := machine(t, 0, 0)
 		v.vmcb().ExitIntInfo = x.info
-		exit(v, exitNPF, 0, 0)
+		kind := virt.KindMMIO
+		if x.info&eventValid != 0 { // a software interrupt's delivery isn't the instruction's own access either
+			kind = virt.KindDelivery
+		}
+		if e := exit(v, exitNPF, 0, 0); e.Kind != kind || kind == virt.KindDelivery && e.Vector != uint32(x.info&0xFF) {
+			t.Errorf("%s: kind %d, vector %d", x.name, e.Kind, e.Vector)
+		}
 		if v.event != x.want || v.Pending() != (x.want != 0) {
 			t.Errorf("%s: %#x, want %#x", x.name, v.event, x.want)
 		}

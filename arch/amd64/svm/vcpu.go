@@ -38,12 +38,15 @@ type VCPU struct {
 	hidden   uint32 // CPUID 8000_0008H EBX
 	clean    uint32 // what is clean after an exit: all, or nothing on a processor without clean bits
 	physBits uint8
-	hasAux   bool  // the processor has TSC_AUX
-	shared   bool  // the ASID is shared with other virtual processors
-	flush    bool  // the next Enter drops the TLB's entries of this ASID
-	suspect  bool  // state was written by software: check it before it runs
-	hideMCE  bool  // the guest sees CR4.MCE clear
-	tprLimit uint8 // SetTPRThreshold
+	hasAux   bool   // the processor has TSC_AUX
+	shared   bool   // the ASID is shared with other virtual processors
+	flush    bool   // the next Enter drops the TLB's entries of this ASID
+	suspect  bool   // state was written by software: check it before it runs
+	hideMCE  bool   // the guest sees CR4.MCE clear
+	injected bool   // the last Enter injected an event...
+	freeCR0  bool   // writes to CR0 are the guest's own until the next exit
+	tprLimit uint8  // SetTPRThreshold
+	entered  uint64 // ...at this RIP
 	event    virt.Event
 	offered  bool   // as a virtual interrupt
 	timer    uint64 // deadline of SetTimer, unused
@@ -81,7 +84,7 @@ func (v *VCPU) init(mem uint64, cfg *virt.Config, features, asids uint32) string
 	}
 	v.flush, v.suspect, v.narrowed = true, true, 0
 	v.Invalidations = 0
-	v.hideMCE, v.tprLimit = false, 0
+	v.hideMCE, v.injected, v.freeCR0, v.tprLimit = false, false, false, 0
 	v.nmi.init()
 
 	c := v.vmcb()
@@ -189,6 +192,7 @@ func (v *VCPU) Enter(s *virt.State) bool {
 	} else {
 		c.EventInj = 0
 	}
+	v.injected, v.entered = c.EventInj&eventValid != 0, c.RIP
 	c.TLBControl = 0
 	if n := atomic.LoadUint32(&narrowed); v.flush || n != v.narrowed {
 		v.flush, v.narrowed = false, n

@@ -104,6 +104,7 @@ const (
 	interceptSMI        = 1 << 2
 	interceptINIT       = 1 << 3
 	interceptVINTR      = 1 << 4
+	interceptCR0        = 1 << 5 // writes that change more than TS and MP
 	interceptRDPMC      = 1 << 15
 	interceptCPUID      = 1 << 18
 	interceptRSM        = 1 << 19
@@ -144,8 +145,8 @@ const interceptMCOMMIT = 1 << 3
 const (
 	baseCR         = interceptCR4Write
 	baseExceptions = 1<<vectorDB | 1<<vectorAC | 1<<vectorMC
-	baseMisc1      = interceptINTR | interceptNMI | interceptINIT | interceptRDPMC | interceptCPUID |
-		interceptRSM | interceptINVD | interceptPAUSE | interceptHLT | interceptINVLPGA |
+	baseMisc1      = interceptINTR | interceptNMI | interceptINIT | interceptCR0 | interceptRDPMC |
+		interceptCPUID | interceptRSM | interceptINVD | interceptPAUSE | interceptHLT | interceptINVLPGA |
 		interceptIOIO | interceptMSR | interceptTaskSwitch | interceptFERRFreeze | interceptShutdown
 	baseMisc2 = interceptVMRUN | interceptVMMCALL | interceptVMLOAD | interceptVMSAVE |
 		interceptSTGI | interceptCLGI | interceptSKINIT | interceptWBINVD | interceptMONITOR |

@@ -149,6 +149,7 @@ const (
 	KindCR8         // MOV to or from CR8 without a TPR shadow: the GPR is Vector, Write its direction
 	KindProtection  // an instruction whose operand the model refuses: inject #GP(0), such as RDPMC
 	KindResume      // nothing is left to do: enter again
+	KindDelivery    // as KindMMIO, but while an event was delivered: its Vector
 	Kinds           // the number of kinds
 )
 

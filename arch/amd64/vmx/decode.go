@@ -57,13 +57,23 @@ func (v *VCPU) detail(s *virt.State) {
 		}
 		e.Write = e.Qual&2 != 0
 		v.vectoring(e.Reason == reasonEPTViolation && e.Qual&infoUnblocked != 0)
+		v.delivery(e)
 	case reasonAPICAccess:
 		e.GPA = apicBase | e.Qual&0xFFF
 		e.GVA = 0
 		e.Write = e.Qual>>12&15 == 1
 		v.vectoring(e.Qual&(1<<16) != 0)
+		v.delivery(e)
 	case reasonEOI:
 		e.Vector = uint32(e.Qual) & 0xFF
+	}
+}
+
+// delivery makes the exit one of KindDelivery if the access was for an event: to the IDT, the GDT, a
+// TSS or the stack, and not by the instruction at RIP.
+func (v *VCPU) delivery(e *virt.Exit) {
+	if v.injecting {
+		e.Kind, e.Vector = virt.KindDelivery, v.r32(IDT_VECTORING_INFO)&0xFF
 	}
 }
 

@@ -65,6 +65,24 @@ ROUTINE(·jump, ·jumpPC)
 	JMP  AX
 	END
 
+// idtOfDevice takes an exception by an interrupt table that lies in the local APIC's registers.
+ROUTINE(·idtOfDevice, ·idtOfDevicePC)
+	MOVW $0xFFF, (SP)
+	MOVL $0xFEE00000, AX
+	MOVQ AX, 2(SP)
+	LIDT (SP)
+	INT  $3
+	RET
+	END
+
+// stackOfDevice takes an interrupt on a stack that lies in the IOAPIC's registers.
+ROUTINE(·stackOfDevice, ·stackOfDevicePC)
+	MOVL $0xFEC00800, AX
+	MOVQ AX, SP
+	INT  $0x80
+	RET
+	END
+
 // forge sends: a line of the host's, a line of another guest's, escape sequences that clear the
 // screen, set the title and ask for an answer, all other control bytes, and a line without end.
 ROUTINE(·forge, ·forgePC)

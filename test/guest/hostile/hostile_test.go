@@ -23,11 +23,13 @@ func TestKernelsRunOnPlainQEMU(t *testing.T) {
 		{"multiboot ELF", MultibootELF, "run=h", "^hello multibt$"},
 		{"PVH", PVH, "run=h", "^hello pvh$"},
 		{"memory", Multiboot, "run=mx", "^hostile m faults=0000"},
+		{"string I/O", Multiboot, "run=ox", "^hostile o faults=00000000 irqs=00000000"},
 		{"MSRs", Multiboot, "run=rx", "^hostile r faults=0000"},
 		{"virtualisation", Multiboot, "run=vx", "^hostile v faults=000000[1-9a-f]"},
 		{"self-modifying", Multiboot, "run=sx", "^hostile s faults=00000000 irqs=00000000"},
 		{"storm", Multiboot, "run=ix", "^hostile i faults=00000000 irqs=0000[1-9a-f]"},
 		{"8254", Multiboot, "run=tx", "^hostile t faults=00000000 irqs=0"},
+		{"deadline", Multiboot, "run=Dx", "^hostile D faults=0"},
 		{"APIC", Multiboot, "run=ax", "^hostile a faults=00000000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

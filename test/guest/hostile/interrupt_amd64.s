@@ -120,45 +120,91 @@ ROUTINE(·hurricane, ·hurricanePC)
 	STORM(1)
 	END
 
-// pit runs the 8254's counter 0 in mode 2 with a count of 2, its smallest, through the 8259.
-ROUTINE(·pit, ·pitPC)
+// PIT runs the 8254's counter 0 in mode 2 with a count of 2, its smallest, through the 8259.
+#define PIT \
+	RESTORE                \
+	MOVL $0x700, 0x350(DI) \ // LINT0: ExtINT
+	MOVL $0x11, AX         \ // the 8259s: ICW1 to ICW4, vectors from 20H and 28H, IRQ 0 alone
+	OUTB $0x20             \
+	OUTB $0xA0             \
+	MOVL $0x20, AX         \
+	OUTB $0x21             \
+	MOVL $0x28, AX         \
+	OUTB $0xA1             \
+	MOVL $4, AX            \
+	OUTB $0x21             \
+	MOVL $2, AX            \
+	OUTB $0xA1             \
+	MOVL $1, AX            \
+	OUTB $0x21             \
+	OUTB $0xA1             \
+	MOVL $0xFE, AX         \
+	OUTB $0x21             \
+	MOVL $0xFF, AX         \
+	OUTB $0xA1             \
+	MOVL $0x34, AX         \ // counter 0, both bytes, mode 2
+	OUTB $0x43             \
+	MOVL $2, AX            \
+	OUTB $0x40             \
+	MOVL $0, AX            \
+	OUTB $0x40
+
+// NOPIT masks the 8259 and gives counter 0 one shot that never comes.
+#define NOPIT \
+	MOVL $0xFF, AX \
+	OUTB $0x21     \
+	MOVL $0x30, AX \
+	OUTB $0x43     \
 	RESTORE
-	MOVL $0x700, 0x350(DI) // LINT0: ExtINT
-	// The 8259s: ICW1 to ICW4, vectors from 20H and 28H, IRQ 0 alone.
-	MOVL $0x11, AX
-	OUTB $0x20
-	OUTB $0xA0
-	MOVL $0x20, AX
-	OUTB $0x21
-	MOVL $0x28, AX
-	OUTB $0xA1
-	MOVL $4, AX
-	OUTB $0x21
-	MOVL $2, AX
-	OUTB $0xA1
-	MOVL $1, AX
-	OUTB $0x21
-	OUTB $0xA1
-	MOVL $0xFE, AX
-	OUTB $0x21
-	MOVL $0xFF, AX
-	OUTB $0xA1
-	MOVL $0x34, AX // counter 0, both bytes, mode 2
-	OUTB $0x43
-	MOVL $2, AX
-	OUTB $0x40
-	MOVL $0, AX
-	OUTB $0x40
+
+ROUTINE(·pit, ·pitPC)
+	PIT
 	STI
 	MOVL $4000000, R11
 spin:
 	DECL R11
 	JNZ  spin
 	CLI
-	MOVL $0xFF, AX
-	OUTB $0x21
-	MOVL $0x30, AX // one shot that never comes
-	OUTB $0x43
+	NOPIT
+	RET
+	END
+
+// timers has the 8254 and the local APIC's timer fire at their fastest, and takes none of it: CLI
+// comes before the interrupt that STI lets in.
+ROUTINE(·timers, ·timersPC)
+	PIT
+	MOVL $APIC, DI
+	MOVL $0xB, 0x3E0(DI)     // divide by 1
+	MOVL $0x20040, 0x320(DI) // periodic, vector 40H
+	MOVL $1, 0x380(DI)
+	MOVL $1000000, R11
+spin:
+	STI
+	CLI
+	DECL R11
+	JNZ  spin
+	NOPIT
+	RET
+	END
+
+// deadline sets the timer to a time that is over, again and again: first with interrupts on, then off.
+ROUTINE(·deadline, ·deadlinePC)
+	RESTORE
+	MOVL $0x40040, 0x320(DI) // TSC-deadline, vector 40H
+	MOVL $10000, R11
+	MOVL $0x6E0, CX
+	XORL DX, DX
+	STI
+each:
+	MOVL $1, AX
+	MAY(2)
+	WRMSR
+	CMPL R11, $5000
+	JNE  more
+	CLI
+more:
+	DECL R11
+	JNZ  each
 	RESTORE
 	RET
 	END

@@ -123,6 +123,118 @@ skip:
 	RET
 	END
 
+// ONEOUT moves a byte to a port by OUTSB, ONEIN one from there to DX by INSB, through (BX).
+#define ONEOUT(port, byte) \
+	MOVB $byte, (BX)   \
+	MOVQ BX, SI        \
+	MOVL $port, DX     \
+	OUTSB
+
+#define ONEIN(port) \
+	MOVQ BX, DI        \
+	MOVL $port, DX     \
+	INSB               \
+	MOVBLZX (BX), DX
+
+// strings reaches the interrupt controllers and timers by string instructions, and looks whether they
+// answer as they do to others.
+ROUTINE(·strings, ·stringsPC)
+	CLD
+	MOVL $const_vars+0x2000, BX
+	// The 8259's mask: the last of three bytes stays.
+	MOVL $1, R9
+	MOVL $0x5AA511, (BX)
+	MOVQ BX, SI
+	MOVL $3, CX
+	MOVL $0x21, DX
+	REP; OUTSB
+	INB
+	CMPB AX, $0x5A
+	JNE  wrong
+	INCL R9
+	MOVL $0, (BX)
+	MOVQ BX, DI
+	MOVL $3, CX
+	REP; INSB
+	MOVL (BX), DX
+	CMPL DX, $0x5A5A5A
+	JNE  wrong
+	ONEOUT(0x21, 0xFF)
+	// ELCR: IRQ 5 level-triggered.
+	INCL R9
+	ONEOUT(0x4D0, 0x20)
+	ONEIN(0x4D0)
+	CMPL DX, $0x20
+	JNE  wrong
+	ONEOUT(0x4D0, 0)
+	// The 8254's counter 2, one shot from 4000H with the gate off (which QEMU's ignores).
+	INCL R9
+	ONEOUT(0x61, 0)
+	ONEOUT(0x43, 0xB0)
+	MOVL $0x4000, (BX)
+	MOVQ BX, SI
+	MOVL $2, CX
+	MOVL $0x42, DX
+	REP; OUTSB
+	ONEOUT(0x43, 0x80)
+	MOVL $0, (BX)
+	MOVQ BX, DI
+	MOVL $2, CX
+	MOVL $0x42, DX
+	REP; INSB
+	MOVL (BX), DX
+	CMPL DX, $0x4000
+	JHI  wrong
+	TESTL DX, DX
+	JEQ  wrong
+	// Port 61H: the gate, and what was counted since.
+	INCL R9
+	ONEOUT(0x61, 1)
+	ONEIN(0x61)
+	ANDL $3, DX
+	CMPL DX, $1
+	JNE  wrong
+	ONEOUT(0x61, 0)
+	// The PM timer, twice: it isn't all ones, and moves.
+	INCL R9
+	MOVQ BX, DI
+	MOVL $0x608, DX
+	INSL
+	MOVL $10000, CX
+spin:
+	DECL CX
+	JNZ  spin
+	INSL
+	MOVL (BX), DX
+	CMPL DX, $-1
+	JEQ  wrong
+	CMPL DX, 4(BX)
+	JEQ  wrong
+	// More elements than one exit moves.
+	INCL R9
+	MOVQ BX, SI
+	MOVL $3000, CX
+	MOVL $0x80, DX
+	REP; OUTSB
+	MOVL CX, DX
+	TESTL CX, CX
+	JNE  wrong
+	SUBQ BX, SI
+	MOVL SI, DX
+	CMPL DX, $3000
+	JNE  wrong
+	RET
+wrong:
+	SHLL $24, R9
+	ORL  DX, R9
+	SAY(const_textWrong)
+	MOVL R9, SI
+	HEX
+	MOVL $'\n', DI
+	SUB(const_slotPutc)
+	EXIT(const_ExitFailed)
+	END
+
 // RANGE reads the MSRs from first on, and writes to each what it read, ones, and zero. The
 // registers that the kernel itself lives by are only written with what is reserved.
 #define RANGE(each, skip, first, count) \

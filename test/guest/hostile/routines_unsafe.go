@@ -60,14 +60,18 @@ var list = []routine{
 	{'m', memoryPC, "reads and writes all over the address space"},
 	{'p', portsPC, "reads and writes every I/O port in all sizes"},
 	{'q', somePortsPC, "the same for each port below 1000H, byte by byte"},
+	{'o', stringsPC, "reaches interrupt controllers and timers by string instructions"},
 	{'r', msrsPC, "reads and writes MSRs of all ranges"},
 	{'v', virtPC, "VMX, SVM and other privileged instructions"},
-	{'V', controlPC, "refused values in control and debug registers, which QEMU itself lets pass"},
+	{'V', controlPC, "refused values in control and debug registers, some of which QEMU itself lets pass"},
 	{'s', selfModifyPC, "changes the instruction that writes to a device"},
 	{'a', apicPC, "random values in all registers of the local APIC and the IOAPIC"},
 	{'i', stormPC, "interrupts itself, and has the local timer do it every 10,000 ticks"},
 	{'I', hurricanePC, "the same with a timer that fires at each tick"},
 	{'t', pitPC, "the 8254 at its fastest rate"},
+	{'T', timersPC, "the same and the local timer at each tick, with interrupts off"},
+	{'D', deadlinePC, "the local timer at a time that is over, with interrupts on and off"},
+	{'n', processorsPC, "starts, resets and interrupts the other seven processors without any order"},
 	{'w', forgePC, "prints what would forge a line of the host or drive its terminal"},
 	{'h', helloPC, "prints by which protocol it was booted, and exits"},
 	{'x', survivedPC, "exits with ExitSurvived"},
@@ -77,6 +81,8 @@ var list = []routine{
 	{'z', sleepPC, "halts for ever with interrupts off"},
 	{'l', loopPC, "loops for ever with interrupts off"},
 	{'d', undecodablePC, "writes to a device by an instruction that no device model needs"},
+	{'b', idtOfDevicePC, "takes an exception by an interrupt table in a device's registers"},
+	{'B', stackOfDevicePC, "takes an interrupt on a stack in a device's registers"},
 	{'j', jumpPC, "executes what the local APIC's registers hold"},
 }
 
@@ -115,6 +121,7 @@ func putsPC() uintptr
 func memoryPC() uintptr
 func portsPC() uintptr
 func somePortsPC() uintptr
+func stringsPC() uintptr
 func msrsPC() uintptr
 func virtPC() uintptr
 func controlPC() uintptr
@@ -123,6 +130,9 @@ func apicPC() uintptr
 func stormPC() uintptr
 func hurricanePC() uintptr
 func pitPC() uintptr
+func timersPC() uintptr
+func deadlinePC() uintptr
+func processorsPC() uintptr
 func forgePC() uintptr
 func helloPC() uintptr
 func survivedPC() uintptr
@@ -132,4 +142,6 @@ func acpiResetPC() uintptr
 func sleepPC() uintptr
 func loopPC() uintptr
 func undecodablePC() uintptr
+func idtOfDevicePC() uintptr
+func stackOfDevicePC() uintptr
 func jumpPC() uintptr

@@ -177,8 +177,12 @@ func FuzzAgainstClocked(f *testing.F) {
 					c.edges = 0
 					if next := p.NextEvent(now); next != Never {
 						q := p
-						if q.Advance(next-1) != 0 || q.Advance(next) != 1 {
+						early := q.Advance(next - 1)
+						if q = p; q.Advance(next) != early+1 {
 							t.Fatalf("op %d, mode %d: NextEvent(%d) = %d isn't an edge", i/2, c.mode, now, next)
+						}
+						if early != 0 && (c.mode != 2 && c.mode != 3 || next < p.rest || next > p.rest+nanos(2*32)) {
+							t.Fatalf("op %d, mode %d: NextEvent(%d) = %d leaves %d edges out", i/2, c.mode, now, next, early)
 						}
 					}
 				}

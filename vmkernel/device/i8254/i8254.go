@@ -26,6 +26,14 @@ const (
 // refreshTicks is the half period of the DRAM refresh that port 0x61 bit 4 shows: 15 µs.
 const refreshTicks = 18
 
+// MinPeriod is the shortest time in ns from a report of Advance to what NextEvent returns after it, of a counter that reloads
+// itself. The fastest rate that a guest can program is an edge every second tick, 1.676 µs: less than it takes to leave the
+// guest and enter it again, so that it would execute nothing in between.
+const MinPeriod = 100_000
+
+// minTicks is the shortest period, in ticks, that isn't below MinPeriod.
+const minTicks = MinPeriod*Hz/second + 1
+
 // PIT is the timer of one virtual machine. The zero value is a PIT whose counters have not been programmed yet.
 type PIT struct {
 	counters [3]counter
@@ -33,6 +41,7 @@ type PIT struct {
 	last     uint64 // the latest tick that any call has seen
 	counted  uint64 // counter 0's edges up to this tick are in edges
 	edges    uint32 // rising edges of OUT0 that Advance has not reported, saturating
+	rest     uint64 // time (ns) of the last Advance that had any to report, and MinPeriod
 }
 
 // Reset returns the PIT to the state after power-on.
@@ -40,7 +49,7 @@ func (p *PIT) Reset() {
 	for i := 0; i < len(p.counters); i++ {
 		p.counters[i].reset()
 	}
-	p.portB, p.last, p.counted, p.edges = 0, 0, 0, 0
+	p.portB, p.last, p.counted, p.edges, p.rest = 0, 0, 0, 0, 0
 }
 
 // clock converts now (ns) to ticks, never backwards, and brings the counters' pending loads and counter 0's edges up to it.
@@ -143,19 +152,28 @@ func (p *PIT) Advance(now uint64) uint32 {
 	p.clock(now)
 	n := p.edges
 	p.edges = 0
+	if n != 0 {
+		p.rest = now + MinPeriod
+	}
 	return n
 }
 
-// NextEvent is the time (ns) at which Advance has next something to report: now if it already has, Never if it won't
-// without a write. The fastest rate that a guest can program is an edge every second tick, 1.676 µs.
+// NextEvent is the time (ns) at which the owner should call Advance next: now if it already has something to report, Never
+// if it won't without a write, and otherwise that of the next edge. Of a counter whose period is below MinPeriod it is the
+// first edge that is no sooner than MinPeriod after the last report: what comes in between is reported along with it.
 func (p *PIT) NextEvent(now uint64) uint64 {
 	t := p.clock(now)
-	if p.edges != 0 {
+	c := &p.counters[0]
+	short := c.periodic() && c.period() < minTicks && p.rest > now && p.rest-now <= MinPeriod
+	if p.edges != 0 && !short {
 		return now
 	}
-	next := p.counters[0].nextRise(t)
-	if next == Never {
-		return Never
+	next := c.nextRise(t)
+	if short && next != Never && !c.switching {
+		if end := ticks(p.rest) + 1; int64(end-next) > 0 {
+			n := c.period()
+			next += (end - next + n - 1) / n * n
+		}
 	}
 	return nanos(next)
 }

@@ -200,19 +200,19 @@ func TestNewCountWaits(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		mode  uint8
-		write uint64   // clock, 10 being the first of the first period of 20
-		rises []uint64 // clocks of the next edges; the new period is 8
+		write uint64   // clock, 500 being the first of the first period of 1000
+		rises []uint64 // clocks of the next edges; the new period is 400
 	}{
-		{"rate", 2, 14, []uint64{30, 38, 46}},
-		{"square, high half", 3, 14, []uint64{20 + 4, 32, 40}},
-		{"square, low half", 3, 24, []uint64{30, 38, 46}},
+		{"rate", 2, 700, []uint64{1500, 1900, 2300}},
+		{"square, high half", 3, 700, []uint64{1000 + 200, 1600, 2000}},
+		{"square, low half", 3, 1200, []uint64{1500, 1900, 2300}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var p PIT
-			program(&p, 0, c.mode, 20, nanos(9))
-			p.Advance(nanos(9))
-			p.Out(PortCounter0, 8, nanos(c.write))
-			p.Out(PortCounter0, 0, nanos(c.write))
+			program(&p, 0, c.mode, 1000, nanos(499))
+			p.Advance(nanos(499))
+			p.Out(PortCounter0, 400&0xFF, nanos(c.write))
+			p.Out(PortCounter0, 400>>8, nanos(c.write))
 			now := nanos(c.write)
 			for _, want := range c.rises {
 				if got := p.NextEvent(now); got != nanos(want) {
@@ -354,5 +354,42 @@ func TestResetEqualsZeroedMemory(t *testing.T) {
 	}
 	if zero.NextEvent(0) != Never || zero.Advance(1e9) != 0 {
 		t.Error("an unprogrammed PIT has events")
+	}
+}
+
+// TestShortPeriodsCoalesce lets the owner do all that NextEvent wants for 10 ms at the fastest rates: it has MinPeriod of rest
+// each time, no edge is lost, and longer periods come on time.
+func TestShortPeriodsCoalesce(t *testing.T) {
+	for _, mode := range []uint8{2, 3} {
+		for _, count := range []uint8{1, 2, 3, 50, 119, 120, 200} {
+			var p PIT
+			p.Out(PortControl, 1<<4|mode<<1, 0)
+			p.Out(PortCounter0, count, 0)
+			period := max(uint64(count), 2)
+			edges, now, end := uint64(0), uint64(0), uint64(10_000_000)
+			for {
+				next := p.NextEvent(now)
+				if next > end {
+					break
+				}
+				if rest := next - now; edges != 0 && period < minTicks && (rest < MinPeriod || rest > MinPeriod+nanos(period+1)) ||
+					period >= minTicks && rest > nanos(period+2) {
+					t.Fatalf("mode %d, count %d: %d ns from one report to the next", mode, count, rest)
+				}
+				n := p.Advance(next)
+				if n == 0 || period >= minTicks && n != 1 {
+					t.Fatalf("mode %d, count %d: %d edges at %d", mode, count, n, next)
+				}
+				edges += uint64(n)
+				now = next
+				if again := p.NextEvent(now); again <= now {
+					t.Fatalf("mode %d, count %d: NextEvent(%d) = %d after a report", mode, count, now, again)
+				}
+			}
+			edges += uint64(p.Advance(end)) // the control word makes one
+			if want := 1 + (ticks(end)-1)/period; edges != want {
+				t.Errorf("mode %d, count %d: %d edges in 10 ms, want %d", mode, count, edges, want)
+			}
+		}
 	}
 }
