@@ -47,6 +47,7 @@ func (v *vcpu) takeSignals(s *virt.State, a *lapic.APIC, sig lapic.Signal) {
 		vector := a.SIPIVector()
 		if a.Take(lapic.SignalSIPI) && !v.started {
 			v.started, v.halted = true, false
+			v.setTSCOffset(v.tscOffset) // it may have begun to wait before startClock
 			v.save(s)
 			setSegment(&s.Seg[virt.CS], uint16(vector)<<8, uint64(vector)<<12, 0xFFFF, 0x9B)
 			s.RIP = 0
