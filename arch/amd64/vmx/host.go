@@ -36,7 +36,6 @@ func (v *VCPU) SwitchIn(s *virt.State, area uintptr) {
 		return
 	}
 	s.Loaded = 1
-	v.WRMSRs += 3
 	switchIn(s, area)
 	if v.host.foreign {
 		v.switchInRest(s)
@@ -46,11 +45,9 @@ func (v *VCPU) SwitchIn(s *virt.State, area uintptr) {
 // switchInRest loads what is still in the processor where the same guest ran last.
 func (v *VCPU) switchInRest(s *virt.State) {
 	v.host.foreign = false
-	v.WRMSRs += 2
 	amd64.WRMSR(amd64.MSR_CSTAR, s.CSTAR)
 	amd64.WRMSR(amd64.MSR_KERNEL_GS_BASE, s.KernelGSBase)
 	if v.sec&secRDTSCP != 0 {
-		v.WRMSRs++
 		amd64.WRMSR(amd64.MSR_TSC_AUX, s.TSCAux)
 	}
 	for i := range s.DR {
@@ -70,6 +67,5 @@ func (v *VCPU) SwitchOut(s *virt.State, area, clean uintptr) {
 		return
 	}
 	s.Loaded = 0
-	v.WRMSRs += 3
 	switchOut(&v.host, s, area, clean)
 }
