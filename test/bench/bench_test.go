@@ -81,7 +81,7 @@ func run(b *testing.B) (figures, error) {
 			f.guest, f.outside = number(m[1]), number(m[2])
 		}
 	}
-	if f.ready == 0 || f.guest == 0 || f.bench["cpuid"] == 0 || f.bench["uart_lsr_in"] == 0 || f.bench["init_tsc"] == 0 {
+	if f.ready == 0 || f.guest == 0 || f.bench["cpuid"] == 0 || f.bench["uart_lsr_in"] == 0 || f.bench["uart_lsr_in_sending"] == 0 || f.bench["init_tsc"] == 0 {
 		return f, fmt.Errorf("a figure is missing: %+v\n%s", f.bench, p.Tail(40))
 	}
 	return f, nil
@@ -140,6 +140,10 @@ func BenchmarkCPUIDExit(b *testing.B) { hold(b, measure(b).bench["cpuid"], mustC
 
 func BenchmarkUARTStatusRead(b *testing.B) {
 	hold(b, measure(b).bench["uart_lsr_in"], mustUART, "ticks/op")
+}
+
+func BenchmarkUARTStatusReadWhileSending(b *testing.B) {
+	hold(b, measure(b).bench["uart_lsr_in_sending"], mustUART, "ticks/op")
 }
 
 func BenchmarkPOSTPortWrite(b *testing.B) { hold(b, measure(b).bench["out_0x80"], 0, "ticks/op") }

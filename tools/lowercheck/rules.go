@@ -27,6 +27,7 @@ var fastPath = []string{
 	"keel/vmkernel/core.(*vcpu).fastExit",
 	"keel/vmkernel/core.(*vcpu).prepare",
 	"keel/vmkernel/core.(*vcpu).enter",
+	"keel/vmkernel/core.(*vcpu).answerCPUID",
 	"keel/vmkernel/core.(*vcpu).attention",
 }
 
@@ -36,11 +37,14 @@ var fastMore = []string{
 	"keel/vmkernel/core.(*vcpu).slowExit",
 	"keel/vmkernel/core.(*vcpu).wait",
 	"keel/vmkernel/core.(*cpu).mustLeave",
+	"keel/vmkernel/core.(*cpu).beforeBrief",
+	"keel/vmkernel/core.(*cpu).afterBrief",
 }
 
 // fastBodies are functions of which only the code itself does, not what they call.
 var fastBodies = []string{
 	"keel/vmkernel/core.(*cpu).runVCPU",
+	"keel/vmkernel/core.vmbrief",
 	"keel/vmkernel/core.(*vcpu).load",
 	"keel/vmkernel/core.(*vcpu).unload",
 }

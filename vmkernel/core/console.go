@@ -5,9 +5,9 @@ import (
 	"keel/boot/handover"
 )
 
-// The console is the first serial port (8250 registers at 0x3F8, polled) and the screen. Bytes
-// come from write(1|2) of the upper half, whole lines at a time, and from the lower half's own
-// reports.
+// The console is the first serial port (8250 registers at 0x3F8) and the screen. Bytes come from
+// write(1|2) of the upper half, whole lines at a time, which the serial port sends in its own time, and
+// from the lower half's own reports, for which it is waited.
 const com1 = 0x3F8
 
 var console struct {
@@ -27,13 +27,18 @@ func initConsole(h *handover.Handover) {
 	amd64.OUT8(com1+4, 3)
 	amd64.OUT8(com1+7, 0x5A)
 	console.serial = amd64.IN8(com1+7) == 0x5A
+	serialOut.burst = 1
+	if amd64.IN8(com1+2)&0xC0 == 0xC0 {
+		serialOut.burst = serialFIFO
+	}
 	console.screen.init(h)
 }
 
-// putByte writes one byte; the lock is held.
+// putByte writes one byte, and waits until the serial port has taken it; the lock is held.
 func putByte(b byte) {
 	keepTail(b)
 	if console.serial {
+		flushSerial()
 		if b == '\n' {
 			putSerial('\r')
 		}
@@ -43,8 +48,7 @@ func putByte(b byte) {
 }
 
 func putSerial(b byte) {
-	for i := 0; i < 1<<16 && amd64.IN8(com1+5)&0x20 == 0; i++ {
-	}
+	waitSerial(serialEmpty)
 	amd64.OUT8(com1, b)
 }
 
@@ -52,7 +56,28 @@ func putSerial(b byte) {
 func writeConsole(p []byte) {
 	console.lock.lock()
 	for _, b := range p {
-		putByte(b)
+		keepTail(b)
+		if console.serial {
+			if b == '\n' {
+				queueSerial('\r')
+			}
+			queueSerial(b)
+		}
+		console.screen.put(b)
+	}
+	pumpSerial()
+	console.lock.unlock()
+	if serialOut.due != 0 {
+		me().armGuest(serialOut.due)
+	}
+}
+
+// flushConsole waits until the serial port has sent all that was written.
+func flushConsole() {
+	console.lock.lock()
+	if console.serial {
+		flushSerial()
+		waitSerial(serialIdle)
 	}
 	console.lock.unlock()
 }

@@ -75,6 +75,7 @@ type cpu struct {
 	counter counters
 
 	vmcs      uintptr // the vcpu whose VMCS is current, 0 where it isn't known
+	rest      uintptr // the same where only the processor has what vmx.SaveRest saves, else 0
 	clearVCPU uintptr // set by another processor: write this vcpu's control structure back
 
 	unmapped [flushBatch]uint64 // frames on their way out, see unback

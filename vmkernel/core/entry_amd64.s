@@ -113,6 +113,8 @@ TEXT ·gsSelf(SB), NOSPLIT|NOFRAME, $0-8
 // syscallEntry is where SYSCALL lands: in ring 0 from ring 0, on the caller's stack, with RIP in
 // RCX and RFLAGS in R11 (SDM 2B SYSCALL).
 TEXT ·syscallEntry(SB), NOSPLIT|NOFRAME, $0
+	CMPQ AX, $const_numVMBrief
+	JEQ  brief
 	MOVQ SP, cpu_scratch(GS)
 	MOVQ cpu_world(GS), SP
 	MOVQ AX, RAX(SP)
@@ -139,6 +141,42 @@ TEXT ·syscallEntry(SB), NOSPLIT|NOFRAME, $0
 	PUSHQ $0
 	POPQ BP // backtraces end here
 	CALL ·systemCall(SB)
+	JMP  ·leave(SB)
+
+	// Of a thread in a brief run nothing lives on but its stack, and where it is.
+brief:
+	MOVQ cpu_world(GS), BX
+	MOVQ SP, RSP(BX)
+	MOVQ CX, context_rip(BX)
+	MOVQ R11, context_rflags(BX)
+	MOVQ BP, RBP(BX)
+	MOVQ $0, context_full(BX)
+	MOVQ cpu_self(GS), BX
+	MOVQ cpu_stackTop(BX), SP
+	PUSHQ $0
+	POPQ BP // backtraces end here
+	SUBQ $56, SP
+	MOVQ BX, 0(SP)
+	MOVQ DI, 8(SP)
+	MOVQ SI, 16(SP)
+	MOVQ DX, 24(SP)
+	MOVQ cpu_tls(BX), AX
+	LOADFS(otherBrief, doneBrief)
+	CALL ·vmbrief(SB)
+	CMPQ 40(SP), $0
+	JEQ  resume
+	MOVQ 32(SP), SI
+	MOVQ cpu_world(GS), BX
+	MOVQ context_fsBase(BX), AX
+	LOADFS(otherBack, doneBack)
+	MOVQ RBP(BX), AX
+	XCHGQ BP, AX // see leave
+	MOVQ SI, AX
+	MOVQ RSP(BX), SP
+	MOVQ context_rip(BX), CX
+	STI // takes effect after the jump
+	JMP  CX
+resume:
 	JMP  ·leave(SB)
 
 // leave resumes the world that cpu.world names.

@@ -54,7 +54,7 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 	case virt.KindHostInterrupt:
 		v.hostInterrupt(c)
 	case virt.KindTimer:
-		v.vmx.SetTimer(nsToTicks(hold), true)
+		v.hold()
 		v.hostInterrupt(c)
 	case virt.KindInterruptWindow:
 		v.wantInterruptWindow(false)
@@ -63,7 +63,7 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 	case virt.KindPause:
 		v.skip(s)
 		if c.sched.n != 0 {
-			worldAt(v.world).slice = 0
+			worldAt(c.sched.current).slice = 0 // its own, or in a brief run the thread's
 			c.sched.resched = true
 		}
 	case virt.KindResume, virt.KindException, virt.KindTPR, virt.KindHostNMI:
@@ -93,10 +93,16 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 	return true
 }
 
-// hold is for how long in ns, in guest mode, a guest has the processor before it is asked for it by
+// holdNS is for how long, in guest mode, a guest has the processor before it is asked for it by
 // means that don't depend on an interrupt's delivery: VT-x's preemption timer. Bochs 2.7 holds the
 // host's interrupts back from a guest that was entered with RFLAGS.IF clear, until it changes it.
-const hold = 4_000_000
+const holdNS = 4_000_000
+
+// hold sets the preemption timer of VT-x for a run that isn't brief.
+func (v *vcpu) hold() {
+	v.timed = false
+	v.vmx.SetTimer(nsToTicks(holdNS), true)
+}
 
 // hostInterrupt lets the host's interrupts in.
 func (v *vcpu) hostInterrupt(c *cpu) {
@@ -123,14 +129,33 @@ func (c *cpu) tick() {
 	sched.unlock()
 }
 
+// specialCPUID's leaves, modulo 32, as a set of bits.
+const specialLeaves = 1<<1 | 1<<0xB | 1<<0xD | 1<<0x1E | 1<<0x1F
+
 // doCPUID answers from the model's table.
 func (v *vcpu) doCPUID(s *virt.State) {
 	m := v.vm()
+	leaf := uint32(s.GPR[virt.RAX])
+	if i := m.first[leaf>>30][leaf&31]; leaf&^0xC000_001F == 0 && i < sys.MaxCPUIDEntries && specialLeaves>>(leaf&31)&1 == 0 {
+		if e := &m.cpuid[i]; e.Indexed == 0 {
+			s.GPR[virt.RAX], s.GPR[virt.RBX] = uint64(e.EAX), uint64(e.EBX)
+			s.GPR[virt.RCX], s.GPR[virt.RDX] = uint64(e.ECX), uint64(e.EDX)
+			return
+		}
+	}
+	v.searchCPUID(s)
+}
+
+// searchCPUID is doCPUID for leaves with subleaves, special ones, and those that aren't there.
+//
+//go:noinline
+func (v *vcpu) searchCPUID(s *virt.State) {
+	m := v.vm()
 	leaf, sub := uint32(s.GPR[virt.RAX]), uint32(s.GPR[virt.RCX])
 	var a, b, cx, d uint32
-	if r := leaf >> 30; r != 3 && leaf&^0xC000_001F == 0 {
+	if leaf&^0xC000_001F == 0 {
 		// The entries of a leaf follow each other.
-		for i := m.first[r][leaf&31]; i < sys.MaxCPUIDEntries; i++ {
+		for i := m.first[leaf>>30][leaf&31]; i < sys.MaxCPUIDEntries; i++ {
 			e := &m.cpuid[i]
 			if e.Leaf != leaf {
 				break
@@ -141,8 +166,7 @@ func (v *vcpu) doCPUID(s *virt.State) {
 			}
 		}
 	}
-	const special = 1<<1 | 1<<0xB | 1<<0xD | 1<<0x1E | 1<<0x1F // leaves, modulo 32
-	if special>>(leaf&31)&1 != 0 {
+	if specialLeaves>>(leaf&31)&1 != 0 {
 		b, cx, d, a = v.specialCPUID(leaf, sub, a, b, cx, d)
 	}
 	s.GPR[virt.RAX], s.GPR[virt.RBX] = uint64(a), uint64(b)

@@ -31,6 +31,7 @@ func writeRegister(r *acpi.Register, v uint16) {
 
 // powerOff enters S5 (ACPI 7.4.2.6) and, where the machine can't, halts.
 func powerOff() {
+	flushConsole()
 	f := &tables.FADT
 	if tables.Has&acpi.HasS5 != 0 && f.PM1aControl.Present() {
 		if f.SMICommand != 0 && f.ACPIEnable != 0 && readRegister(&f.PM1aControl)&acpi.PM1SCIEnable == 0 {
@@ -63,6 +64,7 @@ func powerOff() {
 // reset restarts the machine: by ACPI's reset register, else the keyboard controller, else a
 // triple fault.
 func reset() {
+	flushConsole()
 	f := &tables.FADT
 	if tables.Has&acpi.HasReset != 0 {
 		switch f.ResetRegister.Space {

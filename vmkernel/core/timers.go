@@ -69,6 +69,7 @@ func cancelTimer(w *world) {
 // expireTimers wakes the worlds whose time has come. What a thread's system call returns then is
 // decided by what it waited for.
 func (c *cpu) expireTimers(now uint64) {
+	c.expireSerial(now)
 	for c.timers.n > 0 {
 		w := worldAt(c.timers.items[0])
 		if w.deadline > now {
@@ -100,6 +101,9 @@ func (c *cpu) arm(now uint64) {
 				next = ns
 			}
 		}
+	}
+	if t := c.serialDue(); t != 0 && (next == 0 || t < next) {
+		next = t
 	}
 	if next == 0 {
 		if q.armed != 0 {

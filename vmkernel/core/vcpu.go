@@ -25,7 +25,9 @@ type vcpu struct {
 	frames    [12]uint64 // page frames of its own, to give back
 	nframes   int
 
+	taken    uint32 // atomic: 1 while a thread is in vmrun or vmbrief for it
 	loaded   bool   // the processor has its vector registers and MSRs
+	timed    bool   // the preemption timer is set for a brief run, and hasn't expired
 	lastCPU  uint32 // 1 + the processor whose VMCS cache may hold it, 0 none
 	started  bool   // it isn't waiting for SIPI
 	halted   bool   // it executed HLT
@@ -145,6 +147,7 @@ func (v *vcpu) destroy() {
 // reset is power-on: the boot processor's state is to be set, the others wait for SIPI.
 func (v *vcpu) reset() {
 	m := v.vm()
+	v.release() // no processor has anything of it that could be saved later
 	v.lapic().Reset(v.index, v.index == 0)
 	v.started = v.index == 0
 	v.halted = false
@@ -155,6 +158,7 @@ func (v *vcpu) reset() {
 	v.tscOffset, v.tscAdjust = -m.tscStart, 0
 	v.exitReq = 0
 	v.lastExit = 0
+	v.timed = false
 	s := &v.shared().State
 	*s = virt.State{}
 	resetState(s)
@@ -208,13 +212,12 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 		w.setResult(-int64(syscall.EINVAL))
 		return
 	}
-	sched.lock()
-	g := worldAt(v.world)
-	if g.state != stateBlocked || g.wait != waitVCPU {
-		sched.unlock()
+	if !atomic.CompareAndSwapUint32(&v.taken, 0, 1) {
 		w.setResult(-int64(syscall.EBUSY))
 		return
 	}
+	sched.lock()
+	g := worldAt(v.world)
 	w.setResult(0)
 	w.state, w.wait = stateBlocked, waitVCPU
 	g.caller = w.id
@@ -224,12 +227,7 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 	if v.index == 0 && !v.vm().running {
 		v.vm().startClock()
 	}
-	if flags|event != 0 {
-		v.flags |= flags
-		if e := virt.Event(event); e.Valid() {
-			v.event = e
-		}
-	}
+	v.ask(flags, event)
 	if c.sched.n != 0 || c.sched.resched {
 		c.sched.resched = true
 		return // dispatch decides who is next
@@ -245,6 +243,17 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 		if w.signalled() {
 			c.sched.resched = true
 		}
+	}
+}
+
+// ask notes what the upper half wants done before the next entry.
+func (v *vcpu) ask(flags, event uint64) {
+	if flags|event == 0 {
+		return
+	}
+	v.flags |= flags
+	if e := virt.Event(event); e.Valid() {
+		v.event = e
 	}
 }
 
@@ -264,6 +273,7 @@ func (c *cpu) handBack(w *world, v *vcpu) {
 	t.state, t.wait, t.cpu, t.since, t.slice = stateRunning, waitNone, c.id, w.since, w.slice
 	c.sched.current = t.id
 	sched.unlock()
+	atomic.StoreUint32(&v.taken, 0)
 }
 
 // load gives the processor v's registers. Where another processor had v last, its cached control
@@ -281,6 +291,7 @@ func (v *vcpu) load(c *cpu) {
 		vectorsIn(v.xsave, s.XCR0)
 	} else {
 		if c.vmcs != addrOf(v) {
+			c.saveRest()
 			v.vmx.Load()
 			c.vmcs = addrOf(v)
 		}
@@ -289,12 +300,22 @@ func (v *vcpu) load(c *cpu) {
 		}
 		v.vmx.SwitchIn(s, v.xsave)
 		if moved {
-			v.vmx.SetTimer(nsToTicks(hold), true)
+			v.hold()
 		}
+		c.rest = addrOf(v)
 	}
 	v.loaded = true
 	if v.flags != 0 {
 		v.obey(s)
+	}
+}
+
+// saveRest brings the State up to date of the vcpu whose registers linger in the processor.
+func (c *cpu) saveRest() {
+	if c.rest != 0 {
+		v := at[vcpu](c.rest)
+		v.vmx.SaveRest(&v.shared().State)
+		c.rest = 0
 	}
 }
 
@@ -408,13 +429,13 @@ func (c *cpu) runVCPU(w *world) {
 			continue
 		}
 		v.enter(s, page)
-		// Short cuts for what is most frequent, where the exit has moved the guest on already.
+		// Short cuts for what is most frequent, where the exit has moved the guest on already. CPUID
+		// gives the guest nothing to attend to, and who else does interrupts this processor.
 		if !isAMD && !v.vmx.Unfinished() {
 			if s.Exit.Kind == virt.KindCPUID {
-				v.doCPUID(s)
-				continue
+				v.answerCPUID(s, page)
 			}
-			if s.Exit.Kind == virt.KindIO && !lowerPort(s.Exit.Port) {
+			if s.Exit.Kind == virt.KindIO && !v.vmx.Unfinished() && !lowerPort(s.Exit.Port) {
 				c.handBack(w, v)
 				return
 			}
@@ -472,7 +493,7 @@ func (v *vcpu) slowExit(s *virt.State) {
 	switch s.Exit.Kind {
 	case virt.KindIO:
 		if s.Exit.String {
-			v.save(s)
+			v.saveAll(s)
 			return
 		}
 		if isAMD || v.vmx.Unfinished() {
@@ -491,8 +512,14 @@ func (v *vcpu) slowExit(s *virt.State) {
 		}
 		m[n], m[n+1] = ':', ' '
 		putString(m[n+2:], rule)
-		v.save(s)
+		v.saveAll(s)
 	default:
-		v.save(s)
+		v.saveAll(s)
 	}
+}
+
+// saveAll brings all of s up to date for the upper half, which may then change any of it.
+func (v *vcpu) saveAll(s *virt.State) {
+	v.save(s)
+	me().rest = 0
 }

@@ -56,6 +56,7 @@ func enableVirt() {
 	if why != "" {
 		virtKind, noVirt = sys.VirtNone, why
 	}
+	initBrief()
 }
 
 func nestedHas1G() bool {
@@ -73,7 +74,9 @@ func nestedEntry(pa uint64, leaf int) uint64 {
 }
 
 func (v *vcpu) init(cfg *virt.Config) string {
-	me().vmcs = 0
+	c := me()
+	c.saveRest()
+	c.vmcs = 0
 	if virtKind == sys.VirtVTX {
 		return v.vmx.Init(cfg)
 	}
@@ -81,7 +84,10 @@ func (v *vcpu) init(cfg *virt.Config) string {
 }
 
 func (v *vcpu) clearVendor() {
-	me().vmcs = 0
+	if c := me(); c.vmcs == addrOf(v) { // else another's is loaded, or even running
+		c.saveRest()
+		c.vmcs = 0
+	}
 	if virtKind == sys.VirtVTX {
 		v.vmx.Clear()
 		return

@@ -39,8 +39,8 @@ type machine struct {
 	vcpus [sys.MaxVCPUs]uintptr
 
 	// first is the index of a leaf's first entry, noEntry for none, for leaves 0 to 1FH of each of the
-	// three ranges, which bits 31:30 tell apart: basic leaves, the hypervisor's, extended ones.
-	first [3][32]uint8
+	// ranges, which bits 31:30 tell apart: basic leaves, the hypervisor's, extended ones, and none.
+	first [4][32]uint8
 	cpuid [sys.MaxCPUIDEntries]sys.CPUIDEntry
 }
 

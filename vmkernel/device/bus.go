@@ -140,6 +140,10 @@ func (b *Bus) Unclaimed() Unclaimed {
 // bus does it. Unclaimed bytes, and those past port FFFFH, read FFH.
 func (b *Bus) In(port uint16, size int) uint32 {
 	i := b.claimant[port]
+	if size == 1 && i != 0 {
+		c := &b.claims[i]
+		return c.dev.In(port-c.first, 1) & 0xff
+	}
 	if size != 1 {
 		if !portSize(size) {
 			return ^uint32(0)

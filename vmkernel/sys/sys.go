@@ -19,6 +19,7 @@ const (
 	NumVMDestroy
 	NumVMReset
 	NumVMRun
+	NumVMBrief
 	NumVMKick
 	NumVMLine
 	NumVMMMIO

@@ -117,6 +117,31 @@ func entersyscall()
 //go:linkname exitsyscall runtime.exitsyscall
 func exitsyscall()
 
+// What VCPURunBriefly returns without an exit: its time is over, the guest waits, it may be called
+// again at once, or the processor has no brief runs. But for BriefAgain, and where the guest is likely to
+// run for long, VCPURun it is.
+const (
+	BriefOver  = 1
+	BriefWaits = 2
+	BriefAgain = 3
+	BriefNever = 4
+)
+
+// VCPURunBriefly is VCPURun for guests that exit all the time. The P stays with the goroutine, as in
+// an ordinary computation, so it returns after some 100 µs, and when anything else wants the
+// processor. It returns 0 after an exit, one of the Brief constants, or a negative
+// error number.
+//
+//go:nosplit
+func VCPURunBriefly(h VMHandle, i int, flags uint64, event virt.Event) int64 {
+	return vmbrief(uint64(h)<<8|uint64(i), flags, uint64(event))
+}
+
+// vmbrief is the call NumVMBrief, of which the kernel keeps no register but SP and BP.
+//
+//go:noescape
+func vmbrief(id, flags, event uint64) int64
+
 // VCPURun lets virtual processor i run until an exit needs the upper half. flags are the Run
 // constants; event, where valid, is injected. The world of the calling thread waits meanwhile;
 // block says that exits have become rare, so that the P is handed on at once.

@@ -17,6 +17,7 @@ type Backend interface {
 	Destroy(h sys.VMHandle) error
 
 	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno
+	RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64
 	Kick(h sys.VMHandle, cpu int) error
 	Line(h sys.VMHandle, gsi uint8, level bool)
 	ReadRegister(h sys.VMHandle, cpu int, gpa uint64) uint32
@@ -50,6 +51,10 @@ func (Kernel) ReadRegister(h sys.VMHandle, c int, gpa uint64) uint32 {
 
 func (Kernel) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno {
 	return sys.VCPURun(h, cpu, flags, event, block)
+}
+
+func (Kernel) RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64 {
+	return sys.VCPURunBriefly(h, cpu, flags, event)
 }
 
 func (Kernel) WriteRegister(h sys.VMHandle, cpu int, gpa uint64, v uint32) {

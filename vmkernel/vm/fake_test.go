@@ -107,6 +107,10 @@ func (f *fake) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, bloc
 	return 0
 }
 
+func (f *fake) RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64 {
+	return -int64(f.Run(h, cpu, flags, event, false))
+}
+
 func (f *fake) Kick(h sys.VMHandle, cpu int) error {
 	select {
 	case f.machine(h, "Kick").kicks[cpu] <- struct{}{}:

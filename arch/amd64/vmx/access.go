@@ -19,7 +19,6 @@ func (v *VCPU) PlainAccess(e *virt.Exit) (rip, cr3 uint64, ok bool) {
 	if e.Qual&(violationFetch|violationLinear|violationFinal) != violationLinear|violationFinal || v.injecting {
 		return 0, 0, false
 	}
-	v.VMReads += 4
 	rights, cr4 := vmread2(uint32(GUEST_CS_ACCESS_RIGHTS), uint32(GUEST_CR4))
 	if rights&segLong == 0 || cr4&amd64.CR4_LA57 != 0 || v.r32(VM_ENTRY_CONTROLS)&entryIA32e == 0 {
 		return 0, 0, false

@@ -36,9 +36,7 @@
 	MOVQ CX, VCPU_rflags(DI); \
 	ANDL $const_rflagsTF, CX; \
 	ORQ  CX, R8; \
-	MOVB $const_knownInterruptible, VCPU_known(DI); \
-	ADDQ $3, VCPU_VMReads(DI); \
-	INCQ VCPU_VMWrites(DI)
+	MOVB $const_knownInterruptible, VCPU_known(DI)
 
 // Go's ABI0 keeps no register but SP and BP, so those two are all of the host's that is saved; the
 // wrapper around an ABI0 function reloads R14 and clears X15. MOVUPS leaves the upper halves of
@@ -60,7 +58,6 @@ TEXT ·enter(SB), NOSPLIT|NOFRAME, $0-16
 	MOVQ SP, CX
 	MOVL $const_HOST_RSP, AX
 	VMWRITE_CX_AX
-	INCQ VCPU_VMWrites(DI)
 load:
 	MOVUPS const_stateX14(SI), X14
 	MOVUPS const_stateX15(SI), X15
@@ -126,7 +123,6 @@ TEXT ·vmexit(SB), NOSPLIT|NOFRAME, $0-0
 
 	READ(const_EXIT_REASON)
 	MOVL CX, const_stateReason(SI)
-	INCQ VCPU_VMReads(DI)
 	MOVL $const_kindCPUID, BX
 	CMPL CX, $const_reasonCPUID
 	JEQ  retire
@@ -147,14 +143,12 @@ other:
 	BTQ  DX, AX
 	JCC  done
 	READ(const_VM_EXIT_INSTRUCTION_LENGTH)
-	INCQ VCPU_VMReads(DI)
 	JMP  done
 
 	// An access to a port: what ioQualification does, in one quadword (SDM 3C table 28-5). INS and
 	// OUTS are left to detail.
 port:
 	READ(const_EXIT_QUALIFICATION)
-	INCQ VCPU_VMReads(DI)
 	MOVQ CX, const_stateQual(SI)
 	BTL  $4, CX
 	JCS  string
@@ -180,7 +174,6 @@ retire:
 	MOVQ R8, VCPU_rare(DI)
 	MOVL BX, const_stateKind(SI)
 	MOVL $1, VCPU_launched(DI)
-	INCQ VCPU_VMReads(DI)
 	MOVQ 16(SP), BP
 	LEAQ 24(SP), SP
 	RET

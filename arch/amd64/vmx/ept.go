@@ -67,7 +67,6 @@ func (v *VCPU) forget() {
 	if v.vpid == 0 {
 		return // without a VPID each entry and exit does it
 	}
-	v.Invalidations++
 	if caps.ept&vpidSingle != 0 {
 		invvpid(invSingle, uint64(v.vpid), 0)
 	} else {

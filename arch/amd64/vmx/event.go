@@ -70,7 +70,6 @@ func (v *VCPU) learn() {
 		return
 	}
 	v.known |= knownInterruptible
-	v.VMReads += 2
 	rflags, interruptibility := vmread2(uint32(GUEST_RFLAGS), uint32(GUEST_INTERRUPTIBILITY_STATE))
 	v.rflags, v.interruptibility = rflags, uint32(interruptibility)
 }

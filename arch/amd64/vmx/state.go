@@ -67,6 +67,7 @@ func (v *VCPU) SetState(s *virt.State) {
 // Save copies the guest's state from the VMCS to s: everything but what Enter and SwitchOut
 // put there, and Activity.
 func (v *VCPU) Save(s *virt.State) {
+	saveRest(s)
 	s.GPR[virt.RSP] = v.rN(GUEST_RSP)
 	s.RIP = v.rN(GUEST_RIP)
 	s.RFLAGS = v.rN(GUEST_RFLAGS)

@@ -8,10 +8,6 @@ import (
 // VCPU is one virtual processor's VMCS and what is remembered of it so as not to ask it twice. It
 // holds no Go pointer and lies in a page frame. The zero VCPU is ready for Init.
 type VCPU struct {
-	// Counts of what costs time, since Init: VMREADs, VMWRITEs, INVVPIDs and INVEPTs, and the WRMSRs
-	// of SwitchIn and SwitchOut.
-	VMReads, VMWrites, Invalidations, WRMSRs uint64
-
 	// The time-stamp counter at the last entry and at the exit from it.
 	Entered, Exited uint64
 
@@ -68,7 +64,7 @@ func (v *VCPU) Init(cfg *virt.Config) string {
 	if cfg.ASID == 0 || cfg.ASID > 0xFFFF {
 		return "vmx: a VPID is 1 to 65535"
 	}
-	v.VMReads, v.VMWrites, v.Invalidations, v.WRMSRs, v.Refused = 0, 0, 0, 0, 0
+	v.Refused = 0
 	v.launched, v.hostRSP, v.gs, v.fs, v.known, v.injecting = 0, 0, 0, 0, 0, false
 	v.control, v.msrBitmap, v.root = cfg.Control, cfg.MSRBitmap, cfg.NestedRoot
 
@@ -200,7 +196,6 @@ func (v *VCPU) Load() {
 		// It may have run here before, and its page tables have changed since; and its VPID and the
 		// root of its EPT may have been another's, who is gone.
 		v.forget()
-		v.Invalidations++
 		INVEPT(v.root)
 	}
 	if fs != v.fs {

@@ -20,6 +20,9 @@ const (
 	signalLINT1Edge Signal = 1 << 15
 )
 
+// Quiet says that Signals is zero; it may be wrong where it says no.
+func (a *APIC) Quiet() bool { return atomic.LoadUint32(&a.signals) == 0 }
+
 // Signals is what is pending; zero means that there is nothing to do before the VM entry.
 func (a *APIC) Signals() Signal {
 	s := Signal(atomic.LoadUint32(&a.signals))

@@ -2,6 +2,7 @@ package uart
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"keel/vmkernel/device"
 )
@@ -102,6 +103,9 @@ type UART struct {
 	thre                    bool // THRE interrupt is pending
 	level                   bool // what irq was set to last
 
+	// status is LSR while reading it changes nothing, else 0: guests poll it, and needn't wait for mu.
+	status atomic.Uint32
+
 	fifo       [fifoSize]uint8 // received bytes
 	head, held uint8
 }
@@ -116,7 +120,9 @@ func New(send func(byte), irq device.Line) *UART {
 	if irq == nil {
 		irq = device.Unconnected{}
 	}
-	return &UART{send: send, irq: irq, msr: present}
+	u := &UART{send: send, irq: irq, msr: present}
+	u.update()
+	return u
 }
 
 // In reads a register.
@@ -124,6 +130,15 @@ func (u *UART) In(port uint16, size int) uint32 {
 	if size != 1 {
 		return device.SplitIn(u, port, size)
 	}
+	if port == regLSR {
+		if v := u.status.Load(); v != 0 {
+			return v
+		}
+	}
+	return u.lockedIn(port)
+}
+
+func (u *UART) lockedIn(port uint16) uint32 {
 	u.mu.Lock()
 	v := u.read(port)
 	u.mu.Unlock()
@@ -186,12 +201,8 @@ func (u *UART) read(port uint16) uint8 {
 	case regMCR:
 		return u.mcr
 	case regLSR:
-		v := uint8(lsrTHRE | lsrTEMT)
-		if u.held > 0 {
-			v |= lsrDR
-		}
+		v := u.lsr()
 		if u.overrun {
-			v |= lsrOE
 			u.overrun = false
 			u.update()
 		}
@@ -322,8 +333,26 @@ func (u *UART) pending() uint8 {
 	return iirNone
 }
 
-// update sets the interrupt line to what is pending.
+// lsr is the line status register.
+func (u *UART) lsr() uint8 {
+	v := uint8(lsrTHRE | lsrTEMT)
+	if u.held > 0 {
+		v |= lsrDR
+	}
+	if u.overrun {
+		v |= lsrOE
+	}
+	return v
+}
+
+// update sets the interrupt line to what is pending, and brings status up to date. It follows every
+// change.
 func (u *UART) update() {
+	if u.overrun {
+		u.status.Store(0)
+	} else {
+		u.status.Store(uint32(u.lsr()))
+	}
 	if level := u.pending() != iirNone; level != u.level {
 		u.level = level
 		u.irq.Set(level)
