@@ -40,7 +40,7 @@ unit:
 
 # One package after the other, and with -v, so that a long run shows where it is.
 e2e:
-	KEEL_REQUIRE_EMULATORS=1 $(GO) test -count=1 -p 1 -v -timeout 45m $(E2E)
+	KEEL_REQUIRE_EMULATORS=1 $(GO) test -count=1 -p 1 -v -timeout 70m $(E2E)
 
 check: lint
 	@echo "linking without optimisation: do nosplit functions still fit?"

@@ -46,12 +46,12 @@ func TestDebianGuestsPassTheirWorkload(t *testing.T) {
 		guests []int // processors of each
 	}{
 		{host{emulator: qemu, cpus: 1, limit: 3 * time.Minute}, []int{1}},
-		{host{emulator: qemu, cpus: 2, limit: 5 * time.Minute}, []int{1, 2, 4}},
+		{host{emulator: qemu, cpus: 2, limit: 10 * time.Minute}, []int{1, 2, 4}},
 		{host{emulator: qemu, cpus: 4, memMiB: 2048, limit: 3 * time.Minute}, []int{2}},
-		{host{emulator: qemu, cpus: 3, limit: 5 * time.Minute}, []int{8}},
-		{host{emulator: haswell, cpus: 1, limit: 4 * time.Minute}, []int{1}},
-		{host{emulator: haswell, cpus: 2, limit: 5 * time.Minute}, []int{2}},
-		{host{emulator: skylake, cpus: 4, limit: 6 * time.Minute}, []int{4}},
+		{host{emulator: qemu, cpus: 3, limit: 10 * time.Minute}, []int{8}},
+		{host{emulator: haswell, cpus: 1, limit: 10 * time.Minute}, []int{1}},
+		{host{emulator: haswell, cpus: 2, limit: 10 * time.Minute}, []int{2}},
+		{host{emulator: skylake, cpus: 4, limit: 10 * time.Minute}, []int{4}},
 	} {
 		t.Run(fmt.Sprintf("%s/%d processors/guests with %v", c.host.emulator, c.host.cpus, c.guests), func(t *testing.T) {
 			var vms []seed.VM

@@ -69,8 +69,8 @@ var hostileGuests = []struct{ name, letters, reason string }{
 // TestHostileGuestsHarmNobody runs them beside an honest guest, which must not notice.
 func TestHostileGuestsHarmNobody(t *testing.T) {
 	for _, h := range []host{
-		{emulator: qemu, limit: 6 * time.Minute},
-		{emulator: haswell, limit: 12 * time.Minute},
+		{emulator: qemu, limit: 10 * time.Minute},
+		{emulator: haswell, limit: 15 * time.Minute},
 	} {
 		t.Run(string(h.emulator), func(t *testing.T) {
 			honest := linux("honest", 1, 128*mib, "workload.only=clock,fpu,memory")

@@ -30,7 +30,7 @@ func TestTorture(t *testing.T) {
 	}
 	bochs := func(cpus int) (machine.Machine, time.Duration) {
 		words := fmt.Sprintf("scale=1 rtc=1024 speedup=%d", 80*cpus)
-		return machine.Bochs{ISO: machine.BuildISO(t, image, words), CPUs: cpus, MemMiB: 2048}, 10 * time.Minute
+		return machine.Bochs{ISO: machine.BuildISO(t, image, words), CPUs: cpus, MemMiB: 2048}, 20 * time.Minute
 	}
 	for _, c := range []struct {
 		name     string

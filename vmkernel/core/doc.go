@@ -18,6 +18,12 @@
 // context and sync: with two of its types in use the image grows from 1,344,526 to 1,447,038 bytes
 // under zstd -19, and what runs in ring 0 by 316 functions and 56,000 lines that do nothing for Keel.
 //
+// Two figures of the design are others here, both measured in Bochs. It has vmrun bracketed by
+// entersyscall while a guest's exits are frequent: above 40,000 a second there is no bracket and no
+// world switch at all (brief.go), for a status read by a device model took 1,092 ticks with them and takes
+// 567 without. And it gives nanosleep 50 µs of slack: sleeps of 20 µs and more get 200, since those are
+// the runtime's monitor, whose every look costs a guest 4,000 ticks and, after idle, comes fifty times.
+//
 // Locks are spin locks, taken in this order: vm, sched, space, frames, console. No lock is held
 // while waiting for another processor's answer to an interprocessor interrupt.
 package core
