@@ -28,6 +28,7 @@ const (
 	NumIRQWait
 	NumCrash
 	NumVMPort
+	NumVMRelease
 	End
 )
 

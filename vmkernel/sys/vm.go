@@ -85,6 +85,14 @@ func VMMemory(h VMHandle) (low, high []byte, err error) {
 	return low, high, nil
 }
 
+// VMRelease gives n bytes of the VM's memory at guest-physical address gpa, both multiples of 4 KiB and within its RAM,
+// back to the host's page frames, and says how many bytes that were. They are there again, zeroed, when they are touched.
+// Memory of a large page is given back as a whole, or split.
+func VMRelease(h VMHandle, gpa, n uint64) (uint64, error) {
+	freed, err := call(NumVMRelease, uintptr(h), uintptr(gpa), uintptr(n), 0)
+	return uint64(freed), err
+}
+
 // VMDestroy gives back all that a VM has. None of its virtual processors may be in VCPURun, and
 // nothing may touch its memory or pages afterwards.
 func VMDestroy(h VMHandle) error {

@@ -36,6 +36,7 @@ type fakeMachine struct {
 	pages     []*sys.VCPUPage
 	kicks     []chan struct{}
 	destroyed bool
+	released  uint64
 	lines     [24]bool
 	registers map[uint64]uint32
 	ports     map[uint16]uint32
@@ -92,6 +93,12 @@ func (f *fake) Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error) {
 func (f *fake) Destroy(h sys.VMHandle) error {
 	f.machine(h, "Destroy").destroyed = true
 	return nil
+}
+
+func (f *fake) Release(h sys.VMHandle, gpa, n uint64) (uint64, error) {
+	m := f.machine(h, "Release")
+	m.released += n
+	return n, nil
 }
 
 func (f *fake) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno {
