@@ -29,6 +29,7 @@ const (
 	NumCrash
 	NumVMPort
 	NumVMRelease
+	NumVMPopulate
 	End
 )
 

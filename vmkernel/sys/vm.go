@@ -85,12 +85,19 @@ func VMMemory(h VMHandle) (low, high []byte, err error) {
 	return low, high, nil
 }
 
-// VMRelease gives n bytes of the VM's memory at guest-physical address gpa, both multiples of 4 KiB and within its RAM,
-// back to the host's page frames, and says how many bytes that were. They are there again, zeroed, when they are touched.
-// Memory of a large page is given back as a whole, or split.
+// VMRelease gives the VM's memory from guest-physical address gpa on back to the host's page frames, n bytes, both
+// multiples of 4 KiB and all of it RAM. It returns how many bytes it has dealt with, which may be fewer. They are gone at
+// once, for the guest and for who has VMMemory, and are there again, zeroed, when they are touched: a touch by the guest is
+// an exit of KindMMIO, which VMPopulate answers.
 func VMRelease(h VMHandle, gpa, n uint64) (uint64, error) {
-	freed, err := call(NumVMRelease, uintptr(h), uintptr(gpa), uintptr(n), 0)
-	return uint64(freed), err
+	done, err := call(NumVMRelease, uintptr(h), uintptr(gpa), uintptr(n), 0)
+	return uint64(done), err
+}
+
+// VMPopulate gives the VM zeroed memory at gpa if it has released it there. ENOMEM: there is none.
+func VMPopulate(h VMHandle, gpa uint64) error {
+	_, err := call(NumVMPopulate, uintptr(h), uintptr(gpa), 0, 0)
+	return err
 }
 
 // VMDestroy gives back all that a VM has. None of its virtual processors may be in VCPURun, and

@@ -16,6 +16,7 @@ type Backend interface {
 	Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error)
 	Destroy(h sys.VMHandle) error
 	Release(h sys.VMHandle, gpa, n uint64) (uint64, error)
+	Populate(h sys.VMHandle, gpa uint64) error
 
 	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno
 	RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64
@@ -47,6 +48,7 @@ func (Kernel) Destroy(h sys.VMHandle) error                        { return sys.
 func (Kernel) Release(h sys.VMHandle, gpa, n uint64) (uint64, error) {
 	return sys.VMRelease(h, gpa, n)
 }
+func (Kernel) Populate(h sys.VMHandle, gpa uint64) error  { return sys.VMPopulate(h, gpa) }
 func (Kernel) Kick(h sys.VMHandle, cpu int) error         { return sys.VCPUKick(h, cpu) }
 func (Kernel) Line(h sys.VMHandle, gsi uint8, level bool) { sys.VMLine(h, gsi, level) }
 func (Kernel) ReadRegister(h sys.VMHandle, c int, gpa uint64) uint32 {

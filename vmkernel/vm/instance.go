@@ -34,8 +34,7 @@ type instance struct {
 	reason Reason
 	gone   bool // the handle is no longer this instance's
 
-	freed         uint64 // bytes that the guest's balloon gave back to the host, in all
-	releaseFailed bool   // it was said that the host couldn't take some back
+	releaseFailed bool // it was said that the host couldn't take back what the balloon gave
 }
 
 func newInstance(b Backend, host Host, spec *seed.VM, log *slog.Logger, console io.Writer) (*instance, error) {
