@@ -464,6 +464,8 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		return 0
 	case sys.NumVMRelease:
 		return m.vmRelease(a1, a2)
+	case sys.NumVMResident:
+		return int64(m.grown - m.released)
 	case sys.NumVMPopulate:
 		return m.populate(a1)
 	case sys.NumVMLine:

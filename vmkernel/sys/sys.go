@@ -30,6 +30,7 @@ const (
 	NumVMPort
 	NumVMRelease
 	NumVMPopulate
+	NumVMResident
 	End
 )
 

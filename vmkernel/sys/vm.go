@@ -100,6 +100,12 @@ func VMPopulate(h VMHandle, gpa uint64) error {
 	return err
 }
 
+// VMResident is how many bytes of memory the VM holds now: what it has been grown to, less what it has released.
+func VMResident(h VMHandle) (uint64, error) {
+	n, err := call(NumVMResident, uintptr(h), 0, 0, 0)
+	return uint64(n), err
+}
+
 // VMDestroy gives back all that a VM has. None of its virtual processors may be in VCPURun, and
 // nothing may touch its memory or pages afterwards.
 func VMDestroy(h VMHandle) error {

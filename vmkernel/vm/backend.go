@@ -17,6 +17,7 @@ type Backend interface {
 	Destroy(h sys.VMHandle) error
 	Release(h sys.VMHandle, gpa, n uint64) (uint64, error)
 	Populate(h sys.VMHandle, gpa uint64) error
+	Resident(h sys.VMHandle) (uint64, error)
 
 	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno
 	RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64
@@ -48,6 +49,7 @@ func (Kernel) Destroy(h sys.VMHandle) error                        { return sys.
 func (Kernel) Release(h sys.VMHandle, gpa, n uint64) (uint64, error) {
 	return sys.VMRelease(h, gpa, n)
 }
+func (Kernel) Resident(h sys.VMHandle) (uint64, error)    { return sys.VMResident(h) }
 func (Kernel) Populate(h sys.VMHandle, gpa uint64) error  { return sys.VMPopulate(h, gpa) }
 func (Kernel) Kick(h sys.VMHandle, cpu int) error         { return sys.VCPUKick(h, cpu) }
 func (Kernel) Line(h sys.VMHandle, gsi uint8, level bool) { sys.VMLine(h, gsi, level) }

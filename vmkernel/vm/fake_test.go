@@ -103,6 +103,11 @@ func (f *fake) Release(h sys.VMHandle, gpa, n uint64) (uint64, error) {
 	return n, nil
 }
 
+func (f *fake) Resident(h sys.VMHandle) (uint64, error) {
+	m := f.machine(h, "Resident")
+	return m.grown - m.released, nil
+}
+
 func (f *fake) Populate(h sys.VMHandle, gpa uint64) error {
 	m := f.machine(h, "Populate")
 	m.populated = append(m.populated, gpa)

@@ -2,9 +2,11 @@ package vm
 
 import (
 	"errors"
+	"math"
 	"syscall"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/device/balloon"
 	"keel/vmkernel/seed"
 )
 
@@ -30,6 +32,49 @@ func (in *instance) Release(gpa, n uint64) {
 
 // Claim says that the guest is about to use memory that it gave back: it comes when it is touched.
 func (in *instance) Claim(gpa, n uint64) {}
+
+// SetBalloon asks the guest to give back so many bytes and to keep them given back, 0 for none: whole pages, and no more
+// than it has. It says whether the VM runs. A guest without a driver, or one that can't spare as much, doesn't do it.
+func (v *VM) SetBalloon(bytes uint64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.current == nil {
+		return false
+	}
+	pages := min(bytes, v.spec.Memory.Size) / balloon.PageSize
+	v.current.board.balloon.SetTarget(uint32(min(pages, math.MaxUint32)))
+	return true
+}
+
+// Balloon says how the balloon of a running VM stands, and asks the guest for new statistics.
+func (v *VM) Balloon() (s balloon.State, running bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.current == nil {
+		return s, false
+	}
+	b := v.current.board.balloon
+	s = b.State()
+	b.AskStats()
+	return s, true
+}
+
+// Resident is how much memory a running VM holds, in bytes.
+func (v *VM) Resident() (bytes uint64, running bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.current == nil {
+		return 0, false
+	}
+	in := v.current
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.gone {
+		return 0, false
+	}
+	bytes, err := in.backend.Resident(in.handle)
+	return bytes, err == nil
+}
 
 // absent handles the exit of a guest that touched memory which it had given back. It says whether that was it.
 func (c *vcpu) absent(s *virt.State) bool {

@@ -71,3 +71,26 @@ func TestWhatTheBalloonReportsIsReleased(t *testing.T) {
 		t.Error(f.late)
 	}
 }
+
+func TestBalloonOfARunningVM(t *testing.T) {
+	f := newFake(nil)
+	in := testInstance(t, f, 4<<20)
+	v := &VM{spec: *in.spec}
+	if _, running := v.Balloon(); running || v.SetBalloon(1<<20) {
+		t.Error("a VM that doesn't run has a balloon")
+	}
+	if _, running := v.Resident(); running {
+		t.Error("a VM that doesn't run holds memory")
+	}
+	v.current = in
+	for bytes, want := range map[uint64]uint32{0: 0, 4095: 0, 1 << 20: 256, 1 << 50: 1024} {
+		v.SetBalloon(bytes)
+		if s, running := v.Balloon(); !running || s.Target != want || s.Running {
+			t.Errorf("%d bytes: %+v", bytes, s)
+		}
+	}
+	in.Release(0, 1<<20)
+	if n, running := v.Resident(); n != 3<<20 || !running {
+		t.Errorf("%d bytes are held", n)
+	}
+}
