@@ -348,6 +348,10 @@ func (m *MMIO) setStatus(v uint32) {
 	m.status = v
 	if starts && v&StatusNeedsReset == 0 {
 		m.dev.Start(m.driver, m.queues, m.mem)
+		// Linux's balloon fills its queue for statistics, and says so, before it is ready: that was too early to be heard.
+		for i := range m.queues {
+			m.notify(uint32(i))
+		}
 	}
 }
 

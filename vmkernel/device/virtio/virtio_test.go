@@ -118,6 +118,9 @@ func TestInitialisationFollowsTheSpecification(t *testing.T) {
 	if e.starts != 1 || e.features != offered {
 		t.Errorf("%d starts, features %#x", e.starts, e.features)
 	}
+	if len(e.chains) != 1 {
+		t.Error("what was available before DRIVER_OK is never served")
+	}
 	r.Kick()
 	if len(e.chains) != 1 || !line.High || d.Get(InterruptStatus) != 1 {
 		t.Errorf("%d chains, line %v, interrupts %d", len(e.chains), line.High, d.Get(InterruptStatus))
