@@ -28,6 +28,12 @@ func TestMemoryThatIsAbsentComesBackAndTheGuestTriesAgain(t *testing.T) {
 	if len(m.populated) != 1 || m.populated[0] != 0x123456 || c.flags != 0 || c.page.State.RIP != 0x200000 || in.stopping.Load() {
 		t.Errorf("populated %x, flags %d, RIP %#x", m.populated, c.flags, c.page.State.RIP)
 	}
+	// An event whose delivery met such memory is delivered then, not lost.
+	s := &c.page.State
+	s.Exit, m.populated = virt.Exit{Kind: virt.KindDelivery, GPA: 0x5000, Vector: 14}, nil
+	if c.dispatch(s); len(m.populated) != 1 || c.flags != 0 || in.stopping.Load() {
+		t.Errorf("a delivery: populated %x, flags %d, %v", m.populated, c.flags, in.reason)
+	}
 	copy(in.memory2(t), "\x8b\x18") // mov (%rax), %ebx
 	touch(c, 4<<20)                 // the first address that is no RAM
 	if len(m.populated) != 1 || in.stopping.Load() {
