@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -185,6 +186,51 @@ func TestCheckAndShowOfASeed(t *testing.T) {
 		if r := keelctl("seed", what, "short.tar"); r != (result{1, "", want}) {
 			t.Errorf("%s: %+v\nwant %s", what, r, want)
 		}
+	}
+}
+
+func TestPolicyIsShownInTheUnitsThatItIsWrittenIn(t *testing.T) {
+	before := maps.Clone(seed.Later)
+	defer func() { seed.Later = before }()
+	seed.Later["host"], seed.Later["vm.cpu"], seed.Later["vm.memory"] = nil, nil, nil
+	inDir(t, map[string]string{"vmlinuz": "kernel", "vm.yaml": hostYAML + `pools:
+  - {name: web, cpu: {reservation: 100%, limit: 250%}, memory: {shares: 1, reservation: 1GiB}}
+  - {name: app, parent: web}
+---
+` + strings.Replace(vmYAML, "{size: 64MiB}", "{size: 64MiB, reservation: 16MiB, limit: 48MiB}", 1) +
+		"cpu: {count: 2, reservation: 12.5%, limit: 150%, affinity: [3, 0], pool: web}\n"})
+	if r := keelctl("seed", "create", "-f", "vm.yaml", "-o", "a.tar"); r.code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	r := keelctl("seed", "show", "a.tar")
+	const want = `
+pool web
+  processors  4000 shares, 100% reserved, at most 250%
+  memory      1 share, 1GiB reserved
+
+pool app
+  in          web
+  processors  4000 shares
+  memory      163840 shares
+
+VM demo
+  id            ` + id1 + `
+  machine       keel-1
+  processors    2, keel-x86-1
+                2000 shares, 12.5% reserved, at most 150%, in pool web
+                runs on 0, 3
+  memory        64MiB
+                640 shares, 16MiB reserved, at most 48MiB
+`
+	if !strings.Contains(r.out, want) {
+		t.Errorf("show:\n%s\nwant in it%s", r.out, want)
+	}
+	if r := keelctl("seed", "create", "--help"); !strings.Contains(r.out, "100% is one logical processor") {
+		t.Errorf("help doesn't say how:\n%s", r.out)
+	}
+	seed.Later = before
+	if r := keelctl("seed", "show", "a.tar"); len(before["vm.cpu"]) > 0 && (r.code != 1 || !strings.Contains(r.errout, "host.pools: \"pools\" is not in this version")) {
+		t.Errorf("with what isn't obeyed: %+v", r)
 	}
 }
 

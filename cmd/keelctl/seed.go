@@ -46,6 +46,29 @@ for each virtual machine, in one file or in several:
 
 Names of files are relative to the YAML file that has them.`
 
+// policyHelp is shown where this version of Keel obeys what it describes.
+const policyHelp = `
+
+Processors and memory are shared by policy. 100% is one logical processor; shares count
+against those of the others in the same pool, for what reservations leave:
+
+  kind: VM
+  cpu: {count: 2, shares: 2000, reservation: 50%, limit: 200%, affinity: [0, 1], pool: web}
+  memory: {size: 256MiB, shares: 2560, reservation: 64MiB, limit: 192MiB, pool: web}
+
+  kind: Host
+  pools:
+    - {name: web, cpu: {shares: 4000, reservation: 100%}, memory: {reservation: 512MiB}}
+    - {name: web-test, parent: web, cpu: {limit: 50%}}`
+
+// description is what the YAML holds.
+func description() string {
+	if len(seed.Later["vm.cpu"]) > 0 {
+		return yamlHelp
+	}
+	return yamlHelp + policyHelp
+}
+
 func (a *app) seedCreate() *cobra.Command {
 	var (
 		names  []string
@@ -56,7 +79,7 @@ func (a *app) seedCreate() *cobra.Command {
 		Use:   "create -f FILE.yaml [-f FILE.yaml]... -o SEED.tar",
 		Short: "Make a seed from YAML",
 		Long: `Make a seed from YAML, after checking all of it. The same input gives the same seed, byte for byte.
-` + yamlHelp + `
+` + description() + `
 
 Each VM has an id, a UUID that never changes. For a VM without one an id is made for
 this seed alone; with --assign it is also written into the YAML file.`,
@@ -130,7 +153,7 @@ func (a *app) seedCheck() *cobra.Command {
 		Short: "Check YAML or seeds without making anything",
 		Long: `Check YAML as create does, or seeds as a host does, and write nothing.
 The exit code is 0 if a host would start with all of it.
-` + yamlHelp,
+` + description(),
 		Example: `  keelctl seed check -f host.yaml
   keelctl seed check seed.tar`,
 		Args: func(_ *cobra.Command, seeds []string) error {

@@ -50,6 +50,14 @@ func show(w io.Writer, s *seed.Seed) error {
 	row("on panic", "%s", s.Host.OnPanic)
 	row("log", "%s and above", s.Host.Log.Level)
 	row("management", "NIC %s", s.Host.Management.NIC)
+	for _, p := range s.Host.Pools {
+		fmt.Fprintf(t, "\npool %s\n", p.Name)
+		if p.Parent != "" {
+			row("in", "%s", p.Parent)
+		}
+		row("processors", "%s", share(p.CPU, seed.FormatPercent))
+		row("memory", "%s", share(p.Memory, seed.FormatSize))
+	}
 	for _, vm := range s.VMs {
 		fmt.Fprintf(t, "\nVM %s\n", vm.Name)
 		showVM(row, vm)
@@ -82,7 +90,12 @@ func showVM(row func(name, format string, args ...any), vm seed.VM) {
 	row("id", "%s", vm.ID)
 	row("machine", "%s", vm.Machine)
 	row("processors", "%d, %s", vm.CPU.Count, vm.CPU.Model)
+	showShare(row, vm.CPU.Share, vm.CPU.Pool, seed.FormatPercent)
+	if len(vm.CPU.Affinity) > 0 {
+		row("", "runs on %s", strings.Trim(strings.ReplaceAll(fmt.Sprint(vm.CPU.Affinity), " ", ", "), "[]"))
+	}
 	row("memory", "%s", seed.FormatSize(vm.Memory.Size))
+	showShare(row, vm.Memory.Share, vm.Memory.Pool, seed.FormatSize)
 	row("kernel", "%s", vm.Boot.Direct.Kernel)
 	if vm.Boot.Direct.Initrd != "" {
 		row("initrd", "%s", vm.Boot.Direct.Initrd)
@@ -113,4 +126,28 @@ func showVM(row func(name, format string, args ...any), vm seed.VM) {
 	if vm.Debug.ExitPort != 0 {
 		row("exit port", "%#x", vm.Debug.ExitPort)
 	}
+}
+
+// showShare says what a VM has of a resource, and where it has it from.
+func showShare(row func(name, format string, args ...any), s seed.Share, pool string, format func(uint64) string) {
+	if s.Shares == 0 {
+		return // this version of Keel doesn't obey them
+	}
+	text := share(s, format)
+	if pool != "" {
+		text += ", in pool " + pool
+	}
+	row("", "%s", text)
+}
+
+// share is what a VM or a pool has of a resource.
+func share(s seed.Share, format func(uint64) string) string {
+	text := count(int(s.Shares), "share")
+	if s.Reservation != 0 {
+		text += ", " + format(s.Reservation) + " reserved"
+	}
+	if s.Limit != 0 {
+		text += ", at most " + format(s.Limit)
+	}
+	return text
 }

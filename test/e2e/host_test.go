@@ -213,11 +213,12 @@ func id(name string) string {
 
 // Files of the seeds.
 const (
-	fileLinux  = "vmlinuz"
-	fileInitrd = "initrd"
-	fileMB     = "hostile.multiboot"
-	fileMBELF  = "hostile.elf"
-	filePVH    = "hostile.pvh"
+	fileLinux   = "vmlinuz"
+	fileInitrd  = "initrd"
+	fileBalloon = "initrd-balloon" // fileInitrd with the drivers of a balloon
+	fileMB      = "hostile.multiboot"
+	fileMBELF   = "hostile.elf"
+	filePVH     = "hostile.pvh"
 )
 
 // vm describes a VM with one serial port that stops whatever happens.
@@ -257,6 +258,8 @@ func files(t *testing.T, names ...string) map[string][]byte {
 			data, err = os.ReadFile(guest.Kernel(t))
 		case fileInitrd:
 			data = guest.Workload(t)
+		case fileBalloon:
+			data = guest.Balloon(t)
 		case fileMB:
 			data, err = hostile.Multiboot()
 		case fileMBELF:

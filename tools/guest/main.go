@@ -2,8 +2,9 @@
 //
 //	go run ./tools/guest -o build/guest
 //
-// It writes Debian's current cloud kernel (vmlinuz), a static busybox
-// (busybox), and the initial file system of the demo guest (demo.cpio.gz).
+// It writes Debian's current cloud kernel (vmlinuz) with its drivers for a
+// memory balloon (modules/), a static busybox (busybox), and the initial file
+// system of the demo guest (demo.cpio.gz).
 // The packages are downloaded, never installed. What is there already is kept:
 // remove the folder to get newer ones.
 package main
@@ -36,13 +37,18 @@ func run(out string) error {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	kernel, busybox := filepath.Join(out, "vmlinuz"), filepath.Join(out, "busybox")
-	if err := fetch(kernel, 0o644, regexp.MustCompile(`^\./boot/vmlinuz-`), kernelOf); err != nil {
+	busybox := filepath.Join(out, "busybox")
+	// The modules are those of this very kernel, so they come from one package.
+	kernel := []file{{filepath.Join(out, "vmlinuz"), 0o644, regexp.MustCompile(`^\./boot/vmlinuz-`)}}
+	for _, name := range modules {
+		path := regexp.MustCompile(`^\./(usr/)?lib/modules/.*/` + name + `\.ko$`)
+		kernel = append(kernel, file{filepath.Join(out, "modules", name+".ko"), 0o644, path})
+	}
+	if err := fetch(kernelOf, kernel...); err != nil {
 		return err
 	}
-	if err := fetch(busybox, 0o755, regexp.MustCompile(`^\./(usr/)?bin/busybox$`), func() (string, error) {
-		return "busybox-static", nil
-	}); err != nil {
+	if err := fetch(func() (string, error) { return "busybox-static", nil },
+		file{busybox, 0o755, regexp.MustCompile(`^\./(usr/)?bin/busybox$`)}); err != nil {
 		return err
 	}
 	program, err := os.ReadFile(busybox)
@@ -52,9 +58,24 @@ func run(out string) error {
 	return initrd.Save(filepath.Join(out, "demo.cpio.gz"), initrd.Script(program, initrd.Demo))
 }
 
-// fetch writes the file of a package whose path matches to out, unless it is there.
-func fetch(out string, mode os.FileMode, path *regexp.Regexp, pkg func() (string, error)) error {
-	if _, err := os.Stat(out); err == nil {
+// modules are the kernel's drivers that guests get: see test/guest/workload.
+var modules = []string{"virtio_ring", "virtio", "virtio_mmio", "virtio_balloon"}
+
+// A file of a package, and where it is to be.
+type file struct {
+	out  string
+	mode os.FileMode
+	path *regexp.Regexp // in the package
+}
+
+// fetch writes files of one package, unless all of them are there.
+func fetch(pkg func() (string, error), files ...file) error {
+	missing := false
+	for _, f := range files {
+		_, err := os.Stat(f.out)
+		missing = missing || err != nil
+	}
+	if !missing {
 		return nil
 	}
 	name, err := pkg()
@@ -65,21 +86,29 @@ func fetch(out string, mode os.FileMode, path *regexp.Regexp, pkg func() (string
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "downloading Debian's %s\n", name)
-	deb, err := apt.Download(filepath.Dir(out), name)
+	deb, err := apt.Download(filepath.Dir(files[0].out), name)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(deb)
-	data, err := apt.ReadFile(deb, path)
-	if err != nil {
-		return err
+	for _, f := range files {
+		data, err := apt.ReadFile(deb, f.path)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(f.out), 0o755); err != nil {
+			return err
+		}
+		// Renamed into place, so that what is there is whole.
+		tmp := f.out + ".new"
+		if err := os.WriteFile(tmp, data, f.mode); err != nil {
+			return err
+		}
+		if err := os.Rename(tmp, f.out); err != nil {
+			return err
+		}
 	}
-	// Renamed into place, so that what is there is whole.
-	tmp := out + ".new"
-	if err := os.WriteFile(tmp, data, mode); err != nil {
-		return err
-	}
-	return os.Rename(tmp, out)
+	return nil
 }
 
 // kernelOf returns the package of the kernel that kernelPackage depends on.

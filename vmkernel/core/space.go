@@ -292,6 +292,11 @@ func back(va uintptr, write bool) bool {
 		return false
 	}
 	va &^= amd64.PageSize - 1
+	if va >= windowBase && va < windowEnd {
+		if e, _ := leaf(va); e == nil || *e&amd64.PTE_P == 0 {
+			return windowFault(va)
+		}
+	}
 	pa := allocFrame() // outside the lock: zeroing takes its time
 	space.lock.lock()
 	ok, used := backWith(va, pa, write)

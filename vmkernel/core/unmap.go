@@ -72,6 +72,7 @@ func flushAll() {
 func (c *cpu) pollFlush() {
 	if asked := atomic.LoadUint32(&c.flushAsked); asked != c.flushDone {
 		amd64.WriteCR3(kernelRoot)
+		c.forgetNested()
 		atomic.StoreUint32(&c.flushDone, asked)
 	}
 	if v := atomic.LoadUintptr(&c.clearVCPU); v != 0 {

@@ -24,6 +24,10 @@ type machine struct {
 	pieceDone     uint64
 	promised      uint64 // frames promised but not yet taken
 
+	pages    spinlock // what of the grown memory is mapped
+	released uint64   // bytes of the grown memory that aren't there
+	holes    uint32   // atomic: something was released once
+
 	root                  uint64 // of the nested page table, physical
 	windowLow, windowHigh uintptr
 	tscStart              uint64 // host TSC at which the guest's is 0
@@ -257,7 +261,8 @@ func guestMemory() uint64 {
 	machinesLock.lock()
 	for _, addr := range machines {
 		if addr != 0 {
-			sum += at[machine](addr).grown + at[machine](addr).pieceSize
+			m := at[machine](addr)
+			sum += m.grown - m.released + m.pieceSize
 		}
 	}
 	machinesLock.unlock()
@@ -457,6 +462,12 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 			m.destroy()
 		}
 		return 0
+	case sys.NumVMRelease:
+		return m.vmRelease(a1, a2)
+	case sys.NumVMResident:
+		return int64(m.grown - m.released)
+	case sys.NumVMPopulate:
+		return m.populate(a1)
 	case sys.NumVMLine:
 		m.setLine(uint8(a1), a2 != 0)
 		return 0

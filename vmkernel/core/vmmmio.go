@@ -1,6 +1,8 @@
 package core
 
 import (
+	"sync/atomic"
+
 	"keel/arch/amd64"
 	"keel/arch/amd64/virt"
 	"keel/vmkernel/device/ioapic"
@@ -132,6 +134,20 @@ func (m *machine) word(gpa uint64) (x uint64, ok bool) {
 	}
 	if n < 8 || gpa > n-8 {
 		return 0, false
+	}
+	if atomic.LoadUint32(&m.holes) != 0 { // the window has them too
+		if gpa&7 != 0 && gpa&(amd64.PageSize-1) > amd64.PageSize-8 {
+			return 0, false
+		}
+		if window == m.windowHigh && m.high != 0 {
+			gpa += highStart
+		}
+		e, level := m.nested(gpa)
+		if *e == 0 {
+			return 0, false
+		}
+		in := pieceSize(level) - 1
+		return *at[uint64](amd64.DirectMap + uintptr(*e&amd64.PTE_ADDR&^in|gpa&in)), true
 	}
 	return *at[uint64](window + uintptr(gpa)), true
 }

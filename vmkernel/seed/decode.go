@@ -8,21 +8,26 @@ import (
 )
 
 // Decoder turns Nodes into a Host and VMs, and is the only place that says which keys there are, what they may hold
-// and what their absence means. One Decoder serves one seed: it remembers names and ids to refuse the second of a kind.
+// and what their absence means. One Decoder serves one seed: it remembers names and ids to refuse the second of a kind,
+// and the host's pools, so that Host comes before the VMs where there is one.
 type Decoder struct {
 	// Size reads a size in bytes. The default is a plain number.
 	Size func(n *Node) (uint64, error)
+	// Percent reads thousandths of a processor. The default is a plain number.
+	Percent func(n *Node) (uint64, error)
 	// File finds the file that n names and returns its name in the archive and its size in bytes.
 	File func(n *Node) (name string, size int64, err error)
 
-	taken    map[string]string // "name demo" → where it was first given
-	problems Problems
+	taken       map[string]string // "name demo" → where it was first given
+	pools       []Pool            // of the host, for the VMs that name one
+	poolsUnsure bool              // something is wrong with them: that a VM's pool isn't there says nothing
+	problems    Problems
 }
 
 // Host decodes a host's section. With any problem the result is of no use.
 func (d *Decoder) Host(n *Node) (Host, Problems) {
 	d.problems = nil
-	o := d.object(n)
+	o := d.object(n).in("host")
 	h := DefaultHost()
 	if name := o.get("name"); name != nil {
 		h.Name = d.name(name)
@@ -36,19 +41,16 @@ func (d *Decoder) Host(n *Node) (Host, Problems) {
 	}
 	log.done()
 
-	management := o.group("management")
+	management := o.group("management").in("host.management")
 	nic := management.get("nic")
 	if s, ok := d.text(nic); ok && s != h.Management.NIC {
 		d.fail(nic, "choosing a NIC (%s) is not in this version of Keel: give auto", quote(s))
 	}
-	management.notYet("vlan", "addresses", "dns", "ntp", "allowFrom")
 	management.done()
 
-	trust := o.group("trust")
-	trust.notYet("operatorCAs", "revoked")
-	trust.done()
+	o.group("trust").in("host.trust").done()
 
-	o.notYet("networks", "datastores", "pools")
+	h.Pools = d.readPools(o.list("pools", MaxPools))
 	o.done()
 	return h, d.problems
 }
@@ -67,7 +69,7 @@ func DefaultHost() Host {
 // VM decodes a virtual machine. With any problem only its Name is of use, and empty if it is what is wrong.
 func (d *Decoder) VM(n *Node) (VM, Problems) {
 	d.problems = nil
-	o := d.object(n)
+	o := d.object(n).in("vm")
 	var vm VM
 	if name := o.require("name", "a name that no other VM has"); name != nil {
 		vm.Name = d.unique("name", d.name(name), name)
@@ -76,13 +78,11 @@ func (d *Decoder) VM(n *Node) (VM, Problems) {
 		vm.ID = d.unique("id", d.uuid(id), id)
 	}
 	vm.Machine = o.choice("machine", Machine)
-	vm.CPU = d.cpu(o.group("cpu"))
+	vm.CPU = d.cpu(o.group("cpu").in("vm.cpu"))
 
-	memory := o.group("memory")
+	memory := o.group("memory").in("vm.memory")
 	size := memory.require("size", "the VM's memory")
-	vm.Memory.Size = d.memorySize(size)
-	memory.notYet("shares", "reservation", "limit", "pool")
-	memory.done()
+	vm.Memory = d.memory(memory, size)
 
 	var files uint64
 	vm.Boot, files = d.boot(o.group("boot"))
@@ -109,7 +109,6 @@ func (d *Decoder) VM(n *Node) (VM, Problems) {
 	vm.Debug.ExitPort = uint16(debug.integer("exitPort", 0, 1, 0xffff))
 	debug.done()
 
-	o.notYet("disks", "nics", "displays", "tpm")
 	o.done()
 	return vm, d.problems
 }
@@ -119,9 +118,40 @@ func (d *Decoder) cpu(o *object) CPU {
 		Count: int(o.integer("count", 1, 1, MaxCPUs)),
 		Model: o.choice("model", CPUModel),
 	}
-	o.notYet("shares", "reservation", "limit", "affinity", "pool")
+	r := d.processors(MaxCPUs * Processor)
+	c.Share = o.share(r, uint64(c.Count)*SharesPerCPU)
+	c.Affinity = o.affinity()
+	usable := uint64(c.Count)
+	why := count(c.Count, "processor")
+	if n := len(c.Affinity); n > 0 && n < c.Count {
+		usable = uint64(n)
+		why = count(n, "processor") + " of its affinity"
+	}
+	if c.Reservation > usable*Processor {
+		d.fail(o.get("reservation"), "%s is more than its %s can use, %s", r.format(c.Reservation), why, r.format(usable*Processor))
+	}
+	c.Pool = o.pool(r, cpuOf, c.Reservation)
 	o.done()
 	return c
+}
+
+func (d *Decoder) memory(o *object, size *Node) Memory {
+	m := Memory{Size: d.memorySize(size)}
+	r := d.bytes(MaxMemory)
+	m.Share = o.share(r, max(m.Size>>20*SharesPerMiB, 1))
+	if m.Size != 0 && m.Reservation > m.Size {
+		d.fail(o.get("reservation"), "%s is more than the VM's memory, %s", r.format(m.Reservation), r.format(m.Size))
+	}
+	m.Pool = o.pool(r, memoryOf, m.Reservation)
+	o.done()
+	return m
+}
+
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // boot returns the boot section and the size of its files together.
@@ -269,11 +299,7 @@ func (d *Decoder) memorySize(n *Node) uint64 {
 	if n == nil {
 		return 0
 	}
-	read := d.Size
-	if read == nil {
-		read = byteSize
-	}
-	size, err := read(n)
+	size, err := d.size()(n)
 	switch {
 	case err != nil:
 		d.fail(n, "%s", err)
@@ -287,6 +313,13 @@ func (d *Decoder) memorySize(n *Node) uint64 {
 		return size
 	}
 	return 0
+}
+
+func (d *Decoder) size() func(*Node) (uint64, error) {
+	if d.Size == nil {
+		return byteSize
+	}
+	return d.Size
 }
 
 // file finds the file that n names, if n is there.

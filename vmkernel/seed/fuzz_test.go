@@ -16,7 +16,7 @@ func opener(text string) func(string) (io.ReadCloser, error) {
 // FuzzParse promises that no archive makes Parse panic, that each refusal is one line, and that what is accepted without
 // refusals means the same after it is written again.
 func FuzzParse(f *testing.F) {
-	f.Add(pack(f, DefaultHost(), []VM{full()}, files()))
+	f.Add(pack(f, pooled(), []VM{full()}, files()))
 	f.Add(raw(f, member{name: "../x", data: "x"}))
 	f.Add(make([]byte, 1024))
 	f.Fuzz(func(t *testing.T, archive []byte) { checkParse(t, archive) })
@@ -57,9 +57,19 @@ func checkParse(t *testing.T, archive []byte) {
 		if vm.Name == "" || vm.ID == "" || vm.CPU.Count < 1 || vm.CPU.Count > MaxCPUs || vm.Memory.Size < MinMemory {
 			t.Errorf("accepted %+v", vm)
 		}
+		if !sane(vm.CPU.Share, MaxCPUShares) || !sane(vm.Memory.Share, MaxMemoryShares) || vm.Memory.Reservation > vm.Memory.Size {
+			t.Errorf("accepted %+v", vm)
+		}
 		if _, ok := contents[vm.Boot.Direct.Kernel]; !ok {
 			t.Errorf("accepted %+v without its kernel", vm)
 		}
+	}
+	above := map[string]bool{"": true}
+	for _, p := range s.Host.Pools {
+		if !above[p.Parent] || above[p.Name] || !sane(p.CPU, MaxCPUShares) || !sane(p.Memory, MaxMemoryShares) {
+			t.Errorf("accepted pool %+v", p)
+		}
+		above[p.Name] = true
 	}
 	for _, r := range s.Refused {
 		if len(r.Problems) == 0 || strings.ContainsAny(r.Error(), "\n\r\x00\x1b") {
@@ -70,9 +80,14 @@ func checkParse(t *testing.T, archive []byte) {
 	if err != nil {
 		t.Fatalf("written again: %v", err)
 	}
-	if again.Host != s.Host || len(again.Refused) > 0 || !reflect.DeepEqual(normal(again.VMs), normal(s.VMs)) {
+	if !reflect.DeepEqual(again.Host, s.Host) || len(again.Refused) > 0 || !reflect.DeepEqual(normal(again.VMs), normal(s.VMs)) {
 		t.Errorf("written again: %+v, refused %v\nfirst: %+v", again.VMs, again.Refused, s.VMs)
 	}
+}
+
+// sane says whether what Parse accepted of shares, reservation and limit can be meant.
+func sane(s Share, most uint32) bool {
+	return s.Shares >= 1 && s.Shares <= most && (s.Limit == 0 || s.Limit >= s.Reservation)
 }
 
 // normal takes the difference between empty and absent out of VMs.

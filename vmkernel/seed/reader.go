@@ -18,7 +18,7 @@ type object struct {
 	pos, path string // of n, or where it would be
 	bad       bool   // n is no Object, which was said: nothing in it is missed
 	known     []string
-	later     []string
+	later     []string // of Later: as if they weren't there, until done refuses them
 }
 
 // object opens n, which has to be an Object.
@@ -65,7 +65,12 @@ func brief(n *Node) string {
 
 // get returns the value of a key, or nil if it is absent.
 func (o *object) get(key string) *Node {
-	o.known = append(o.known, key)
+	if o.isLater(key) {
+		return nil
+	}
+	if !slices.Contains(o.known, key) {
+		o.known = append(o.known, key)
+	}
 	if o.n == nil {
 		return nil
 	}
@@ -81,8 +86,13 @@ func (o *object) require(key, what string) *Node {
 	return n
 }
 
-// notYet names keys that are reserved for a later version.
-func (o *object) notYet(keys ...string) { o.later = append(o.later, keys...) }
+// in says which group of Later o is, before anything of it is read.
+func (o *object) in(group string) *object {
+	o.later = Later[group]
+	return o
+}
+
+func (o *object) isLater(key string) bool { return slices.Contains(o.later, key) }
 
 // done refuses what is left.
 func (o *object) done() {

@@ -22,8 +22,8 @@ const (
 func full() VM {
 	return VM{
 		Name: "demo", ID: id1, Machine: Machine,
-		CPU:    CPU{Count: 2, Model: CPUModel},
-		Memory: Memory{Size: 256 << 20},
+		CPU:    CPU{Count: 2, Model: CPUModel, Share: Share{Shares: 500, Reservation: 500, Limit: 1500}, Affinity: []int{0, 3}, Pool: "web"},
+		Memory: Memory{Size: 256 << 20, Share: Share{Shares: 7, Reservation: 64 << 20, Limit: 128 << 20}, Pool: "web"},
 		Boot: Boot{Firmware: "direct", Direct: Direct{
 			Kernel: "vmlinuz", Initrd: "guest/initrd.gz", Cmdline: `console=ttyS0 a="b c"`,
 			Modules: []Module{{File: "vmlinuz", Cmdline: "one"}, {File: "guest/initrd.gz"}},
@@ -35,6 +35,16 @@ func full() VM {
 		Labels:      map[string]string{"tier": "test", "example.org/owner": "Zoë"},
 		Debug:       Debug{ExitPort: 0xf4},
 	}
+}
+
+// pooled is a host with the pools that VMs of these tests are in, whose parents come first.
+func pooled() Host {
+	h := DefaultHost()
+	h.Pools = []Pool{
+		{Name: "all", CPU: Share{Shares: 1, Reservation: 2000, Limit: 4000}, Memory: Share{Shares: 1, Reservation: 1 << 30, Limit: 2 << 30}},
+		{Name: "web", Parent: "all", CPU: Share{Shares: 4000, Reservation: 1000}, Memory: Share{Shares: 163840, Reservation: 128 << 20}},
+	}
+	return h
 }
 
 func files() map[string][]byte {
@@ -100,7 +110,7 @@ func ofJSON(t testing.TB, text string) []byte {
 }
 
 func TestSeedIsReadAsWritten(t *testing.T) {
-	host := Host{Name: "keel-1", WhenIdle: IdlePowerOff, OnPanic: PanicHalt, Log: HostLog{"warn"}, Management: Management{"auto"}}
+	host := Host{Name: "keel-1", WhenIdle: IdlePowerOff, OnPanic: PanicHalt, Log: HostLog{"warn"}, Management: Management{"auto"}, Pools: pooled().Pools}
 	second := full()
 	second.Name, second.ID = "other", id2
 	archive := pack(t, host, []VM{full(), second}, files())
@@ -111,7 +121,7 @@ func TestSeedIsReadAsWritten(t *testing.T) {
 	if len(s.Refused) > 0 {
 		t.Fatalf("refused: %v", s.Refused)
 	}
-	if s.Host != host {
+	if !reflect.DeepEqual(s.Host, host) {
 		t.Errorf("host = %+v, want %+v", s.Host, host)
 	}
 	if want := []VM{full(), second}; !reflect.DeepEqual(s.VMs, want) {
@@ -134,8 +144,8 @@ func TestSeedIsReadAsWritten(t *testing.T) {
 }
 
 func TestSameSeedGivesSameBytes(t *testing.T) {
-	a := pack(t, DefaultHost(), []VM{full()}, files())
-	b := pack(t, DefaultHost(), []VM{full()}, files())
+	a := pack(t, pooled(), []VM{full()}, files())
+	b := pack(t, pooled(), []VM{full()}, files())
 	if !bytes.Equal(a, b) {
 		t.Error("two archives of the same seed differ")
 	}
@@ -155,7 +165,7 @@ func TestAbsentKeysHaveTheirDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := VM{
-		Name: "a", ID: id1, Machine: "keel-1", CPU: CPU{1, "keel-x86-1"}, Memory: Memory{4 << 20},
+		Name: "a", ID: id1, Machine: "keel-1", CPU: CPU{Count: 1, Model: "keel-x86-1", Share: Share{Shares: 1000}}, Memory: Memory{Size: 4 << 20, Share: Share{Shares: 40}},
 		Boot:      Boot{Firmware: "direct", Direct: Direct{Kernel: "k"}},
 		Serial:    []Serial{{"ttyS0", LogNone}},
 		Autostart: Autostart{Enabled: true}, OnPowerOff: Stop, OnReboot: Restart, OnCrash: Stop,
@@ -164,13 +174,13 @@ func TestAbsentKeysHaveTheirDefaults(t *testing.T) {
 	if len(s.VMs) != 1 || !reflect.DeepEqual(s.VMs[0], want) {
 		t.Errorf("VMs = %+v, refused %v\nwant %+v", s.VMs, s.Refused, want)
 	}
-	if s.Host != DefaultHost() {
+	if !reflect.DeepEqual(s.Host, DefaultHost()) {
 		t.Errorf("host = %+v", s.Host)
 	}
 }
 
 func TestArchiveCutOffAnywhereIsRefused(t *testing.T) {
-	archive := pack(t, DefaultHost(), []VM{full()}, files())
+	archive := pack(t, pooled(), []VM{full()}, files())
 	for n := range len(archive) {
 		if n%512 > 1 && n%512 < 511 && n%97 != 0 {
 			continue // every boundary, what is beside it, and some between
@@ -186,7 +196,7 @@ func TestArchiveCutOffAnywhereIsRefused(t *testing.T) {
 }
 
 func TestDamagedFileIsRefused(t *testing.T) {
-	archive := pack(t, DefaultHost(), []VM{full()}, files())
+	archive := pack(t, pooled(), []VM{full()}, files())
 	archive[bytes.Index(archive, files()["vmlinuz"])+100] ^= 1
 	if _, err := Parse(archive); err == nil || !strings.Contains(err.Error(), `file "vmlinuz" is damaged`) {
 		t.Errorf("Parse: %v", err)
@@ -274,7 +284,6 @@ func TestBrokenManifestIsOneClearError(t *testing.T) {
 		{`{"apiVersion":"keel/v1","files":{"keel.json":{"size":1,"sha256":"` + strings.Repeat("0", 64) + `"}}}`, `files."keel.json": keel.json does not list itself`},
 		{`{"apiVersion":"keel/v1","host":{"networks":[]},FILES}`, `seed: keel.json: host.networks: "networks" is not in this version of Keel: leave it out`},
 		{`{"apiVersion":"keel/v1","host":{"datastores":[]},FILES}`, `host.datastores: "datastores" is not in this version`},
-		{`{"apiVersion":"keel/v1","host":{"pools":[]},FILES}`, `host.pools: "pools" is not in this version`},
 		{`{"apiVersion":"keel/v1","host":{"management":{"vlan":1}},FILES}`, `host.management.vlan: "vlan" is not in this version`},
 		{`{"apiVersion":"keel/v1","host":{"management":{"nic":"52:54:00:12:34:56"}},FILES}`, `host.management.nic: choosing a NIC ("52:54:00:12:34:56") is not in this version`},
 		{`{"apiVersion":"keel/v1","host":{"trust":{"operatorCAs":[]}},FILES}`, `host.trust.operatorCAs: "operatorCAs" is not in this version`},

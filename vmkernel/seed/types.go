@@ -45,7 +45,8 @@ type Host struct {
 	OnPanic    OnPanic    `json:"onPanic"`
 	Log        HostLog    `json:"log"`
 	Management Management `json:"management"`
-	Trust      struct{}   `json:"trust"` // nothing in it yet
+	Trust      struct{}   `json:"trust"`           // nothing in it yet
+	Pools      []Pool     `json:"pools,omitempty"` // parents first; at most MaxPools
 }
 
 // WhenIdle is what the host does once its last VM has stopped.
@@ -97,13 +98,18 @@ type VM struct {
 
 // CPU is a VM's processors.
 type CPU struct {
-	Count int    `json:"count"` // 1..MaxCPUs
-	Model string `json:"model"`
+	Count    int    `json:"count"` // 1..MaxCPUs
+	Model    string `json:"model"`
+	Share           // in thousandths of a logical processor
+	Affinity []int  `json:"affinity,omitempty"` // the logical processors that it may run on, ascending; none: all
+	Pool     string `json:"pool,omitempty"`     // a Pool's name; empty: the host itself
 }
 
 // Memory is a VM's memory.
 type Memory struct {
-	Size uint64 `json:"size"` // bytes: MinMemory..MaxMemory, a multiple of MemoryUnit
+	Size  uint64 `json:"size"` // bytes: MinMemory..MaxMemory, a multiple of MemoryUnit
+	Share        // in bytes
+	Pool  string `json:"pool,omitempty"` // as in CPU
 }
 
 // Boot says how a VM starts.

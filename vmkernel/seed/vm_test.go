@@ -12,6 +12,7 @@ func vmWith(t *testing.T, path, value string) string {
 	vm := full()
 	vm.Name, vm.ID = "bad", id2
 	vm.Boot.Direct.Kernel, vm.Boot.Direct.Initrd, vm.Boot.Direct.Modules = "k", "", nil
+	vm.CPU, vm.Memory = CPU{Count: 2, Model: CPUModel}, Memory{Size: 256 << 20}
 	text, err := json.Marshal(vm)
 	if err != nil {
 		t.Fatal(err)
@@ -60,11 +61,6 @@ func TestBadVMIsRefusedAndTheOthersAreKept(t *testing.T) {
 		{"cpu.count", `1.5`, `cpu.count: 1.5 is not a whole number`},
 		{"cpu.count", `"2"`, `cpu.count: "2" is not a number`},
 		{"cpu.model", `"host"`, `cpu.model: "host" is not possible; give keel-x86-1`},
-		{"cpu.shares", `1`, `cpu.shares: "shares" is not in this version of Keel`},
-		{"cpu.reservation", `1`, `not in this version`},
-		{"cpu.limit", `1`, `not in this version`},
-		{"cpu.affinity", `[]`, `not in this version`},
-		{"cpu.pool", `""`, `not in this version`},
 		{"memory", ``, `memory.size: is missing`},
 		{"memory.size", ``, `memory.size: is missing`},
 		{"memory.size", `0`, `memory.size: 0 bytes is below the minimum of 4MiB`},
@@ -74,10 +70,6 @@ func TestBadVMIsRefusedAndTheOthersAreKept(t *testing.T) {
 		{"memory.size", `99999999999999999999999`, `is above the maximum of 1024GiB`},
 		{"memory.size", `-1`, `memory.size: -1 is not a whole number of bytes`},
 		{"memory.size", `"256MiB"`, `memory.size: "256MiB" is not a number of bytes`},
-		{"memory.shares", `1`, `memory.shares: "shares" is not in this version`},
-		{"memory.reservation", `1`, `not in this version`},
-		{"memory.limit", `1`, `not in this version`},
-		{"memory.pool", `1`, `not in this version`},
 		{"boot", ``, `boot.direct.kernel: is missing: give the kernel's file`},
 		{"boot.firmware", `"uefi"`, `boot.firmware: "uefi" is not in this version of Keel: give direct`},
 		{"boot.direct.kernel", ``, `boot.direct.kernel: is missing`},
@@ -154,8 +146,8 @@ func TestElementThatIsNoVMIsOneRefusal(t *testing.T) {
 
 func TestFilesLargerThanMemoryAreRefused(t *testing.T) {
 	vm := full()
-	vm.Memory.Size = 4 << 20
-	s, err := Parse(pack(t, DefaultHost(), []VM{vm}, map[string][]byte{"vmlinuz": make([]byte, 1<<20), "guest/initrd.gz": make([]byte, 1<<20+1)}))
+	vm.Memory.Size, vm.Memory.Share = 4<<20, Share{}
+	s, err := Parse(pack(t, pooled(), []VM{vm}, map[string][]byte{"vmlinuz": make([]byte, 1<<20), "guest/initrd.gz": make([]byte, 1<<20+1)}))
 	if err != nil {
 		t.Fatal(err)
 	}

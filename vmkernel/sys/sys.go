@@ -28,6 +28,9 @@ const (
 	NumIRQWait
 	NumCrash
 	NumVMPort
+	NumVMRelease
+	NumVMPopulate
+	NumVMResident
 	End
 )
 

@@ -85,6 +85,27 @@ func VMMemory(h VMHandle) (low, high []byte, err error) {
 	return low, high, nil
 }
 
+// VMRelease gives the VM's memory from guest-physical address gpa on back to the host's page frames, n bytes, both
+// multiples of 4 KiB and all of it RAM. It returns how many bytes it has dealt with, which may be fewer. They are gone at
+// once, for the guest and for who has VMMemory, and are there again, zeroed, when they are touched: a touch by the guest is
+// an exit of KindMMIO, which VMPopulate answers.
+func VMRelease(h VMHandle, gpa, n uint64) (uint64, error) {
+	done, err := call(NumVMRelease, uintptr(h), uintptr(gpa), uintptr(n), 0)
+	return uint64(done), err
+}
+
+// VMPopulate gives the VM zeroed memory at gpa if it has released it there. ENOMEM: there is none.
+func VMPopulate(h VMHandle, gpa uint64) error {
+	_, err := call(NumVMPopulate, uintptr(h), uintptr(gpa), 0, 0)
+	return err
+}
+
+// VMResident is how many bytes of memory the VM holds now: what it has been grown to, less what it has released.
+func VMResident(h VMHandle) (uint64, error) {
+	n, err := call(NumVMResident, uintptr(h), 0, 0, 0)
+	return uint64(n), err
+}
+
 // VMDestroy gives back all that a VM has. None of its virtual processors may be in VCPURun, and
 // nothing may touch its memory or pages afterwards.
 func VMDestroy(h VMHandle) error {

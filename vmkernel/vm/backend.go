@@ -15,6 +15,9 @@ type Backend interface {
 	Memory(h sys.VMHandle) (low, high []byte, err error)
 	Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error)
 	Destroy(h sys.VMHandle) error
+	Release(h sys.VMHandle, gpa, n uint64) (uint64, error)
+	Populate(h sys.VMHandle, gpa uint64) error
+	Resident(h sys.VMHandle) (uint64, error)
 
 	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno
 	RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64
@@ -43,8 +46,13 @@ func (Kernel) Grow(h sys.VMHandle) (uint64, error)                 { return sys.
 func (Kernel) Memory(h sys.VMHandle) (low, high []byte, err error) { return sys.VMMemory(h) }
 func (Kernel) Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error) { return sys.VCPUPageOf(h, cpu) }
 func (Kernel) Destroy(h sys.VMHandle) error                        { return sys.VMDestroy(h) }
-func (Kernel) Kick(h sys.VMHandle, cpu int) error                  { return sys.VCPUKick(h, cpu) }
-func (Kernel) Line(h sys.VMHandle, gsi uint8, level bool)          { sys.VMLine(h, gsi, level) }
+func (Kernel) Release(h sys.VMHandle, gpa, n uint64) (uint64, error) {
+	return sys.VMRelease(h, gpa, n)
+}
+func (Kernel) Resident(h sys.VMHandle) (uint64, error)    { return sys.VMResident(h) }
+func (Kernel) Populate(h sys.VMHandle, gpa uint64) error  { return sys.VMPopulate(h, gpa) }
+func (Kernel) Kick(h sys.VMHandle, cpu int) error         { return sys.VCPUKick(h, cpu) }
+func (Kernel) Line(h sys.VMHandle, gsi uint8, level bool) { sys.VMLine(h, gsi, level) }
 func (Kernel) ReadRegister(h sys.VMHandle, c int, gpa uint64) uint32 {
 	return sys.VMMMIORead(h, c, gpa)
 }

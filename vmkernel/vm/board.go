@@ -7,6 +7,7 @@ import (
 
 	"keel/vmkernel/device"
 	"keel/vmkernel/device/acpipm"
+	"keel/vmkernel/device/balloon"
 	"keel/vmkernel/device/exitport"
 	"keel/vmkernel/device/i8042"
 	"keel/vmkernel/device/i8254"
@@ -14,8 +15,10 @@ import (
 	"keel/vmkernel/device/pciconf"
 	"keel/vmkernel/device/rtc"
 	"keel/vmkernel/device/uart"
+	"keel/vmkernel/device/virtio"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/vm/acpitable"
+	"keel/vmkernel/vm/guestmem"
 )
 
 // Interrupts of the machine keel-1, by ISA number and GSI alike.
@@ -88,12 +91,22 @@ type board struct {
 	pm    *acpipm.PM1
 	lines []*uart.Lines
 	alarm *alarm
-	err   error // the first of AddPorts
+	err   error // the first of AddPorts and AddMMIO
+
+	balloon *balloon.Device
+	virtio  []*virtio.MMIO // the transports, to be given the guest's memory
+}
+
+// setMemory gives the devices the guest's memory, before it runs.
+func (b *board) setMemory(m *guestmem.Memory) {
+	for _, t := range b.virtio {
+		t.SetMemory(m)
+	}
 }
 
 // newBoard makes the devices of spec. lower has those of the lower half; line gives the machine's interrupt lines by number; console
-// is the host's.
-func newBoard(spec *seed.VM, m device.Machine, lower portSpace, line func(gsi uint8) device.Line, console io.Writer) (*board, error) {
+// is the host's; pages takes the guest's memory back.
+func newBoard(spec *seed.VM, m device.Machine, lower portSpace, line func(gsi uint8) device.Line, console io.Writer, pages balloon.Host) (*board, error) {
 	b := &board{}
 	for _, p := range lowerPorts {
 		if p.port == postPort {
@@ -116,6 +129,9 @@ func newBoard(spec *seed.VM, m device.Machine, lower portSpace, line func(gsi ui
 	b.add("PCI configuration", pciconf.First, pciconf.Ports, pciconf.New(acpipm.NewReset(m)))
 	b.pm = acpipm.New(m, line(acpitable.SCI))
 	b.add("ACPI PM1", acpipm.First, acpipm.Ports, b.pm)
+	var transport *virtio.MMIO
+	b.balloon, transport = balloon.New(pages, line(acpitable.BalloonGSI))
+	b.addVirtio("balloon", acpitable.BalloonBase, transport)
 	if p := spec.Debug.ExitPort; p != 0 {
 		b.add("debug.exitPort", p, exitport.Ports, exitport.New(m))
 	}
@@ -129,6 +145,14 @@ func newBoard(spec *seed.VM, m device.Machine, lower portSpace, line func(gsi ui
 // add claims ports, and remembers the first error.
 func (b *board) add(name string, first uint16, count int, d device.PortDevice) {
 	if err := b.bus.AddPorts(name, first, count, d); err != nil && b.err == nil {
+		b.err = err
+	}
+}
+
+// addVirtio puts a virtio device on the bus.
+func (b *board) addVirtio(name string, base uint64, t *virtio.MMIO) {
+	b.virtio = append(b.virtio, t)
+	if err := b.bus.AddMMIO(name, base, virtio.Size, t); err != nil && b.err == nil {
 		b.err = err
 	}
 }

@@ -73,7 +73,7 @@ func TestStringIO(t *testing.T) {
 		{name: "stack segment", set: func() { s.Exit.Segment = virt.SS; s.Seg[virt.SS].Limit = 0 }, memory: ".", want: ".", scratch: 'A', rip: 0x1000, rcx: 7, rdi: 0x200000, rsi: 0x200000, event: ss},
 		{name: "expand-down, below", set: func() { s.Seg[virt.DS].Attr |= segExpandDown; s.Seg[virt.DS].Limit = 0x200000 }, memory: ".", want: ".", scratch: 'A', rip: 0x1000, rcx: 7, rdi: 0x200000, rsi: 0x200000, event: gp},
 		{name: "expand-down, within", set: func() { s.Seg[virt.DS].Attr |= segExpandDown; s.Seg[virt.DS].Limit = 0x1FFFFF }, memory: "m", want: "m", scratch: 'm', rip: 0x1002, rcx: 7, rdi: 0x200000, rsi: 0x200001},
-		{name: "no RAM", set: func() { s.GPR[virt.RSI] = 0xD0000000 }, memory: ".", want: ".", scratch: 0xFF, rip: 0x1002, rcx: 7, rdi: 0x200000, rsi: 0xD0000001},
+		{name: "no RAM", set: func() { s.GPR[virt.RSI] = 0xD8000000 }, memory: ".", want: ".", scratch: 0xFF, rip: 0x1002, rcx: 7, rdi: 0x200000, rsi: 0xD8000001},
 		{name: "not canonical", set: func() {
 			s.EFER, s.Seg[virt.CS].Attr = 0x500, 0xA09B
 			s.Exit.AddrSize = 8
@@ -250,7 +250,7 @@ func TestMMIO(t *testing.T) {
 			func(s *virt.State, m *fakeMachine) bool { return s.GPR[virt.RBX] == 0xB05 }, sys.RunSetRIP, 0},
 		{"byte write is ignored", "\x88\x18", 0xFEE00030, nil,
 			func(s *virt.State, m *fakeMachine) bool { return m.registers[0xFEE00030] == 0x50014 }, sys.RunSetRIP, 0},
-		{"nobody's address", "\x8b\x18", 0xD0000000, nil,
+		{"nobody's address", "\x8b\x18", 0xD8000000, nil,
 			func(s *virt.State, m *fakeMachine) bool { return s.GPR[virt.RBX] == 0xFFFF_FFFF }, sys.RunSetRIP, 0},
 		{"flags", "\x3b\x18", 0xFEE00030, func(s *virt.State) { s.GPR[virt.RBX] = 0x50014 },
 			func(s *virt.State, m *fakeMachine) bool { return s.RFLAGS&0x40 != 0 }, sys.RunSetState, 0},
@@ -368,7 +368,7 @@ func TestExitsAllocateNothing(t *testing.T) {
 		}},
 		{"MMIO", func() {
 			s.RIP, s.GPR[virt.RAX] = 0x400000, 0x400000
-			s.Exit = virt.Exit{Kind: virt.KindMMIO, GPA: 0xD0000000}
+			s.Exit = virt.Exit{Kind: virt.KindMMIO, GPA: 0xD8000000}
 		}},
 		{"kick", func() { s.Exit = virt.Exit{Kind: virt.KindNop} }},
 	} {
@@ -422,7 +422,7 @@ func TestSurfaceIsTheTable(t *testing.T) {
 		t.Errorf("%d ranges, %d of the lower half:\n%s", len(ports), lower, &b)
 	}
 	mmio, err := SurfaceMMIO()
-	if err != nil || len(mmio) != 2 {
+	if err != nil || len(mmio) != 3 {
 		t.Errorf("%+v %v", mmio, err)
 	}
 }

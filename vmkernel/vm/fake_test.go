@@ -19,9 +19,10 @@ import (
 // A fake is a Backend whose guest is a function of the test: run is called for each Run of virtual
 // processor 0 of a machine, and leaves an exit in the page. The others wait until they are kicked.
 type fake struct {
-	free   uint64
-	growTo uint64 // where memory ends before it should; 0: it doesn't
-	run    func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) syscall.Errno
+	free     uint64
+	populate error  // what Populate returns
+	growTo   uint64 // where memory ends before it should; 0: it doesn't
+	run      func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) syscall.Errno
 
 	mu       sync.Mutex
 	machines []*fakeMachine
@@ -36,6 +37,8 @@ type fakeMachine struct {
 	pages     []*sys.VCPUPage
 	kicks     []chan struct{}
 	destroyed bool
+	released  uint64
+	populated []uint64
 	lines     [24]bool
 	registers map[uint64]uint32
 	ports     map[uint16]uint32
@@ -92,6 +95,23 @@ func (f *fake) Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error) {
 func (f *fake) Destroy(h sys.VMHandle) error {
 	f.machine(h, "Destroy").destroyed = true
 	return nil
+}
+
+func (f *fake) Release(h sys.VMHandle, gpa, n uint64) (uint64, error) {
+	m := f.machine(h, "Release")
+	m.released += n
+	return n, nil
+}
+
+func (f *fake) Resident(h sys.VMHandle) (uint64, error) {
+	m := f.machine(h, "Resident")
+	return m.grown - m.released, nil
+}
+
+func (f *fake) Populate(h sys.VMHandle, gpa uint64) error {
+	m := f.machine(h, "Populate")
+	m.populated = append(m.populated, gpa)
+	return f.populate
 }
 
 func (f *fake) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno {

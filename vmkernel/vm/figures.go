@@ -31,7 +31,7 @@ func kindName(k virt.Kind) string {
 // logFigures says what the VM cost, for benchmarks: in ticks of the host's time-stamp counter, from
 // the first entry to the last exit that came up here (total), in guest mode (guest) and between an
 // exit and the next entry, waiting excluded (outside), both summed over the virtual processors; the
-// exits by kind, but for those that never happened; and how much memory the host takes for itself,
+// exits by kind, but for those that never happened; what the guest's balloon gave back, in bytes, that which came twice counted twice; and how much memory the host takes for itself,
 // which is what all VMs together take beyond their own, and what it takes at rest (used).
 func (in *instance) logFigures() {
 	var guest, outside, first, last uint64
@@ -58,6 +58,9 @@ func (in *instance) logFigures() {
 		if n != 0 {
 			kinds = append(kinds, slog.Uint64(kindName(virt.Kind(k)), n))
 		}
+	}
+	if b := in.board.balloon.State(); b.Released != 0 {
+		attrs = append(attrs, slog.Group("balloon", slog.Uint64("released", b.Released), slog.Uint64("reported", b.Reported)))
 	}
 	in.log.Info("vm figures", append(attrs, slog.Group("exits", kinds...), slog.String("used", seed.FormatSize(in.backend.UsedMemory())))...)
 }

@@ -33,12 +33,14 @@ type instance struct {
 	mu     sync.Mutex // devices hold theirs when they take it: nothing is called with it but Backend
 	reason Reason
 	gone   bool // the handle is no longer this instance's
+
+	releaseFailed bool // it was said that the host couldn't take back what the balloon gave
 }
 
 func newInstance(b Backend, host Host, spec *seed.VM, log *slog.Logger, console io.Writer) (*instance, error) {
 	in := &instance{backend: b, host: host, spec: spec, log: log, ending: make(chan struct{}), gone: true}
 	var err error
-	in.board, err = newBoard(spec, in, in, func(gsi uint8) device.Line { return &line{in, gsi} }, console)
+	in.board, err = newBoard(spec, in, in, func(gsi uint8) device.Line { return &line{in, gsi} }, console, in)
 	return in, err
 }
 

@@ -41,6 +41,9 @@ const (
 
 // mmio carries out the instruction behind an access to guest-physical addresses without RAM.
 func (c *vcpu) mmio(s *virt.State) {
+	if c.absent(s) {
+		return // it tries again
+	}
 	p := c.describe(s)
 	if err := c.emulator.Handle(p, s.Exit.GPA); err != nil {
 		c.fault(s, err)

@@ -148,8 +148,11 @@ func (in *instance) create() error {
 	if len(high) > 0 {
 		ranges = append(ranges, guestmem.Range{GPA: guestmem.HighStart, Bytes: high})
 	}
-	in.memory, err = guestmem.New(ranges...)
-	return err
+	if in.memory, err = guestmem.New(ranges...); err != nil {
+		return err
+	}
+	in.board.setMemory(in.memory)
+	return nil
 }
 
 // setEntry makes s the state in which a kernel's boot protocol starts its first processor. What the

@@ -30,7 +30,7 @@ func everyPort() *seed.VM {
 // SurfacePorts lists the I/O ports that a guest can reach, from the table by which they are
 // answered: debug.exitPort is shown at F4H, where the VM has one. All other ports read ones.
 func SurfacePorts() ([]Reach, error) {
-	b, err := newBoard(everyPort(), noMachine{}, noMachine{}, func(uint8) device.Line { return device.Unconnected{} }, io.Discard)
+	b, err := newBoard(everyPort(), noMachine{}, noMachine{}, func(uint8) device.Line { return device.Unconnected{} }, io.Discard, noMachine{})
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func SurfaceMMIO() ([]Reach, error) {
 		{"IOAPIC", ioapic.BaseAddress, pageSize, true},
 		{"local APIC", lapic.BaseAddress, pageSize, true},
 	}
-	b, err := newBoard(everyPort(), noMachine{}, noMachine{}, func(uint8) device.Line { return device.Unconnected{} }, io.Discard)
+	b, err := newBoard(everyPort(), noMachine{}, noMachine{}, func(uint8) device.Line { return device.Unconnected{} }, io.Discard, noMachine{})
 	if err != nil {
 		return nil, err
 	}
@@ -68,3 +68,6 @@ func (noMachine) Exit(uint32)  {}
 
 func (noMachine) readPort(uint16, int) uint32   { return 0 }
 func (noMachine) writePort(uint16, int, uint32) {}
+
+func (noMachine) Release(gpa, n uint64) {}
+func (noMachine) Claim(gpa, n uint64)   {}

@@ -165,6 +165,9 @@ func (c *vcpu) dispatch(s *virt.State) {
 	case virt.KindFailedEntry:
 		c.crash("the processor refused the guest's state: %s", c.message())
 	case virt.KindDelivery:
+		if c.absent(s) {
+			return // the delivery is tried again
+		}
 		c.crash("the delivery of vector %d accessed %#x, where there is no RAM, with the guest at %#x", e.Vector, e.GPA, s.RIP)
 	case virt.KindException:
 		c.crash("exception %d, error code %#x, left the guest at %#x", e.Vector, e.ErrCode, s.RIP)

@@ -61,6 +61,12 @@ func INVEPT(root uint64) {
 	}
 }
 
+// HasINVEPTAll says whether INVEPTAll works.
+func HasINVEPTAll() bool { return caps.ept&eptINVEPTAll != 0 }
+
+// INVEPTAll drops from the calling processor what it cached of the tables of all VMs.
+func INVEPTAll() { invept(invAll, 0, 0) }
+
 // forget drops the guest's linear translations from the calling processor, as a guest's write to a
 // control register or a move to another processor demands.
 func (v *VCPU) forget() {

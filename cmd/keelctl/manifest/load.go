@@ -64,13 +64,29 @@ func (l *Loader) Load(names []string) (*Set, error) {
 		NoHost:   true,
 	}
 	r := &run{Loader: l, set: set}
-	r.decoder.Size = readSize
+	r.decoder.Size, r.decoder.Percent = readSize, readPercent
 	r.decoder.File = func(n *seed.Node) (string, int64, error) { return set.files.add(r.dir, n.Text) }
+	var parts []part
 	for _, name := range names {
-		r.file(name)
+		parts = append(parts, r.file(name)...)
 	}
-	if len(r.errs) > 0 {
-		return nil, r.errs
+	// The host first, since VMs name its pools; what is wrong is still said in the order in which it was written.
+	for _, host := range []bool{true, false} {
+		for i := range parts {
+			if p := &parts[i]; p.node != nil && p.host == host {
+				r.errs = nil
+				r.dir = p.source.dir
+				r.document(p.document, p.index)
+				p.errs = append(p.errs, r.errs...)
+			}
+		}
+	}
+	var errs Errors
+	for _, p := range parts {
+		errs = append(errs, p.errs...)
+	}
+	if len(errs) > 0 {
+		return nil, errs
 	}
 	set.Document.Files = set.files.table
 	return set, nil
@@ -81,12 +97,21 @@ type run struct {
 	*Loader
 	set     *Set
 	decoder seed.Decoder
-	errs    Errors
-	dir     string // of the file that is being read
+	errs    Errors // of the document that is being decoded
+	dir     string // of its file
 	hostPos string // of the document of kind Host
 }
 
-func (r *run) file(name string) {
+// part is a document that was read, or what is wrong with a file.
+type part struct {
+	document
+	index int  // of the document in its file
+	host  bool // it is of kind Host
+	errs  Errors
+}
+
+// file reads the documents of a file.
+func (r *run) file(name string) (parts []part) {
 	s := &source{name: name, path: name, dir: filepath.Dir(name)}
 	var err error
 	if name == "-" && r.Stdin != nil {
@@ -96,18 +121,18 @@ func (r *run) file(name string) {
 		s.text, err = os.ReadFile(name)
 	}
 	if err != nil {
-		r.errs = append(r.errs, err)
-		return
+		return []part{{errs: Errors{err}}}
 	}
 	docs, errs := s.parse()
-	r.errs = append(r.errs, errs...)
 	if len(docs) == 0 && len(errs) == 0 {
-		r.errs = append(r.errs, &seed.Error{Pos: s.pos(1), Msg: "has no document: give one of kind Host or VM"})
+		errs = Errors{&seed.Error{Pos: s.pos(1), Msg: "has no document: give one of kind Host or VM"}}
 	}
-	r.dir = s.dir
+	parts = append(parts, part{errs: errs})
 	for i, d := range docs {
-		r.document(d, i)
+		kind := d.node.Get("kind")
+		parts = append(parts, part{document: d, index: i, host: kind != nil && kind.Text == "Host"})
 	}
+	return parts
 }
 
 // document decodes one document into the set.

@@ -15,6 +15,14 @@ import (
 
 const id1 = "0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a01"
 
+// The policy's keys are tested whether this version of Keel obeys them or not.
+func TestMain(m *testing.M) {
+	seed.Later["host"] = []string{"networks", "datastores"}
+	delete(seed.Later, "vm.cpu")
+	delete(seed.Later, "vm.memory")
+	os.Exit(m.Run())
+}
+
 // inDir makes the files in a directory of their own and makes that the working directory.
 func inDir(t *testing.T, files map[string]string) {
 	t.Helper()
@@ -84,11 +92,11 @@ func TestContractExampleMakesTheSeedItSays(t *testing.T) {
 	}
 	host := seed.Host{Name: "keel-1", WhenIdle: seed.IdlePowerOff, OnPanic: seed.PanicHalt,
 		Log: seed.HostLog{Level: "debug"}, Management: seed.Management{NIC: "auto"}}
-	if s.Host != host {
+	if !reflect.DeepEqual(s.Host, host) {
 		t.Errorf("host = %+v", s.Host)
 	}
 	vm := seed.VM{
-		Name: "demo", ID: id1, Machine: "keel-1", CPU: seed.CPU{Count: 2, Model: "keel-x86-1"}, Memory: seed.Memory{Size: 256 << 20},
+		Name: "demo", ID: id1, Machine: "keel-1", CPU: seed.CPU{Count: 2, Model: "keel-x86-1", Share: seed.Share{Shares: 2000}}, Memory: seed.Memory{Size: 256 << 20, Share: seed.Share{Shares: 2560}},
 		Boot: seed.Boot{Firmware: "direct", Direct: seed.Direct{
 			Kernel: "vmlinuz", Initrd: "guest.cpio.gz", Cmdline: "console=ttyS0"}},
 		Serial:     []seed.Serial{{Name: "ttyS0", Log: seed.LogHost}},
@@ -147,7 +155,35 @@ func TestErrorsNameFileAndLine(t *testing.T) {
 		{vmYAML("cpu:\n  model: keel-x86-1\n  count: 300"), `host.yaml:9: cpu.count: 300 is above the maximum of 8`},
 		{vmYAML("cpu: {count: two}"), `host.yaml:7: cpu.count: "two" is not a number`},
 		{vmYAML("cpu: {count: 1e0}"), `host.yaml:7: cpu.count: 1e0 is not a whole number`},
-		{vmYAML("cpu: {shares: 100}"), `host.yaml:7: cpu.shares: "shares" is not in this version of Keel: leave it out`},
+		{vmYAML("cpu: {shares: 0}"), `host.yaml:7: cpu.shares: 0 is below the minimum of 1`},
+		{vmYAML("cpu:\n  shares: -3"), `host.yaml:8: cpu.shares: -3 is below the minimum of 1`},
+		{vmYAML("cpu: {shares: 2000000}"), `host.yaml:7: cpu.shares: 2000000 is above the maximum of 1000000`},
+		{vmYAML("cpu: {reservation: 50}"), `host.yaml:7: cpu.reservation: 50 has no unit; write it as in 50%, where 100% is one logical processor`},
+		{vmYAML("cpu: {reservation: 0.5}"), `host.yaml:7: cpu.reservation: 0.5 has no unit; write it as in 50%, where 100% is one logical processor`},
+		{vmYAML("cpu: {reservation: -50%}"), `host.yaml:7: cpu.reservation: "-50%" is not a percentage; write it as in 50%, where 100% is one logical processor`},
+		{vmYAML("cpu: {reservation: 12.55%}"), `host.yaml:7: cpu.reservation: 12.55% has more than one decimal place`},
+		{vmYAML("cpu: {reservation: 99999999999999999999%}"), `host.yaml:7: cpu.reservation: 99999999999999999999% is more than any machine has`},
+		{vmYAML("cpu: {reservation: [1]}"), `host.yaml:7: cpu.reservation: is not a percentage; write it as in 50%, where 100% is one logical processor`},
+		{vmYAML("cpu: {count: 2, reservation: 201%}"), `host.yaml:7: cpu.reservation: 201% is more than its 2 processors can use, 200%`},
+		{vmYAML("cpu:\n  reservation: 60%\n  limit: 59.9%"), `host.yaml:9: cpu.limit: 59.9% is below the reservation of 60%: raise the limit or lower the reservation`},
+		{vmYAML("cpu: {limit: 0%}"), `host.yaml:7: cpu.limit: 0% is below the minimum of 1%: leave it out for no limit`},
+		{vmYAML("cpu:\n  affinity:\n    - 0\n    - -1"), `host.yaml:10: cpu.affinity[1]: -1 is below the minimum of 0`},
+		{vmYAML("cpu: {affinity: []}"), `host.yaml:7: cpu.affinity: names no processor: leave it out for all of them`},
+		{vmYAML("cpu: {pool: web}"), `host.yaml:7: cpu.pool: there is no pool "web": the host has none; name it under pools in the document of kind Host`},
+		{vmYAML("memory: {size: 8MiB, reservation: 12MiB}"), `host.yaml:5: memory.reservation: 12MiB is more than the VM's memory, 8MiB`},
+		{vmYAML("memory: {size: 8MiB, limit: 6MiB, reservation: 7MiB}"), `host.yaml:5: memory.limit: 6MiB is below the reservation of 7MiB: raise the limit or lower the reservation`},
+		{vmYAML("memory: {size: 8MiB, reservation: 4194304}"), `host.yaml:5: memory.reservation: 4194304 has no unit; write a whole number of KiB, MiB or GiB, as in 256MiB`},
+		{vmYAML("cpu: {pool: db}") + "---\n" + header + "pools:\n  - name: web\n  - {name: app, parent: web}\n",
+			`host.yaml:7: cpu.pool: there is no pool "db": the host has web, app`},
+		{vmYAML("cpu: {pool: web, reservation: 80%}") + "---\n" + header + "pools: [{name: web, cpu: {reservation: 50%}}]\n",
+			`host.yaml:7: cpu.reservation: 80% is above the 50% that its pool web reserves: raise the pool's reservation or lower this one`},
+		{header + "pools:\n  - name: a\n    parent: b\n  - name: b\n    parent: a\n",
+			"host.yaml:5: pools[0].parent: is a cycle: a in b in a\nhost.yaml:7: pools[1].parent: is a cycle: b in a in b"},
+		{header + "pools:\n  - name: a\n  - name: a\n", `host.yaml:5: pools[1].name: "a" is taken by another pool (host.yaml:4)`},
+		{header + "pools:\n  - name: a\n    memory: {reservation: 1GiB}\n  - name: b\n    parent: a\n    memory:\n      reservation: 2GiB\n",
+			`host.yaml:9: pools[1].memory.reservation: 2GiB is above what is left of the 1GiB that its parent a reserves, 1GiB: raise that or lower this one`},
+		// With pools that are wrong, what VMs say of them is not judged.
+		{vmYAML("cpu: {pool: b}") + "---\n" + header + "pools: [{name: b, parent: c}]\n", `host.yaml:11: pools[0].parent: there is no pool "c"`},
 		{vmYAML("disks:\n  - size: 1GiB"), `host.yaml:7: disks: "disks" is not in this version of Keel: leave it out`},
 		{vmYAML("nics: []"), `host.yaml:7: nics: "nics" is not in this version of Keel: leave it out`},
 		{vmYAML("name: 42"), `host.yaml:3: name: 42 is not text: put it in quotes`},
@@ -211,6 +247,34 @@ func TestErrorsNameFileAndLine(t *testing.T) {
 		if err == nil || err.Error() != test.want {
 			t.Errorf("%s\nerror %v\nwant  %s", test.yaml, err, test.want)
 		}
+	}
+}
+
+func TestPolicyBecomesPlainNumbers(t *testing.T) {
+	inDir(t, map[string]string{"k": "kernel", "host.yaml": vmYAML("cpu: {count: 2, shares: 2000, reservation: 50%, limit: 112.5%, affinity: [1, 0], pool: web}") + `---
+apiVersion: keel/v1
+kind: Host
+pools:
+  - {name: web, parent: all, cpu: {shares: 7, reservation: 75%}, memory: {reservation: 8MiB, limit: 1GiB}}
+  - {name: all, cpu: {reservation: 100%, limit: 400%}, memory: {reservation: 1GiB}}
+`})
+	set, err := load("host.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := set.Build(); err != nil { // as the kernel reads it
+		t.Fatal(err)
+	}
+	cpu := seed.CPU{Count: 2, Model: seed.CPUModel, Share: seed.Share{Shares: 2000, Reservation: 500, Limit: 1125}, Affinity: []int{0, 1}, Pool: "web"}
+	if vm := set.Document.VMs[0]; !reflect.DeepEqual(vm.CPU, cpu) {
+		t.Errorf("cpu = %+v, want %+v", vm.CPU, cpu)
+	}
+	pools := []seed.Pool{
+		{Name: "all", CPU: seed.Share{Shares: seed.PoolCPUShares, Reservation: 1000, Limit: 4000}, Memory: seed.Share{Shares: seed.PoolMemoryShares, Reservation: 1 << 30}},
+		{Name: "web", Parent: "all", CPU: seed.Share{Shares: 7, Reservation: 750}, Memory: seed.Share{Shares: seed.PoolMemoryShares, Reservation: 8 << 20, Limit: 1 << 30}},
+	}
+	if !reflect.DeepEqual(set.Document.Host.Pools, pools) {
+		t.Errorf("pools = %+v, want %+v", set.Document.Host.Pools, pools)
 	}
 }
 

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -33,4 +34,33 @@ func readSize(n *seed.Node) (uint64, error) {
 		return 0, fmt.Errorf("%s is more than any machine has", n.Text)
 	}
 	return 0, fmt.Errorf("%q is not a size; %s", n.Text, how)
+}
+
+// readPercent reads a share of processors such as 50% or 12.5% and returns thousandths of one. A plain number is
+// refused: it could be a number of processors.
+func readPercent(n *seed.Node) (uint64, error) {
+	const how = "write it as in 50%, where 100% is one logical processor"
+	switch n.Kind {
+	case seed.Number:
+		return 0, fmt.Errorf("%s has no unit; %s", n.Text, how)
+	case seed.String:
+	default:
+		return 0, fmt.Errorf("is not a percentage; %s", how)
+	}
+	text, percent := strings.CutSuffix(n.Text, "%")
+	whole, tenth, point := strings.Cut(text, ".")
+	if !point {
+		tenth = "0"
+	}
+	v, err := strconv.ParseUint(whole, 10, 32)
+	digit, digitErr := strconv.ParseUint(tenth, 10, 32)
+	switch {
+	case errors.Is(err, strconv.ErrRange) && percent:
+		return 0, fmt.Errorf("%s is more than any machine has", n.Text)
+	case err == nil && digitErr == nil && percent && len(tenth) > 1:
+		return 0, fmt.Errorf("%s has more than one decimal place", n.Text)
+	case err != nil || digitErr != nil || !percent:
+		return 0, fmt.Errorf("%q is not a percentage; %s", n.Text, how)
+	}
+	return v*10 + digit, nil
 }

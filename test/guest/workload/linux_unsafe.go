@@ -10,6 +10,7 @@ import (
 const (
 	sysGetCPU     = 309
 	sysMembarrier = 324
+	sysFinit      = 313 // finit_module
 
 	membarrierPrivateExpedited         = 1 << 3
 	membarrierRegisterPrivateExpedited = 1 << 4
@@ -48,6 +49,13 @@ func futexWake(word *uint32) {
 
 func membarrier(command uintptr) syscall.Errno {
 	_, _, errno := syscall.RawSyscall(sysMembarrier, command, 0, 0)
+	return errno
+}
+
+// finitModule loads the module in an open file.
+func finitModule(fd uintptr) syscall.Errno {
+	parameters := [1]byte{}
+	_, _, errno := syscall.Syscall(sysFinit, fd, uintptr(unsafe.Pointer(&parameters)), 0)
 	return errno
 }
 

@@ -32,6 +32,7 @@ var checks = []check{
 	{"ipi", checkIPIs},
 	{"tlb", checkShootdowns},
 	{"interrupts", checkInterrupts},
+	{"balloon", checkBalloon},
 	{"memory", checkMemory},
 }
 

@@ -13,6 +13,7 @@ const (
 	opByte     = 0x0A
 	opWord     = 0x0B
 	opDWord    = 0x0C
+	opString   = 0x0D
 	opQWord    = 0x0E
 	opScope    = 0x10
 	opBuffer   = 0x11
@@ -123,4 +124,18 @@ func ioPorts(first uint16, length uint8) []byte {
 func irqNoFlags(irq uint) []byte {
 	mask := uint16(1) << irq
 	return []byte{0x22, byte(mask), byte(mask >> 8)}
+}
+
+// text is a string, of ASCII characters (20.2.3).
+func text(s string) []byte { return append(append([]byte{opString}, s...), 0) }
+
+// memory32 is Memory32Fixed (ReadWrite, base, length) (6.4.3.4).
+func memory32(base, length uint32) []byte {
+	b := []byte{0x86, 9, 0, 1}
+	return le.AppendUint32(le.AppendUint32(b, base), length)
+}
+
+// interrupt is Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive) {gsi} (6.4.3.6).
+func interrupt(gsi uint32) []byte {
+	return le.AppendUint32([]byte{0x89, 6, 0, 1, 1}, gsi)
 }

@@ -23,6 +23,17 @@ const (
 	maxProcessor = 254        // local APIC IDs and the I/O APIC's below 255
 )
 
+// The memory balloon of keel-1, a virtio device behind MMIO registers (virtio 1.2, 4.2). Its interrupt is the first that
+// no ISA device can have: level, active high.
+const (
+	BalloonBase = 0xD0000000 // in the device hole
+	BalloonSize = 0x1000     // bytes
+	BalloonGSI  = 16
+)
+
+// virtioMMIO is the _HID by which Linux finds such a device.
+const virtioMMIO = "LNRO0005"
+
 // MaxCPUs is the greatest number of processors that the tables can list.
 const MaxCPUs = maxProcessor
 

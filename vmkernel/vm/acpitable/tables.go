@@ -183,7 +183,7 @@ func override(b []byte, irq byte, gsi uint32, flags uint16) []byte {
 }
 
 // dsdt returns the differentiated system description table: how to switch
-// off, and the ISA devices. There is no PCI bus.
+// off, the ISA devices, and the balloon. There is no PCI bus.
 func dsdt() []byte {
 	var devices [][]byte
 	for _, d := range isaDevices {
@@ -197,6 +197,10 @@ func dsdt() []byte {
 			named("_UID", integer(d.uid)),
 			named("_CRS", resources(list...))))
 	}
+	devices = append(devices, device("BLN0",
+		named("_HID", text(virtioMMIO)),
+		named("_UID", integer(0)),
+		named("_CRS", resources(memory32(BalloonBase, BalloonSize), interrupt(BalloonGSI)))))
 	// SLP_TYPa, SLP_TYPb, and two reserved elements (7.4.2).
 	s5 := pack(integer(SleepTypeS5), integer(0), integer(0), integer(0))
 	return table("DSDT", 2, join(named(`\_S5`, s5), scope(`\_SB`, devices...)))

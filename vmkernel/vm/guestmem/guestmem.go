@@ -104,6 +104,16 @@ func (m *Memory) Slice(gpa, n uint64) ([]byte, error) {
 	return nil, &AccessError{gpa, n}
 }
 
+// Contains reports whether the n bytes at gpa are RAM within one range.
+func (m *Memory) Contains(gpa, n uint64) bool {
+	for i := range m.n {
+		if m.ranges[i].contains(gpa, n) {
+			return true
+		}
+	}
+	return false
+}
+
 // pieces returns the n bytes at gpa as one or two slices: two where the
 // access crosses from one range into another that follows it without a gap.
 func (m *Memory) pieces(gpa, n uint64) (a, b []byte, err error) {

@@ -1,0 +1,282 @@
+package core
+
+import (
+	"sync/atomic"
+	"syscall"
+
+	"keel/arch/amd64"
+	"keel/arch/amd64/svm"
+	"keel/arch/amd64/vmx"
+	"keel/vmkernel/sys"
+)
+
+// Memory that a guest gives back.
+//
+// A piece that is released is mapped nowhere: not in the nested page table, so that the guest's next touch is an exit,
+// and not in the upper half's window, so that a device model's is a page fault. Either has it populated again, zeroed:
+// what another owner had is never seen. A frame is freed once every processor has dropped what it cached of both tables,
+// which it says with interrupts off only when it has left the guest and whatever it did for it: so the lower half may use
+// what it found in the tables until it next takes interrupts.
+//
+// Releasing a part of a large page splits that, for good. Nothing in a table is replaced but what isn't present, so that
+// populating needs no processor to drop anything.
+
+// releaseStep bounds what one call looks at: pages and blocks together.
+const releaseStep = flushBatch
+
+// unmappedBlock marks a block of 2 MiB among the frames on their way out.
+const unmappedBlock = 1
+
+var (
+	nestedGen  uint32          // atomic: counts the times that nested page tables were narrowed
+	nestedDone [maxCPUs]uint32 // the count that each processor has followed
+)
+
+// forgetNested drops what the calling processor cached of nested page tables that were narrowed since it last did.
+func (c *cpu) forgetNested() {
+	if gen := atomic.LoadUint32(&nestedGen); nestedDone[c.id] != gen {
+		if virtKind == sys.VirtVTX {
+			vmx.INVEPTAll()
+		}
+		nestedDone[c.id] = gen
+	}
+}
+
+// narrowNested makes all processors forget, and returns when they have.
+func (m *machine) narrowNested() {
+	if virtKind == sys.VirtAMDV {
+		svm.INVEPT(m.root) // at the next entry
+	}
+	atomic.AddUint32(&nestedGen, 1)
+	me().forgetNested()
+	flushAll()
+}
+
+// isRAM says whether the machine's memory has [gpa, gpa+n), all of it grown.
+func (m *machine) isRAM(gpa, n uint64) bool {
+	switch {
+	case m.grown != m.memory || n == 0:
+		return false
+	case gpa < m.low:
+		return n <= m.low-gpa
+	}
+	return gpa >= highStart && gpa-highStart < m.high && n <= m.high-(gpa-highStart)
+}
+
+// window is where the upper half sees RAM at gpa.
+func (m *machine) window(gpa uint64) uintptr {
+	if gpa < m.low {
+		return m.windowLow + uintptr(gpa)
+	}
+	return m.windowHigh + uintptr(gpa-highStart)
+}
+
+// nested finds the entry of the nested page table for gpa and its level: that of the page which is mapped there, or the
+// highest that is empty.
+func (m *machine) nested(gpa uint64) (e *uint64, level int) {
+	table := m.root
+	for l := 4; ; l-- {
+		e = &phys[page](table)[gpa>>(12+9*uint(l-1))&511]
+		if *e == 0 || l == 1 || *e&amd64.PTE_PS != 0 {
+			return e, l
+		}
+		table = *e & amd64.PTE_ADDR
+	}
+}
+
+// pieceSize is how much an entry at a level maps.
+func pieceSize(level int) uint64 { return amd64.PageSize << (9 * uint(level-1)) }
+
+// vmRelease gives back what lies from gpa on, up to n bytes, and returns how many bytes it has dealt with: what was given
+// back before counts too.
+func (m *machine) vmRelease(gpa, n uint64) int64 {
+	if (gpa|n)&(amd64.PageSize-1) != 0 || !m.isRAM(gpa, n) {
+		return -int64(syscall.EINVAL)
+	}
+	if virtKind == sys.VirtVTX && !vmx.HasINVEPTAll() {
+		return -int64(syscall.ENOSYS)
+	}
+	if atomic.SwapUint32(&m.holes, 1) == 0 {
+		flushAll() // from here on nobody relies on the window: see word
+	}
+	c := me()
+	done, count := uint64(0), 0
+	m.pages.lock()
+	for steps := 0; done < n && count < releaseStep && steps < 2*releaseStep; steps++ {
+		e, level := m.nested(gpa + done)
+		size := pieceSize(level)
+		at, left := (gpa+done)&(size-1), n-done
+		switch {
+		case *e == 0:
+			done += min(size-at, left)
+			continue
+		case level > 2 || at != 0 || left < size:
+			if !m.split(e, level, gpa+done) {
+				m.pages.unlock()
+				return m.freeUnmapped(c, count, done, -int64(syscall.ENOMEM))
+			}
+			continue
+		}
+		w, _ := leaf(m.window(gpa + done))
+		if w == nil { // it is mapped at all or not at all
+			m.pages.unlock()
+			return m.freeUnmapped(c, count, done, -int64(syscall.EINVAL))
+		}
+		c.unmapped[count] = *e & amd64.PTE_ADDR
+		if level == 2 {
+			c.unmapped[count] |= unmappedBlock
+		}
+		*e, *w = 0, 0
+		m.released += size
+		done += size
+		count++
+	}
+	m.pages.unlock()
+	return m.freeUnmapped(c, count, done, 0)
+}
+
+// freeUnmapped frees what was unmapped, when nobody can reach it any more. It returns what was done, or err if that is
+// nothing.
+func (m *machine) freeUnmapped(c *cpu, count int, done uint64, err int64) int64 {
+	if count != 0 {
+		m.narrowNested()
+	}
+	for i := 0; i < count; i++ {
+		if pa := c.unmapped[i]; pa&unmappedBlock != 0 {
+			freeBlock(pa &^ unmappedBlock)
+		} else {
+			freeFrame(pa)
+		}
+	}
+	if done == 0 && err != 0 {
+		return err
+	}
+	return int64(done)
+}
+
+// split makes a page of the nested page table at level 2 or 3, and the window's over it, ones of the next lower size. The
+// window's page may be smaller already: it is a large one only where both tables could have it.
+func (m *machine) split(e *uint64, level int, gpa uint64) bool {
+	nested, window := allocFrame(), allocFrame()
+	if nested == 0 || window == 0 {
+		if nested != 0 {
+			freeFrame(nested)
+		}
+		if window != 0 {
+			freeFrame(window)
+		}
+		return false
+	}
+	pa, sub := *e&amd64.PTE_ADDR, pieceSize(level-1)
+	for i := 0; i < 512; i++ {
+		phys[page](nested)[i] = nestedEntry(pa+uint64(i)*sub, level-1)
+	}
+	used := false
+	space.lock.lock()
+	if w := pte(m.window(gpa), level, false); w != nil && *w&amd64.PTE_PS != 0 {
+		flags := *w &^ (amd64.PTE_ADDR | amd64.PTE_PS)
+		if level == 3 {
+			flags |= amd64.PTE_PS
+		}
+		for i := 0; i < 512; i++ {
+			phys[page](window)[i] = *w&amd64.PTE_ADDR + uint64(i)*sub | flags
+		}
+		*w = window | amd64.PTE_P | amd64.PTE_W
+		used = true
+	}
+	space.lock.unlock()
+	*e = nestedEntry(nested, 0)
+	if !used {
+		freeFrame(window)
+	}
+	return true
+}
+
+// populate gives the machine memory at gpa where it has released it: as much as was released in one piece there, if there
+// is that much. It is 0 if memory is there now.
+func (m *machine) populate(gpa uint64) int64 {
+	if !m.isRAM(gpa, 1) {
+		return -int64(syscall.EINVAL)
+	}
+	m.pages.lock()
+	e, level := m.nested(gpa)
+	there := *e != 0
+	m.pages.unlock()
+	if there {
+		return 0
+	}
+	size := uint64(amd64.PageSize)
+	pa := uint64(0)
+	if base := gpa &^ (amd64.HugeSize - 1); level == 2 && m.isRAM(base, amd64.HugeSize) && promise(framesPerBlock) {
+		if pa = allocBlock(); pa != 0 {
+			size = amd64.HugeSize
+			clear(bytesAt(amd64.DirectMap+uintptr(pa), amd64.HugeSize))
+		}
+		unpromise(framesPerBlock)
+	}
+	if pa == 0 && promise(1) {
+		pa = allocFrame()
+		unpromise(1)
+	}
+	if pa == 0 {
+		return -int64(syscall.ENOMEM)
+	}
+	gpa &^= size - 1
+	m.pages.lock()
+	e, level = m.nested(gpa)
+	there = *e != 0 || level == 1 && size != amd64.PageSize // another processor was faster: the guest looks again
+	if !there && m.fill(gpa, pa, size) {
+		m.released -= size
+		m.pages.unlock()
+		return 0
+	}
+	m.pages.unlock()
+	if !there {
+		flushAll() // fill may have mapped it for a moment
+	}
+	if size == amd64.HugeSize {
+		freeBlock(pa)
+	} else {
+		freeFrame(pa)
+	}
+	if !there {
+		return -int64(syscall.ENOMEM)
+	}
+	return 0
+}
+
+// fill maps a piece where nothing is, or fails for want of a table and leaves nothing there. The lock is held.
+func (m *machine) fill(gpa, pa, size uint64) bool {
+	va := m.window(gpa)
+	space.lock.lock()
+	ok := mapRange(va, pa, size, amd64.PTE_W|amd64.PTE_NX)
+	space.lock.unlock()
+	if ok && m.mapNested(gpa, pa, size) {
+		return true
+	}
+	if w, _ := leaf(va); w != nil {
+		*w = 0
+	}
+	return false
+}
+
+// windowFault is a page fault of the upper half at va, in a window. It says whether there is memory now.
+func windowFault(va uintptr) bool {
+	machinesLock.lock()
+	var found *machine
+	var gpa uint64
+	for _, addr := range machines {
+		if addr == 0 {
+			continue
+		}
+		m := at[machine](addr)
+		switch {
+		case m.windowLow != 0 && va-m.windowLow < uintptr(m.low):
+			found, gpa = m, uint64(va-m.windowLow)
+		case m.windowHigh != 0 && va-m.windowHigh < uintptr(m.high):
+			found, gpa = m, highStart+uint64(va-m.windowHigh)
+		}
+	}
+	machinesLock.unlock()
+	return found != nil && found.populate(gpa) == 0
+}

@@ -1,0 +1,12 @@
+// Package mem is the memory policy: who may have how many of the host's page frames, who is to give some back, and
+// what to refuse. It knows no machine; it counts pages of 4 KiB and decides.
+//
+// The rule that it keeps is the invariant of the Tree: what VMs hold, and what they and their pools have reserved and
+// don't hold yet, is never more than there is. So a reservation is there at once, whatever other guests do, and what
+// can't be had is refused by an error with the numbers. Beyond reservations memory is lent: by shares, with idle pages
+// counting for more (Balance), and asked back by balloon targets. A guest can refuse to give back; then it keeps what
+// it has, gets no more, and others are told that there is none.
+//
+// The VM manager calls it, from one goroutine at a time. It must never guess at what guests say of themselves: Sample's
+// Granted is counted by the host, and its other figures can only turn shares into less than they would be.
+package mem

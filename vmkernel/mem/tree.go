@@ -1,0 +1,396 @@
+package mem
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// PageSize is what the package counts in, in bytes.
+const PageSize = 4096
+
+// Limits of what a Tree takes: products of shares and pages then stay below 2⁸⁴.
+const (
+	MaxPages  = 1 << 40 // of anything
+	MaxShares = 1 << 24
+	MaxDepth  = 9 // of a VM below the host, pools between included
+)
+
+// A Budget is what a VM or a pool has of its parent's memory, in pages.
+type Budget struct {
+	Shares      uint64 // against those of siblings; 1 to MaxShares
+	Reservation uint64 // there at once, always
+	Limit       uint64 // never exceeded; 0: none
+}
+
+func (b *Budget) check() error {
+	switch {
+	case b.Shares < 1 || b.Shares > MaxShares:
+		return fmt.Errorf("%d shares are not possible: give 1 to %d", b.Shares, MaxShares)
+	case b.Reservation > MaxPages:
+		return fmt.Errorf("reservation of %s is above the maximum of %s", size(b.Reservation), size(MaxPages))
+	case b.Limit > MaxPages:
+		return fmt.Errorf("limit of %s is above the maximum of %s", size(b.Limit), size(MaxPages))
+	case b.Limit != 0 && b.Limit < b.Reservation:
+		return fmt.Errorf("limit of %s is below the reservation of %s: raise the limit or lower the reservation", size(b.Limit), size(b.Reservation))
+	}
+	return nil
+}
+
+// A node is the host, a pool or a VM.
+//
+// committed is what its parent must keep for it: the larger of its reservation and what it uses, where a pool uses what
+// its children have committed, and a VM what it has been granted, plus its overhead.
+type node struct {
+	name     string
+	parent   *node
+	children []*node
+	budget   Budget
+	overhead uint64 // of a VM
+	uses     uint64 // VM: granted; else the sum of the children's committed
+	granted  uint64 // to the VM, or to all below
+	guest    *Guest // of a VM
+}
+
+func (n *node) committed() uint64 { return n.overhead + max(n.budget.Reservation, n.uses) }
+
+// most is how many pages a node may be granted.
+func (n *node) most() uint64 {
+	if n.budget.Limit == 0 {
+		return math.MaxUint64
+	}
+	return n.budget.Limit
+}
+
+// add changes what n uses, which can't make it less than nothing, and what follows for the nodes above.
+func (n *node) add(pages int64) {
+	for ; n != nil; n = n.parent {
+		before := n.committed()
+		n.uses = uint64(int64(n.uses) + pages)
+		pages = int64(n.committed()) - int64(before)
+	}
+}
+
+// short returns the pool, or the host, that can't commit what VM n would use with more pages; nil where all can.
+func (n *node) short(pages uint64) *node {
+	for n.parent != nil {
+		pages = n.overhead + max(n.budget.Reservation, n.uses+pages) - n.committed()
+		n = n.parent
+		if n.uses+pages > n.most() && pages != 0 {
+			return n
+		}
+	}
+	return nil
+}
+
+// A Tree is a host's memory with the pools and VMs that share it. Its methods must not be called at once.
+type Tree struct {
+	host  node
+	pools map[string]*node
+	names map[string]*node // of VMs
+
+	low, high uint64 // see Balance
+	pressure  bool
+	sum       uint64 // of the targets of the last Balance
+}
+
+// New returns a Tree of a host that has so many pages for VMs and what they cost: Keel's own are not among them.
+func New(pages uint64) (*Tree, error) {
+	if pages == 0 || pages > MaxPages {
+		return nil, fmt.Errorf("mem: a host with %d pages is not possible: 1 to %d are", pages, uint64(MaxPages))
+	}
+	t := &Tree{pools: map[string]*node{}, names: map[string]*node{}}
+	t.host.name = "the host"
+	t.host.budget = Budget{Shares: 1, Limit: pages}
+	t.high = max(pages/highShare, min(highLeast, pages/4))
+	t.low = t.high / 2
+	return t, nil
+}
+
+// Pages is how many pages there are.
+func (t *Tree) Pages() uint64 { return t.host.budget.Limit }
+
+// Free is how many pages nobody holds.
+func (t *Tree) Free() uint64 { return t.Pages() - t.host.granted - t.overheads() }
+
+// Unreserved is how many of the free pages nobody has reserved.
+func (t *Tree) Unreserved() uint64 { return t.Pages() - t.host.uses }
+
+func (t *Tree) overheads() (sum uint64) {
+	for _, n := range t.names {
+		sum += n.overhead
+	}
+	return sum
+}
+
+// AddPool adds a pool below another, or below the host where parent is empty. Its reservation is what its VMs have
+// together at least; one VM's own may be above it, and then counts at the parent.
+func (t *Tree) AddPool(name, parent string, b Budget) error {
+	if err := b.check(); err != nil {
+		return fmt.Errorf("mem: pool %s: %w", name, err)
+	}
+	above, err := t.pool(parent)
+	switch {
+	case err != nil:
+		return fmt.Errorf("mem: pool %s: %w", name, err)
+	case name == "" || t.pools[name] != nil:
+		return fmt.Errorf("mem: there is a pool %q already: give this one another name", name)
+	case above.depth() >= MaxDepth-1:
+		return fmt.Errorf("mem: pool %s would be more than %d deep", name, MaxDepth-1)
+	}
+	n := &node{name: "pool " + name, parent: above, budget: b}
+	if err := t.admit(n, 0); err != nil {
+		return err
+	}
+	t.pools[name] = n
+	return nil
+}
+
+func (t *Tree) pool(name string) (*node, error) {
+	if name == "" {
+		return &t.host, nil
+	}
+	if n := t.pools[name]; n != nil {
+		return n, nil
+	}
+	return nil, fmt.Errorf("there is no pool %q", name)
+}
+
+func (n *node) depth() (d int) {
+	for ; n.parent != nil; n = n.parent {
+		d++
+	}
+	return d
+}
+
+// admit links n to its parent, if what it has to commit can be had.
+func (t *Tree) admit(n *node, uses uint64) error {
+	n.uses = uses
+	if err := t.fits(n.parent, n, n.committed()); err != nil {
+		n.uses = 0
+		return err
+	}
+	n.parent.children = append(n.parent.children, n)
+	n.parent.add(int64(n.committed()))
+	return nil
+}
+
+// fits says why n's pages can't be committed below parent.
+func (t *Tree) fits(parent, n *node, pages uint64) error {
+	what := "a reservation of " + size(n.budget.Reservation) + " is"
+	if n.overhead != 0 {
+		what = "a reservation of " + size(n.budget.Reservation) + " and an overhead of " + size(n.overhead) + " are"
+	}
+	for at, needs := parent, pages; at != nil && needs != 0; at = at.parent {
+		if at.uses+needs > at.most() {
+			return fmt.Errorf("mem: %s: %s more than the %s that %s has left (of %s): reserve less, stop a VM or give %s more memory",
+				n.name, what, size(at.most()-min(at.uses, at.most())), at.name, size(at.most()), at.name)
+		}
+		needs = max(at.budget.Reservation, at.uses+needs) - max(at.budget.Reservation, at.uses)
+	}
+	return nil
+}
+
+// A VM is what Admit has to know. Amounts are in pages.
+type VM struct {
+	Name     string
+	Pool     string // empty: below the host
+	Size     uint64
+	Overhead uint64 // what it costs beyond its memory: see Overhead
+	Budget
+}
+
+// A Guest is a VM that was admitted.
+type Guest struct {
+	tree   *Tree
+	node   *node // nil once it was released
+	name   string
+	size   uint64
+	sample Sample
+	target uint64
+	hungry bool // it was refused pages since the last Balance
+}
+
+// Admit takes a VM, if its reservation and overhead can be had; it holds nothing yet.
+func (t *Tree) Admit(v VM) (*Guest, error) {
+	if err := v.Budget.check(); err != nil {
+		return nil, fmt.Errorf("mem: VM %s: %w", v.Name, err)
+	}
+	above, err := t.pool(v.Pool)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("mem: VM %s: %w", v.Name, err)
+	case v.Size == 0 || v.Size > MaxPages || v.Overhead > MaxPages:
+		return nil, fmt.Errorf("mem: VM %s: memory of %s with an overhead of %s is not possible", v.Name, size(v.Size), size(v.Overhead))
+	case v.Reservation > v.Size:
+		return nil, fmt.Errorf("mem: VM %s: reservation of %s is more than its memory, %s", v.Name, size(v.Reservation), size(v.Size))
+	case t.names[v.Name] != nil:
+		return nil, fmt.Errorf("mem: there is a VM %s already", v.Name)
+	}
+	n := &node{name: "VM " + v.Name, parent: above, budget: v.Budget, overhead: v.Overhead}
+	g := &Guest{tree: t, node: n, name: v.Name, size: v.Size}
+	n.guest = g
+	if err := t.admit(n, 0); err != nil {
+		return nil, err
+	}
+	t.names[v.Name] = n
+	g.target = g.max()
+	return g, nil
+}
+
+// Release gives back all that g has. It is of no use afterwards.
+func (g *Guest) Release() {
+	t, n := g.tree, g.node
+	if n == nil {
+		return
+	}
+	g.Give(n.granted)
+	n.parent.add(-int64(n.committed()))
+	for i, c := range n.parent.children {
+		if c == n {
+			n.parent.children = append(n.parent.children[:i], n.parent.children[i+1:]...)
+			break
+		}
+	}
+	delete(t.names, g.name)
+	g.node = nil
+}
+
+// SetBudget changes what g has while it runs, or says why that can't be. A lower limit takes effect with the balloon.
+func (g *Guest) SetBudget(b Budget) error {
+	n := g.node
+	if err := b.check(); err != nil {
+		return fmt.Errorf("mem: %s: %w", n.name, err)
+	}
+	if b.Reservation > g.size {
+		return fmt.Errorf("mem: %s: reservation of %s is more than its memory, %s", n.name, size(b.Reservation), size(g.size))
+	}
+	old, before := n.budget, n.committed()
+	n.parent.add(-int64(before))
+	n.budget = b
+	if err := g.tree.fits(n.parent, n, n.committed()); err != nil {
+		n.budget = old
+		n.parent.add(int64(before))
+		return err
+	}
+	n.parent.add(int64(n.committed()))
+	g.target = min(g.target, g.max())
+	return nil
+}
+
+// max is what g can ever have.
+func (g *Guest) max() uint64 { return min(g.size, g.node.most()) }
+
+// Granted is how many pages g holds.
+func (g *Guest) Granted() uint64 { return g.node.granted }
+
+// Errors of a Take that is worth trying again.
+var (
+	// ErrLater is that what is missing can be had from others, who are asked for it.
+	ErrLater = errors.New("mem: others are giving memory back")
+	// ErrPaced is that there is memory, but little, and that others have a better claim: to be tried again soon, and
+	// impatiently then, since the balloon of a guest that waits can't fill.
+	ErrPaced = errors.New("mem: there is little memory left")
+)
+
+// A Refusal is a Take that can't be had.
+type Refusal struct {
+	VM             string
+	Pages, Granted uint64 // wanted, and held
+	Reservation    uint64
+	By             string // whose limit stands in the way; empty: there is no memory left
+	Limit          uint64 // By's
+	Unreserved     uint64 // what nobody on the host holds or has reserved
+}
+
+func (r *Refusal) Error() string {
+	has := fmt.Sprintf("mem: %s has %s and needs %s more", r.VM, size(r.Granted), size(r.Pages))
+	if r.By != "" {
+		return fmt.Sprintf("%s, which is above the limit of %s, %s: raise that", has, r.By, size(r.Limit))
+	}
+	return fmt.Sprintf("%s; %s of it are reserved, the host has %s left, and no VM gives any back: reserve more for it, stop a VM or give the host more memory",
+		has, size(r.Reservation), size(r.Unreserved))
+}
+
+// Take grants g more pages. Within its reservation it never fails. Beyond it, it may fail with ErrLater or ErrPaced
+// unless the caller has lost its patience; any other error is a *Refusal.
+func (g *Guest) Take(pages uint64, patient bool) error {
+	t, n := g.tree, g.node
+	if pages == 0 {
+		return nil
+	}
+	refusal := &Refusal{VM: n.name, Pages: pages, Granted: n.granted, Reservation: n.budget.Reservation}
+	if most := g.max(); pages > most-min(n.granted, most) {
+		refusal.By, refusal.Limit = n.name, most
+		return refusal
+	}
+	if short := n.short(pages); short != nil {
+		g.hungry = true
+		if patient && short.canReclaim(g) {
+			return ErrLater
+		}
+		if refusal.Unreserved = t.Unreserved(); short != &t.host {
+			refusal.By, refusal.Limit = short.name, short.most()
+		}
+		return refusal
+	}
+	if patient && t.pressure && n.granted+pages > max(g.target, n.budget.Reservation) {
+		g.hungry = true
+		return ErrPaced
+	}
+	n.add(int64(pages))
+	for at := n; at != nil; at = at.parent {
+		at.granted += pages
+	}
+	return nil
+}
+
+// canReclaim says whether a VM below n other than g has more than is reserved for it, and a balloon to give it back.
+func (n *node) canReclaim(g *Guest) bool {
+	if n.guest != nil {
+		return n.guest != g && n.guest.sample.Balloon && n.granted > n.budget.Reservation
+	}
+	for _, c := range n.children {
+		if c.canReclaim(g) {
+			return true
+		}
+	}
+	return false
+}
+
+// Give takes back pages that g holds. More than it holds is all of it.
+func (g *Guest) Give(pages uint64) {
+	n := g.node
+	pages = min(pages, n.granted)
+	n.add(-int64(pages))
+	for at := n; at != nil; at = at.parent {
+		at.granted -= pages
+	}
+}
+
+// Overhead is what a VM of so many pages and virtual processors costs at most beyond them, in pages, where its memory is
+// mapped by 4 KiB: the nested page table and the upper half's window on it, 8 bytes a page each, what these have above
+// that, and perCPU for each virtual processor.
+func Overhead(pages, cpus, perCPU uint64) uint64 {
+	const entries, levels, tables = 512, 4, 2
+	sum := cpus * perCPU
+	for range levels {
+		pages = (pages + entries - 1) / entries
+		sum += tables * pages
+	}
+	return sum
+}
+
+// size is a number of pages to read.
+func size(pages uint64) string {
+	switch {
+	case pages >= MaxPages:
+		return strconv.FormatUint(pages, 10) + " pages"
+	case pages != 0 && pages%256 == 0:
+		return strconv.FormatUint(pages/256, 10) + "MiB"
+	case pages > 256:
+		return strconv.FormatUint(pages/256, 10) + "." + strconv.FormatUint(pages%256*10/256, 10) + "MiB"
+	}
+	return strconv.FormatUint(pages*4, 10) + "KiB"
+}

@@ -1,0 +1,326 @@
+package seed
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Limits of what a seed may say of shares, reservations and limits.
+const (
+	Processor = 1000 // what reservations and limits of processors count: 100 % of one logical processor
+
+	SharesPerCPU = 1000 // what a virtual processor counts for where a VM gives no shares
+	SharesPerMiB = 10   // likewise a MiB of memory
+
+	PoolCPUShares    = 4 * SharesPerCPU        // what a pool has that gives no shares: as a VM with 4 processors
+	PoolMemoryShares = 16 << 10 * SharesPerMiB // and 16 GiB
+
+	MaxCPUShares    = 1_000_000
+	MaxMemoryShares = SharesPerMiB * (MaxMemory >> 20)
+
+	MaxHostCPUs  = 4096 // an affinity is to processors below it, and pools have no more
+	MinCPULimit  = Processor / 100
+	MaxPools     = 256
+	MaxPoolDepth = 8
+	MaxPoolSize  = 64 << 40 // bytes of a pool's reservation or limit
+
+	SystemPool = "system" // the name of Keel's own: no pool of a seed has it
+)
+
+// Share is what a VM or a pool has of its parent's processors or memory. Shares count only against those of siblings,
+// for what is left when every reservation is met. Processors are counted in thousandths of a logical one (see
+// Processor), memory in bytes.
+type Share struct {
+	Shares      uint32 `json:"shares,omitempty"`      // 1 or more in what Parse returns
+	Reservation uint64 `json:"reservation,omitempty"` // guaranteed
+	Limit       uint64 `json:"limit,omitempty"`       // never exceeded; 0: none
+}
+
+// Pool is a node of the tree of pools, in whose leaves the VMs are. Parse returns them parents first.
+type Pool struct {
+	Name   string `json:"name"`             // as a VM's, unique among the pools
+	Parent string `json:"parent,omitempty"` // a pool's name; empty: the host itself
+	CPU    Share  `json:"cpu"`
+	Memory Share  `json:"memory"`
+}
+
+// FormatPercent writes thousandths of a processor, such as 50% or 12.5%.
+func FormatPercent(v uint64) string {
+	s := strconv.FormatUint(v/10, 10)
+	if v%10 != 0 {
+		s += "." + strconv.FormatUint(v%10, 10)
+	}
+	return s + "%"
+}
+
+// resource is one of the two kinds that are shared, with what decoding it needs.
+type resource struct {
+	maxShares int64
+	read      func(*Node) (uint64, error)
+	format    func(uint64) string
+	unit      uint64 // values are multiples of it
+	minLimit  uint64
+	max       uint64 // of reservation and limit
+}
+
+func (d *Decoder) processors(max uint64) resource {
+	read := d.Percent
+	if read == nil {
+		read = thousandths
+	}
+	return resource{MaxCPUShares, read, FormatPercent, 1, MinCPULimit, max}
+}
+
+func (d *Decoder) bytes(max uint64) resource {
+	return resource{MaxMemoryShares, d.size(), FormatSize, MemoryUnit, MinMemory, max}
+}
+
+// thousandths reads the percentage of keel.json: a plain number of thousandths.
+func thousandths(n *Node) (uint64, error) {
+	if n.Kind != Number {
+		return 0, fmt.Errorf("%s is not a number of thousandths of a processor", brief(n))
+	}
+	v, err := strconv.ParseUint(n.Text, 10, 64)
+	if errors.Is(err, strconv.ErrSyntax) {
+		return 0, fmt.Errorf("%s is not a whole number of thousandths of a processor", brief(n))
+	}
+	return v, nil // out of range: the largest, which is above every maximum
+}
+
+// share reads shares, reservation and limit. normal are the shares of a VM or pool that gives none.
+func (o *object) share(r resource, normal uint64) Share {
+	s := Share{Shares: uint32(min(normal, uint64(r.maxShares)))}
+	if n := o.get("shares"); n != nil {
+		s.Shares = uint32(o.d.integer(n, 1, r.maxShares))
+	} else if o.isLater("shares") {
+		s.Shares = 0
+	}
+	s.Reservation, _ = o.amount("reservation", r)
+	limit, ok := o.amount("limit", r)
+	switch n := o.get("limit"); {
+	case !ok:
+	case limit < r.minLimit:
+		o.d.fail(n, "%s is below the minimum of %s: leave it out for no limit", r.format(limit), r.format(r.minLimit))
+	case limit < s.Reservation:
+		o.d.fail(n, "%s is below the reservation of %s: raise the limit or lower the reservation", r.format(limit), r.format(s.Reservation))
+	default:
+		s.Limit = limit
+	}
+	return s
+}
+
+// amount reads a reservation or a limit, and says whether there is one that is possible.
+func (o *object) amount(key string, r resource) (uint64, bool) {
+	n := o.get(key)
+	if n == nil {
+		return 0, false
+	}
+	v, err := r.read(n)
+	switch {
+	case err != nil:
+		o.d.fail(n, "%s", err)
+	case v > r.max:
+		o.d.fail(n, "%s is above the maximum of %s", r.format(v), r.format(r.max))
+	case v%r.unit != 0:
+		o.d.fail(n, "%s is not a multiple of %s", r.format(v), r.format(r.unit))
+	default:
+		return v, true
+	}
+	return 0, false
+}
+
+// affinity reads the processors that a VM may run on: nil is all.
+func (o *object) affinity() []int {
+	n := o.get("affinity")
+	if n == nil {
+		return nil
+	}
+	var cpus []int
+	list := o.list("affinity", MaxHostCPUs)
+	for _, item := range list {
+		before := len(o.d.problems)
+		cpu := int(o.d.integer(item, 0, MaxHostCPUs-1))
+		switch {
+		case len(o.d.problems) > before:
+		case slices.Contains(cpus, cpu):
+			o.d.fail(item, "processor %d is there twice", cpu)
+		default:
+			cpus = append(cpus, cpu)
+		}
+	}
+	if n.Kind == List && len(n.Items) == 0 {
+		o.d.fail(n, "names no processor: leave it out for all of them")
+	}
+	slices.Sort(cpus)
+	return cpus
+}
+
+// pool reads the name of the pool that a VM is in, and holds the VM's reservation against the pool's.
+func (o *object) pool(r resource, of func(*Pool) *Share, reservation uint64) string {
+	n := o.get("pool")
+	name, ok := o.d.text(n)
+	if !ok || o.d.poolsUnsure {
+		return name
+	}
+	i := slices.IndexFunc(o.d.pools, func(p Pool) bool { return p.Name == name })
+	if i < 0 {
+		o.d.fail(n, "there is no pool %s: %s", quote(name), o.d.poolNames())
+		return ""
+	}
+	if has := of(&o.d.pools[i]).Reservation; reservation > has {
+		o.d.fail(o.get("reservation"), "%s is above the %s that its pool %s reserves: raise the pool's reservation or lower this one",
+			r.format(reservation), r.format(has), name)
+	}
+	return name
+}
+
+func (d *Decoder) poolNames() string {
+	if len(d.pools) == 0 {
+		return "the host has none; name it under pools in the document of kind Host"
+	}
+	const most = 8
+	var names []string
+	for _, p := range d.pools[:min(most, len(d.pools))] {
+		names = append(names, p.Name)
+	}
+	if more := len(d.pools) - most; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return "the host has " + strings.Join(names, ", ")
+}
+
+func cpuOf(p *Pool) *Share    { return &p.CPU }
+func memoryOf(p *Pool) *Share { return &p.Memory }
+
+// readPools reads a host's pools and puts parents before their children.
+func (d *Decoder) readPools(list []*Node) []Pool {
+	cpu, memory := d.processors(MaxHostCPUs*Processor), d.bytes(MaxPoolSize)
+	before := len(d.problems)
+	var pools []Pool
+	at := map[string]*Node{}
+	for _, n := range list {
+		o := d.object(n)
+		var p Pool
+		if name := o.require("name", "a name that no other pool has"); name != nil {
+			p.Name = d.name(name)
+			switch first := at[p.Name]; {
+			case p.Name == "":
+			case p.Name == SystemPool:
+				d.fail(name, "%s is Keel's own: give another name", quote(p.Name))
+			case first != nil:
+				d.fail(name, "%s is taken by another pool (%s)", quote(p.Name), first.Get("name").place())
+			default:
+				at[p.Name] = n
+			}
+		}
+		p.Parent, _ = d.text(o.get("parent"))
+		group := o.group("cpu")
+		p.CPU = group.share(cpu, PoolCPUShares)
+		group.done()
+		group = o.group("memory")
+		p.Memory = group.share(memory, PoolMemoryShares)
+		group.done()
+		o.done()
+		if at[p.Name] == n {
+			pools = append(pools, p)
+		}
+	}
+	d.pools = d.tree(pools, at)
+	d.reserved(d.pools, at, "cpu", cpu, cpuOf)
+	d.reserved(d.pools, at, "memory", memory, memoryOf)
+	d.poolsUnsure = len(d.problems) > before
+	return d.pools
+}
+
+// tree puts parents before their children, and refuses parents that aren't there, cycles and what is too deep.
+func (d *Decoder) tree(pools []Pool, at map[string]*Node) []Pool {
+	depth := map[string]int{"": 0}
+	var sorted []Pool
+	for level := 0; ; level++ {
+		placed := len(sorted)
+		for _, p := range pools {
+			if above, ok := depth[p.Parent]; !ok || above != level {
+				continue
+			}
+			depth[p.Name] = level + 1
+			sorted = append(sorted, p)
+			if level == MaxPoolDepth {
+				d.fail(at[p.Name].Get("parent"), "%s is nested more than %d deep", quote(p.Name), MaxPoolDepth)
+			}
+		}
+		if len(sorted) == placed {
+			break
+		}
+	}
+	for _, p := range pools {
+		if _, ok := depth[p.Name]; ok {
+			continue
+		}
+		n := at[p.Name].Get("parent")
+		if at[p.Parent] == nil {
+			d.fail(n, "there is no pool %s", quote(p.Parent))
+		} else if cycle := cycleFrom(p.Name, pools); cycle != "" {
+			d.fail(n, "is a cycle: %s", cycle)
+		}
+	}
+	return sorted
+}
+
+// cycleFrom returns the cycle that a pool is part of, such as a in b in a, or "" if it only leads to one.
+func cycleFrom(name string, pools []Pool) string {
+	const most = 4 // names that are said
+	text, at := name, name
+	for i := range pools {
+		next := slices.IndexFunc(pools, func(p Pool) bool { return p.Name == at })
+		if next < 0 {
+			return ""
+		}
+		at = pools[next].Parent
+		switch {
+		case i < most || at == name:
+			text += " in " + at
+		case i == most:
+			text += " in ..."
+		}
+		if at == name {
+			return text
+		}
+	}
+	return ""
+}
+
+// reserved refuses reservations that a pool's parent doesn't have, together or alone.
+func (d *Decoder) reserved(pools []Pool, at map[string]*Node, key string, r resource, of func(*Pool) *Share) {
+	left := map[string]uint64{}
+	for i := range pools {
+		p := &pools[i]
+		has := of(p).Reservation
+		left[p.Name] = has
+		if p.Parent == "" || has == 0 {
+			continue
+		}
+		if has > left[p.Parent] {
+			parent := slices.IndexFunc(pools, func(o Pool) bool { return o.Name == p.Parent })
+			d.fail(at[p.Name].Get(key).Get("reservation"), "%s is above what is left of the %s that its parent %s reserves, %s: raise that or lower this one",
+				r.format(has), r.format(of(&pools[parent]).Reservation), p.Parent, r.format(left[p.Parent]))
+			continue
+		}
+		left[p.Parent] -= has
+	}
+}
+
+// CheckHost says what of c a host of n logical processors can't give. It is nil where all is possible.
+func (c *CPU) CheckHost(n int) error {
+	for _, p := range c.Affinity {
+		if p >= n {
+			return fmt.Errorf("cpu.affinity: there is no processor %d: the host has %d, 0 to %d", p, n, n-1)
+		}
+	}
+	if all := uint64(n) * Processor; c.Reservation > all {
+		return fmt.Errorf("cpu.reservation: %s is more than the %s of the host's %d processors", FormatPercent(c.Reservation), FormatPercent(all), n)
+	}
+	return nil
+}

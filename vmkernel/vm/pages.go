@@ -1,0 +1,94 @@
+package vm
+
+import (
+	"errors"
+	"math"
+	"syscall"
+
+	"keel/arch/amd64/virt"
+	"keel/vmkernel/device/balloon"
+	"keel/vmkernel/seed"
+)
+
+// An instance is its balloon's balloon.Host: what the guest has no use for goes back to the host's page frames, and
+// comes again, zeroed, when the guest or a device touches it.
+
+// Release gives n bytes of the guest's memory at gpa back. What the host can't take back stays the guest's.
+func (in *instance) Release(gpa, n uint64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for n > 0 && !in.gone {
+		done, err := in.backend.Release(in.handle, gpa, n)
+		if err != nil || done == 0 || done > n {
+			if !in.releaseFailed {
+				in.releaseFailed = true
+				in.log.Warn("memory that the guest gave back stays taken", "gpa", gpa, "bytes", n, "error", err)
+			}
+			return
+		}
+		gpa, n = gpa+done, n-done
+	}
+}
+
+// Claim says that the guest is about to use memory that it gave back: it comes when it is touched.
+func (in *instance) Claim(gpa, n uint64) {}
+
+// SetBalloon asks the guest to give back so many bytes and to keep them given back, 0 for none: whole pages, and no more
+// than it has. It says whether the VM runs. A guest without a driver, or one that can't spare as much, doesn't do it.
+func (v *VM) SetBalloon(bytes uint64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.current == nil {
+		return false
+	}
+	pages := min(bytes, v.spec.Memory.Size) / balloon.PageSize
+	v.current.board.balloon.SetTarget(uint32(min(pages, math.MaxUint32)))
+	return true
+}
+
+// Balloon says how the balloon of a running VM stands, and asks the guest for new statistics.
+func (v *VM) Balloon() (s balloon.State, running bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.current == nil {
+		return s, false
+	}
+	b := v.current.board.balloon
+	s = b.State()
+	b.AskStats()
+	return s, true
+}
+
+// Resident is how much memory a running VM holds, in bytes.
+func (v *VM) Resident() (bytes uint64, running bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.current == nil {
+		return 0, false
+	}
+	in := v.current
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.gone {
+		return 0, false
+	}
+	bytes, err := in.backend.Resident(in.handle)
+	return bytes, err == nil
+}
+
+// absent handles the exit of a guest that touched memory which it had given back. It says whether that was it.
+func (c *vcpu) absent(s *virt.State) bool {
+	in := c.in
+	gpa := s.Exit.GPA
+	if !in.memory.Contains(gpa, 1) {
+		return false
+	}
+	switch err := in.backend.Populate(in.handle, gpa); {
+	case err == nil:
+	case errors.Is(err, syscall.ENOMEM):
+		c.crash("out of memory: the guest touched what it had given back, at %#x, and the host has %s left", gpa, seed.FormatSize(in.backend.FreeMemory()))
+	default:
+		c.crash("memory at %#x can't be given to the guest: %v", gpa, err)
+	}
+	return true
+}
