@@ -320,7 +320,7 @@ const (
 	msrMiscEnable   = 0x1A0
 	msrSYSCFG       = 0xC001_0010
 	msrHWCR         = 0xC001_0015
-	msrPatchLevel   = 0x8B
+	msrNBCfg        = 0xC001_001F
 	msrDECFG        = 0xC001_1029
 	msrKVMWallClock = 0x4B56_4D00
 	msrKVMClock     = 0x4B56_4D01
@@ -347,7 +347,7 @@ func (v *vcpu) readMSR(s *virt.State) bool {
 			x = v.tscAdjust
 		case msrMiscEnable:
 			x = 1 // fast strings
-		case msrSYSCFG, msrHWCR, msrDECFG:
+		case msrSYSCFG, msrHWCR, msrNBCfg, msrDECFG:
 			ok = isAMD
 			if idx == msrDECFG {
 				x = 2 // LFENCE serialises
@@ -394,7 +394,7 @@ func (v *vcpu) writeMSR(s *virt.State) bool {
 	switch idx {
 	case msrUcodeRev, msrMCGStatus, msrMiscEnable:
 		return true
-	case msrHWCR, msrDECFG:
+	case msrHWCR, msrNBCfg, msrDECFG:
 		return isAMD
 	case msrKVMClock, msrOldClock:
 		return v.vm().kvmclock && v.setClock(x)
