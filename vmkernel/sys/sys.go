@@ -26,6 +26,13 @@ const (
 	NumHostCPUID
 	NumIRQWait
 	NumCrash
+	NumPCIRead
+	NumPCIWrite
+	NumBARMap
+	NumDMAAlloc
+	NumIRQAlloc
+	NumIRQWake
+	NumSetClock
 	End
 )
 
