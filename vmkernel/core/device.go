@@ -157,4 +157,3 @@ func callDMAAlloc(p uintptr) int64 {
 	g.Addr, g.Size, g.Bus = uint64(va), n*amd64.PageSize, pa
 	return 0
 }
-

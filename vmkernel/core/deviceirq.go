@@ -21,8 +21,13 @@ func callIRQAlloc(kind, gsi uint64, p uintptr) int64 {
 	case cpus[0].apicID > 0xFF: // neither message nor pin can name it
 		return -int64(syscall.ENODEV)
 	}
+	low := true // PCI's own polarity, unless the firmware says otherwise of an ISA interrupt
+	if kind == 1 && gsi < isaLines {
+		to, isLow, level := tables.ISA(uint8(gsi))
+		gsi, low = uint64(to), isLow || !level
+	}
 	sched.lock()
-	irq := int64(-int64(syscall.ENOSPC))
+	irq := -int64(syscall.ENOSPC)
 	for i := isaLines; i < hostIRQs && irq < 0; i++ {
 		if !hostLines[i].taken {
 			irq = int64(i)
@@ -36,7 +41,7 @@ func callIRQAlloc(kind, gsi uint64, p uintptr) int64 {
 		m.Address, m.Data = messageBase|uint64(cpus[0].apicID)<<12, uint32(vecDevice+irq)
 	case pinTaken(uint32(gsi)):
 		irq = -int64(syscall.EBUSY)
-	case !hostLines[irq].wire(uint32(gsi), uint32(vecDevice+irq), true, true):
+	case !hostLines[irq].wire(uint32(gsi), uint32(vecDevice+irq), low, true):
 		irq = -int64(syscall.ENODEV)
 	}
 	sched.unlock()

@@ -79,8 +79,9 @@ func IRQMessage() (irq int, m Message, err error) {
 	return int(n), m, err
 }
 
-// IRQLine gives an interrupt for a level-triggered, active-low pin of an IOAPIC, as PCI's INTA# to
-// INTD# are, by its global system interrupt. EBUSY: another has it. ENODEV: no IOAPIC has that pin.
+// IRQLine gives the level-triggered interrupt of an IOAPIC's pin that PCI's INTA# to INTD# arrive at,
+// by its ISA interrupt below 16, else by its global system interrupt. EBUSY: another has it. ENODEV:
+// no IOAPIC has that pin.
 func IRQLine(gsi uint32) (irq int, err error) {
 	n, err := call(NumIRQAlloc, 1, uintptr(gsi), 0, 0)
 	return int(n), err
