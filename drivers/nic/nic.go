@@ -83,7 +83,7 @@ type NIC interface {
 	Link() Link
 	// Sums says whether Send fills in checksums.
 	Sums() bool
-	// Start begins to receive. It is called once.
+	// Start begins to receive, and tells of the link before it returns. It is called once.
 	Start(Receiver) error
 	// Send copies a frame to the card. false: it was dropped, since the link is down, or the card
 	// takes no more for now.

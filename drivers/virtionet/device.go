@@ -94,6 +94,7 @@ func (d *Device) Start(to nic.Receiver) error {
 		d.addStatus(statusFailed)
 		return err
 	}
+	d.service(true)
 	go nic.Serve(irq, d.service, to.Trouble)
 	return nil
 }

@@ -90,7 +90,7 @@ func (s *Stack) routers() (list []netip.Addr) {
 	return slices.Compact(list)
 }
 
-// route sets the table: the networks at hand, then the ways out. The lock is held, or s is new.
+// route sets the table: the networks at hand, then the ways out. The lock is held.
 func (s *Stack) route() {
 	at := []netip.Prefix{netip.MustParsePrefix("fe80::/64")}
 	for p := range s.prefix {

@@ -104,6 +104,12 @@ func New(c nic.NIC, config Config, events Events) (*Stack, error) {
 		client = s.newClient()
 		s.link.dhcp = client
 	}
+	go s.run(ctx)
+	// First: what the stack sends at once goes out, then.
+	if err := c.Start(s.link); err != nil {
+		cancel()
+		return nil, err
+	}
 	if e := s.stack.CreateNIC(card, ethernet.New(s.link)); e != nil {
 		cancel()
 		return nil, fmt.Errorf("net: %v", e)
@@ -113,16 +119,10 @@ func New(c nic.NIC, config Config, events Events) (*Stack, error) {
 			cancel()
 			return nil, err
 		}
-		s.state.Addresses = append(s.state.Addresses, p)
 	}
-	s.route()
-	go s.run(ctx)
+	s.change(func() { s.state.Addresses = append(s.state.Addresses, config.Addresses...) })
 	if client != nil {
 		go client.Run(ctx)
-	}
-	if err := c.Start(s.link); err != nil {
-		cancel()
-		return nil, err
 	}
 	return s, nil
 }

@@ -177,6 +177,7 @@ func (c *Card) Start(to nic.Receiver) error {
 	}
 	c.irq = irq
 	c.run()
+	c.service(true)
 	go nic.Serve(irq, c.service, to.Trouble)
 	return nil
 }
