@@ -49,7 +49,7 @@ func show(w io.Writer, s *seed.Seed) error {
 	row("when idle", "%s", s.Host.WhenIdle)
 	row("on panic", "%s", s.Host.OnPanic)
 	row("log", "%s and above", s.Host.Log.Level)
-	row("management", "NIC %s", s.Host.Management.NIC)
+	showManagement(row, &s.Host.Management)
 	for _, vm := range s.VMs {
 		fmt.Fprintf(t, "\nVM %s\n", vm.Name)
 		showVM(row, vm)
@@ -113,4 +113,28 @@ func showVM(row func(name, format string, args ...any), vm seed.VM) {
 	if vm.Debug.ExitPort != 0 {
 		row("exit port", "%#x", vm.Debug.ExitPort)
 	}
+}
+
+func showManagement(row func(name, format string, args ...any), m *seed.Management) {
+	if m.NIC == "" {
+		row("management", "no network")
+		return
+	}
+	row("management", "NIC %s", m.NIC)
+	for _, list := range []struct {
+		name string
+		text string
+	}{{"addresses", join(m.Addresses)}, {"routers", join(m.Routers)}, {"dns", join(m.DNS)}, {"ntp", join(m.NTP)}} {
+		if list.text != "" {
+			row(list.name, "%s", list.text)
+		}
+	}
+}
+
+func join[T fmt.Stringer](list []T) string {
+	var texts []string
+	for _, v := range list {
+		texts = append(texts, v.String())
+	}
+	return strings.Join(texts, ", ")
 }

@@ -70,7 +70,7 @@ func checkParse(t *testing.T, archive []byte) {
 	if err != nil {
 		t.Fatalf("written again: %v", err)
 	}
-	if again.Host != s.Host || len(again.Refused) > 0 || !reflect.DeepEqual(normal(again.VMs), normal(s.VMs)) {
+	if !reflect.DeepEqual(again.Host, s.Host) || len(again.Refused) > 0 || !reflect.DeepEqual(normal(again.VMs), normal(s.VMs)) {
 		t.Errorf("written again: %+v, refused %v\nfirst: %+v", again.VMs, again.Refused, s.VMs)
 	}
 }

@@ -84,7 +84,7 @@ func TestContractExampleMakesTheSeedItSays(t *testing.T) {
 	}
 	host := seed.Host{Name: "keel-1", WhenIdle: seed.IdlePowerOff, OnPanic: seed.PanicHalt,
 		Log: seed.HostLog{Level: "debug"}, Management: seed.Management{NIC: "auto"}}
-	if s.Host != host {
+	if !reflect.DeepEqual(s.Host, host) {
 		t.Errorf("host = %+v", s.Host)
 	}
 	vm := seed.VM{
