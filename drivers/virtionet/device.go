@@ -17,6 +17,7 @@ type Device struct {
 	features uint64
 	mac      nic.MAC
 	to       nic.Receiver
+	irq      pci.Interrupt
 	kind     pci.Kind
 	stats    counters
 	up       atomic.Bool
@@ -81,6 +82,16 @@ func (d *Device) Stats() nic.Stats {
 
 // Start implements nic.NIC.
 func (d *Device) Start(to nic.Receiver) error {
+	if err := d.prepare(to); err != nil {
+		return err
+	}
+	d.service(true)
+	go nic.Serve(d.irq, d.service, to.Trouble)
+	return nil
+}
+
+// prepare gives the device queues and an interrupt, and has it run.
+func (d *Device) prepare(to nic.Receiver) error {
 	if d.to != nil {
 		return errors.New("the device has been started before")
 	}
@@ -89,13 +100,11 @@ func (d *Device) Start(to nic.Receiver) error {
 	if err != nil {
 		return err
 	}
-	d.kind = kind
+	d.irq, d.kind = irq, kind
 	if err := d.run(); err != nil {
 		d.addStatus(statusFailed)
 		return err
 	}
-	d.service(true)
-	go nic.Serve(irq, d.service, to.Trouble)
 	return nil
 }
 

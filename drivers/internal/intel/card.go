@@ -162,6 +162,17 @@ func (c *Card) Stats() nic.Stats {
 
 // Start implements nic.NIC.
 func (c *Card) Start(to nic.Receiver) error {
+	if err := c.prepare(to); err != nil {
+		return err
+	}
+	c.run()
+	c.service(true)
+	go nic.Serve(c.irq, c.service, to.Trouble)
+	return nil
+}
+
+// prepare gives the card memory and an interrupt.
+func (c *Card) prepare(to nic.Receiver) error {
 	if c.to != nil {
 		return errors.New("the card has been started before")
 	}
@@ -176,9 +187,6 @@ func (c *Card) Start(to nic.Receiver) error {
 		return err
 	}
 	c.irq = irq
-	c.run()
-	c.service(true)
-	go nic.Serve(irq, c.service, to.Trouble)
 	return nil
 }
 
