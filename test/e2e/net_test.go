@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"keel/test/machine"
+	"keel/vmkernel/seed"
 )
 
 // What test/netecho says.
@@ -115,4 +116,121 @@ func echo(address string, n int) error {
 		return fmt.Errorf("%d bytes came back, %d were sent, and they aren't the same", len(back), n)
 	}
 	return nil
+}
+
+// TestCableIsPulled pulls the cable out while data flows, and plugs it in again: the connection goes on.
+func TestCableIsPulled(t *testing.T) {
+	image := machine.BuildImage(t, "./test/netecho")
+	for _, device := range []string{"e1000", "e1000e", "virtio-net-pci,disable-legacy=on"} {
+		t.Run(device, func(t *testing.T) {
+			n, address := network(t, device, echoPort)
+			words := ""
+			if strings.HasPrefix(device, "e1000") { // whose first base address register is memory
+				words = "grants"
+			}
+			p := machine.Boot(t, machine.QEMU{Kernel: image, Network: n, MemMiB: 512, Extra: machine.QMP(), Args: words}, time.Minute)
+			p.FailOn(netFailed)
+			wait := func(re *regexp.Regexp) []string {
+				t.Helper()
+				m, err := p.WaitFor(t.Context(), re)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return m
+			}
+			// A driver gets nothing that isn't a device's.
+			if words != "" {
+				if m := wait(regexp.MustCompile(`^netecho\| grants refused=(\d+)$`)); m[1] != "22" {
+					t.Errorf("%s grants were refused", m[1])
+				}
+			}
+			wait(netAddressed)
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(time.Minute))
+			ping := func() {
+				t.Helper()
+				b := []byte("hello there")
+				if _, err := conn.Write(b); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.ReadFull(conn, b); err != nil || string(b) != "hello there" {
+					t.Fatalf("%q, %v", b, err)
+				}
+			}
+			ping()
+			for range 2 {
+				if err := p.Command("set_link", map[string]any{"name": "nic", "up": false}); err != nil {
+					t.Fatal(err)
+				}
+				wait(regexp.MustCompile(`^netecho\| state link=down `))
+				if err := p.Command("set_link", map[string]any{"name": "nic", "up": true}); err != nil {
+					t.Fatal(err)
+				}
+				wait(regexp.MustCompile(`^netecho\| state link=(up|1000Mbit/s) addresses=\[10\.0\.2\.15`))
+				ping()
+			}
+			conn.(*net.TCPConn).CloseWrite()
+			wait(netEchoed2)
+		})
+	}
+}
+
+// netEchoed2 also takes frames that were dropped while the cable was out.
+var netEchoed2 = regexp.MustCompile(`^netecho\| echoed 33 bytes .*: <nil>; .* bad=0 resets=0$`)
+
+// TestHostGetsItsAddress boots Keel with a seed that gives it a network, and without.
+func TestHostGetsItsAddress(t *testing.T) {
+	given := regexp.MustCompile(`^level=INFO msg=network nic=0000:\S+ driver=(\S+) mac=` + machine.MAC + ` link=(up|1000Mbit/s) address=10\.0\.2\.15/24`)
+	seedWith := func(m seed.Management) string {
+		h := hostWith()
+		h.WhenIdle, h.Management = seed.IdleStay, m
+		data, err := seed.Pack(h, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := t.TempDir() + "/seed.tar"
+		writeFile(t, path, data)
+		return path
+	}
+	auto := seedWith(seed.Management{NIC: seed.NICAuto})
+	for _, c := range []struct{ name, device, seed, want string }{
+		{"virtio-net", "virtio-net-pci,disable-legacy=on", auto, "virtio-net"},
+		{"by its address", "e1000", seedWith(seed.Management{NIC: machine.MAC}), "e1000"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := &machine.Network{Device: c.device}
+			r := run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: c.seed, Network: n, MemMiB: 512}, time.Minute), t}
+			if _, err := r.WaitFor(t.Context(), regexp.MustCompile(`msg=ready `)); err != nil {
+				t.Fatal(err)
+			}
+			m, err := r.WaitFor(t.Context(), given)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m[1] != c.want {
+				t.Errorf("driver %s, want %s", m[1], c.want)
+			}
+			r.wantNoErrors()
+		})
+	}
+	for _, c := range []struct{ name, seed, device, want string }{
+		{"no card", auto, "", `^level=ERROR msg="no network" error="the machine has no network card"$`},
+		{"no driver", auto, "rtl8139", `^level=ERROR msg="no network" error="there is no driver for any`},
+		{"another card", seedWith(seed.Management{NIC: "52:54:00:ff:ff:ff"}), "e1000", `^level=ERROR msg="no network" error="52:54:00:ff:ff:ff: no network card that has a driver has that address"$`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := machine.QEMU{Kernel: image(t), Seed: c.seed, MemMiB: 512}
+			if c.device != "" {
+				m.Network = &machine.Network{Device: c.device}
+			}
+			p := machine.Boot(t, m, time.Minute)
+			if _, err := p.WaitFor(t.Context(), regexp.MustCompile(c.want)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }

@@ -2,7 +2,7 @@
 // has a link, gets an address, and sends back what comes to TCP port 443.
 //
 // It prints lines that begin with `netecho|`. Words on the command line: mac=ADDRESS chooses the card,
-// ntp=ADDRESS and dns=NAME ask there once there is an address.
+// ntp=ADDRESS and dns=NAME ask there once there is an address, grants tries what no driver may have.
 package main
 
 import (
@@ -52,6 +52,13 @@ func run(words map[string]string) error {
 	for _, c := range found {
 		say("card %v driver=%q", c.Function, c.Driver)
 	}
+	if _, ok := words["grants"]; ok && len(found) > 0 {
+		n, err := tryGrants(found[0].Function.Address)
+		if err != nil {
+			return err
+		}
+		say("grants refused=%d", n)
+	}
 	var mac nic.MAC
 	if w := words["mac"]; w != "" {
 		if _, err := fmt.Sscanf(w, "%02x:%02x:%02x:%02x:%02x:%02x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]); err != nil {
@@ -91,11 +98,11 @@ func run(words map[string]string) error {
 			return err
 		}
 		go func() {
-			start := time.Now()
+			start, from := time.Now(), conn.RemoteAddr()
 			n, err := io.Copy(conn, conn)
 			err = errors.Join(err, conn.Close())
 			st := s.NIC().Stats()
-			say("echoed %d bytes to %v in %v: %v; sent=%d received=%d dropped=%d bad=%d resets=%d", n, conn.RemoteAddr(),
+			say("echoed %d bytes to %v in %v: %v; sent=%d received=%d dropped=%d bad=%d resets=%d", n, from,
 				time.Since(start).Round(time.Millisecond), err, st.Sent, st.Received, st.Dropped, st.Bad, st.Resets)
 			var m sys.Stats
 			sys.GetStats(&m)

@@ -40,7 +40,7 @@ type Config struct {
 // State is how the host is reached.
 type State struct {
 	Link      nic.Link
-	Addresses []netip.Prefix // without those that only the link knows
+	Addresses []netip.Prefix // IPv4's first, without those that only the link knows
 	Routers   []netip.Addr
 	DNS, NTP  []netip.Addr
 	DHCP      netip.Addr // the server that gave the address, or none
@@ -182,6 +182,7 @@ func (s *Stack) State() State {
 func (s *Stack) snapshot() State {
 	st := s.state
 	st.Addresses = slices.Clone(st.Addresses)
+	slices.SortFunc(st.Addresses, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
 	st.Routers = s.routers()
 	st.DNS = slices.Clone(s.config.DNS)
 	st.NTP = slices.Clone(s.config.NTP)
