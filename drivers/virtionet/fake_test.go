@@ -2,7 +2,6 @@ package virtionet
 
 import (
 	"encoding/binary"
-	"sync"
 	"testing"
 
 	"keel/drivers/internal/fake"
@@ -24,7 +23,6 @@ const (
 // chip is a device as far as the driver needs one.
 type chip struct {
 	fake.Bytes
-	mu     sync.Mutex
 	host   *fake.Host
 	offers uint64
 	q      [2]struct {

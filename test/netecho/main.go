@@ -41,12 +41,11 @@ func main() {
 		key, value, _ := strings.Cut(w, "=")
 		words[key] = value
 	}
-	if err := run(words); err != nil {
-		say("FAIL %v", err)
-	}
+	say("FAIL %v", run(words))
 	select {}
 }
 
+// run serves until something fails.
 func run(words map[string]string) error {
 	found := cards.Find(metal.Host{})
 	for _, c := range found {
