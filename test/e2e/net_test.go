@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -233,4 +234,64 @@ func TestHostGetsItsAddress(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNetworkBesideVM has a card interrupt a host whose processor runs a guest: connections to a closed
+// port are refused meanwhile.
+func TestNetworkBesideVM(t *testing.T) {
+	h := hostWith()
+	h.Management.NIC = seed.NICAuto
+	given := regexp.MustCompile(`^level=INFO msg=network .* address=10\.0\.2\.15/24`)
+	data, err := seed.Pack(h, []seed.VM{linux("tux", 1, 128*mib, "")}, files(t, fileLinux, fileInitrd))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := t.TempDir() + "/seed.tar"
+	writeFile(t, path, data)
+	n, address := network(t, "e1000", echoPort)
+	for name, m := range map[string]func() machine.Machine{
+		"QEMU":  func() machine.Machine { return machine.QEMU{Kernel: image(t), Seed: path, Network: n, MemMiB: 1024} },
+		"Bochs": func() machine.Machine { return machine.Bochs{ISO: medium(t, path), Network: n, MemMiB: 1024} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := run{machine.Boot(t, m(), 3*time.Minute), t}
+			if _, err := r.WaitFor(t.Context(), regexp.MustCompile(`msg="vm started"`)); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(r.Lines(), given.MatchString) {
+				if _, err := r.WaitFor(t.Context(), given); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range 10 {
+				if err := refused(address); err != nil {
+					t.Errorf("connection %d: %v", i, err)
+				}
+			}
+			if len(r.byVM(stoppedLine)) != 0 {
+				t.Error("the guest stopped before all connections were answered")
+			}
+			if err := r.Wait(t.Context()); err != nil {
+				t.Error(err)
+			}
+			r.wantNoErrors()
+			r.wantReasons(map[string]string{"tux": "power-off"})
+		})
+	}
+}
+
+// refused connects to a port where nobody listens: the emulator takes the connection, and ends it once
+// the machine has said no.
+func refused(address string) error {
+	conn, err := net.DialTimeout("tcp", address, 10*time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	n, err := conn.Read(make([]byte, 1))
+	if timeout, ok := err.(net.Error); n != 0 || ok && timeout.Timeout() {
+		return fmt.Errorf("%d bytes, %w", n, err)
+	}
+	return nil
 }
