@@ -35,6 +35,12 @@ func main() {
 	for _, p := range problems {
 		log.LogAttrs(context.Background(), p.level, p.message, p.attrs...)
 	}
+	// The network takes its time, and nothing waits for it.
+	go func() {
+		if _, err := startNetwork(log, &host); err != nil {
+			log.Error("no network", "error", err)
+		}
+	}()
 	safe := hasWord(cString(info.CommandLine[:]), "safe")
 	if lastCrash(log, console, time.Now()) {
 		log.Warn("safe start: the host has crashed three times within ten minutes")

@@ -49,7 +49,7 @@ func show(w io.Writer, s *seed.Seed) error {
 	row("when idle", "%s", s.Host.WhenIdle)
 	row("on panic", "%s", s.Host.OnPanic)
 	row("log", "%s and above", s.Host.Log.Level)
-	row("management", "NIC %s", s.Host.Management.NIC)
+	showManagement(row, &s.Host.Management)
 	for _, p := range s.Host.Pools {
 		fmt.Fprintf(t, "\npool %s\n", p.Name)
 		if p.Parent != "" {
@@ -150,4 +150,28 @@ func share(s seed.Share, format func(uint64) string) string {
 		text += ", at most " + format(s.Limit)
 	}
 	return text
+}
+
+func showManagement(row func(name, format string, args ...any), m *seed.Management) {
+	if m.NIC == "" {
+		row("management", "no network")
+		return
+	}
+	row("management", "NIC %s", m.NIC)
+	for _, list := range []struct {
+		name string
+		text string
+	}{{"addresses", join(m.Addresses)}, {"routers", join(m.Routers)}, {"dns", join(m.DNS)}, {"ntp", join(m.NTP)}} {
+		if list.text != "" {
+			row(list.name, "%s", list.text)
+		}
+	}
+}
+
+func join[T fmt.Stringer](list []T) string {
+	var texts []string
+	for _, v := range list {
+		texts = append(texts, v.String())
+	}
+	return strings.Join(texts, ", ")
 }

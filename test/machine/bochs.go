@@ -31,12 +31,13 @@ const (
 
 // Bochs is a machine in Bochs. The zero value of every field but ISO will do.
 type Bochs struct {
-	CPUs   int      // default 1
-	MemMiB int      // default 1024
-	ISO    string   // path of a medium
-	CPU    string   // default Haswell
-	Config []string // more lines for its configuration file
-	Debug  []string // commands for its debugger instead of "c"
+	CPUs    int      // default 1
+	MemMiB  int      // default 1024
+	ISO     string   // path of a medium
+	CPU     string   // default Haswell
+	Network *Network // a network card, an e1000; default none
+	Config  []string // more lines for its configuration file
+	Debug   []string // commands for its debugger instead of "c"
 }
 
 // Program implements Machine.
@@ -64,7 +65,7 @@ func (b Bochs) command(dir string) (*command, error) {
 		fmt.Sprintf("memory: guest=%d, host=%d", mem, min(mem, maxHostMiB)),
 		"romimage: file=" + bochsBIOS + ", options=fastboot",
 		"vgaromimage: file=" + bochsVGABIOS,
-		"pci: enabled=1, chipset=i440fx",
+		"pci: enabled=1, chipset=i440fx" + b.Network.bochsSlot(),
 		"ata0-master: type=cdrom, path=\"" + iso + "\", status=inserted",
 		"boot: cdrom",
 		"com1: enabled=1, mode=file, dev=" + serialFile,
@@ -75,7 +76,11 @@ func (b Bochs) command(dir string) (*command, error) {
 		"log: " + bochsLog,
 		"panic: action=fatal",
 	}
-	lines = append(lines, b.Config...)
+	network, err := b.Network.bochs(dir)
+	if err != nil {
+		return nil, err
+	}
+	lines = append(append(lines, network...), b.Config...)
 	debug := b.Debug
 	if debug == nil {
 		debug = []string{"c"}

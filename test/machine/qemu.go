@@ -46,6 +46,7 @@ type QEMU struct {
 	KVM      bool     // use KVM; see KVMWorks
 	Accel    string   // -accel; default OneThread
 	Machine  string   // -machine; default q35
+	Network  *Network // a network card; default none
 	Reboot   bool     // a reset restarts the machine instead of ending it
 	Extra    []string // more arguments
 }
@@ -71,6 +72,7 @@ func (q QEMU) command(dir string) (*command, error) {
 	if !q.Reboot {
 		args = append(args, "-no-reboot")
 	}
+	args = append(args, q.Network.qemu()...)
 	more, err := q.boot(dir)
 	if err != nil {
 		return nil, err

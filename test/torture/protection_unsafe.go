@@ -88,6 +88,7 @@ func checkPointers(e *env) (string, error) {
 			call{"write", syscall.SYS_WRITE, 1, badp, 8, false},
 			call{"info", sys.NumInfo, badp, 0, 0, true},
 			call{"stats", sys.NumStats, badp, 0, 0, true},
+			call{"memory for devices", sys.NumDMAAlloc, badp, 0, 0, true},
 		)
 	}
 	for _, c := range calls {

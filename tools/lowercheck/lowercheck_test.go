@@ -128,6 +128,27 @@ func TestBrokenRulesAreFound(t *testing.T) {
 	}
 }
 
+// A mark's bytes are data only behind the jump that leads over them, and only in a mark.
+func TestMarksAreJumpedOver(t *testing.T) {
+	over, plain := []byte{0xEB, 0x01, 0xF4, 0xC3}, []byte{0xF4, 0xC3}
+	for _, c := range []struct {
+		name string
+		code []byte
+		want bool
+	}{
+		{"crypto/internal/boring/sig.StandardCrypto.abi0", over, true},
+		{"crypto/internal/boring/sig.StandardCrypto.abi0", plain, false},
+		{"crypto/internal/boring/sig.StandardCrypto.abi0", []byte{0xEB, 0x01, 0xC3, 0xF4, 0xC3}, false},
+		{"crypto/internal/boring/sig.Other.abi0", over, false},
+	} {
+		ck := newChecker(image.New([]*image.Func{{Name: c.name, Package: image.PackageOf(c.name), Addr: 0x1000, Code: c.code}}))
+		ck.upperHalf()
+		if ok := len(ck.broken) == 0; ok != c.want {
+			t.Errorf("%s % x: %q", c.name, c.code, ck.broken)
+		}
+	}
+}
+
 func TestLengthsOfWhatX86asmLacks(t *testing.T) {
 	for _, c := range []struct {
 		code []byte

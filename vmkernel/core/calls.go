@@ -28,6 +28,9 @@ func (c *cpu) call(w *world, n, a0, a1, a2, a3 uint64) int64 {
 		restartOnPanic = a0 == 1
 		return 0
 	}
+	if n >= sys.NumPCIRead && n <= sys.NumSetClock {
+		return callDevice(n, a0, a1, a2, a3)
+	}
 	return callVM(n, a0, a1, a2, a3)
 }
 

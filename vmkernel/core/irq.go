@@ -1,10 +1,15 @@
 package core
 
-import "syscall"
+import (
+	"syscall"
+
+	"keel/vmkernel/sys"
+)
 
 // The host's IOAPICs (Intel 82093AA; registers behind an index and a window) belong to the lower
-// half. A driver takes an ISA interrupt by waiting for it; each has a vector of its own and goes to
-// the first processor. The scheduler's lock protects all of it.
+// half. A driver takes an ISA interrupt by waiting for it, and is given others, see deviceirq.go;
+// each has a vector of its own and goes to the first processor. The scheduler's lock protects all
+// of it.
 const (
 	ioapicWindow  = 0x10
 	ioapicVersion = 0x01
@@ -15,12 +20,18 @@ const (
 	ioapicMasked = 1 << 16
 )
 
-const isaLines = 16
+// Interrupts that the upper half can have: ISA's, and those that devices are given.
+const (
+	isaLines  = sys.FirstDeviceIRQ
+	hostIRQs  = isaLines + sys.NumDeviceIRQs
+	vecIRQEnd = vecDevice + hostIRQs
+)
 
-// A hostLine is an ISA interrupt that the upper half has taken.
+// A hostLine is an interrupt that the upper half has taken.
 type hostLine struct {
 	taken  bool
 	level  bool
+	wired  bool // at an IOAPIC's pin; else a message
 	ioapic uint8
 	pin    uint8
 	entry  uint32 // low half of its redirection entry, unmasked
@@ -28,7 +39,7 @@ type hostLine struct {
 	count  uint64
 }
 
-var hostLines [isaLines]hostLine
+var hostLines [hostIRQs]hostLine
 
 func ioapicRead(i uint32, reg uint32) uint32 {
 	*phys[uint32](tables.IOAPICs[i].Address) = reg
@@ -54,24 +65,38 @@ func initIOAPICs() {
 // take routes ISA interrupt irq to its vector; it says whether an IOAPIC has it. The lock is held.
 func (l *hostLine) take(irq uint8) bool {
 	gsi, low, level := tables.ISA(irq)
+	return l.wire(gsi, vecDevice+uint32(irq), low, level)
+}
+
+// wire routes a global system interrupt to a vector; it says whether an IOAPIC has it. The lock is
+// held.
+func (l *hostLine) wire(gsi, vector uint32, low, level bool) bool {
+	i, pin, found := pinOf(gsi)
+	if !found {
+		return false
+	}
+	l.taken, l.wired, l.level, l.ioapic, l.pin = true, true, level, i, pin
+	l.entry = vector
+	if low {
+		l.entry |= ioapicLow
+	}
+	if level {
+		l.entry |= ioapicLevel
+	}
+	ioapicWrite(uint32(i), ioapicPins+2*uint32(l.pin)+1, cpus[0].apicID<<24)
+	l.mask(false)
+	return true
+}
+
+// pinOf is the IOAPIC's pin that a global system interrupt arrives at.
+func pinOf(gsi uint32) (ioapic, pin uint8, found bool) {
 	for i := uint32(0); i < tables.NumIOAPICs; i++ {
 		base := tables.IOAPICs[i].GSIBase
-		if gsi < base || gsi-base >= min(ioapicPinCount(i), 120) {
-			continue
+		if gsi >= base && gsi-base < min(ioapicPinCount(i), 120) {
+			return uint8(i), uint8(gsi - base), true
 		}
-		l.taken, l.level, l.ioapic, l.pin = true, level, uint8(i), uint8(gsi-base)
-		l.entry = vecDevice + uint32(irq)
-		if low {
-			l.entry |= ioapicLow
-		}
-		if level {
-			l.entry |= ioapicLevel
-		}
-		ioapicWrite(i, ioapicPins+2*uint32(l.pin)+1, cpus[0].apicID<<24)
-		l.mask(false)
-		return true
 	}
-	return false
+	return 0, 0, false
 }
 
 func (l *hostLine) mask(off bool) {
@@ -84,14 +109,14 @@ func (l *hostLine) mask(off bool) {
 
 // waitIRQ is sys.IRQWait, and where poll is set sys.IRQCount.
 func (w *world) waitIRQ(irq, seen uint64, poll bool) int64 {
-	if irq >= isaLines {
+	if irq >= hostIRQs {
 		return -int64(syscall.EINVAL)
 	}
 	l := &hostLines[irq]
 	r := int64(resultSet)
 	sched.lock()
 	switch {
-	case !l.taken && !l.take(uint8(irq)):
+	case !l.taken && (irq >= isaLines || !l.take(uint8(irq))):
 		r = -int64(syscall.ENODEV)
 	case poll || l.count > seen:
 		r = int64(l.count)
@@ -121,21 +146,25 @@ func leaveIRQ(w *world) {
 
 // deviceInterrupt is called for a vector that isn't the local APIC's own.
 func deviceInterrupt(v uint64) {
-	irq := v - vecDevice
-	if irq >= isaLines {
+	if v < vecDevice || v >= vecIRQEnd {
 		return
 	}
-	l := &hostLines[irq]
+	l := &hostLines[v-vecDevice]
 	sched.lock()
-	l.count++
 	if l.level {
 		l.mask(true)
 	}
+	l.arrived()
+	sched.unlock()
+}
+
+// arrived counts the interrupt and wakes the thread that waits for it. The lock is held.
+func (l *hostLine) arrived() {
+	l.count++
 	if l.waiter != 0 {
 		w := worldAt(l.waiter)
 		l.waiter = 0
 		w.setResult(int64(l.count))
 		wake(w)
 	}
-	sched.unlock()
 }

@@ -41,12 +41,7 @@ func (d *Decoder) Host(n *Node) (Host, Problems) {
 	}
 	log.done()
 
-	management := o.group("management").in("host.management")
-	nic := management.get("nic")
-	if s, ok := d.text(nic); ok && s != h.Management.NIC {
-		d.fail(nic, "choosing a NIC (%s) is not in this version of Keel: give auto", quote(s))
-	}
-	management.done()
+	h.Management = d.management(o)
 
 	o.group("trust").in("host.trust").done()
 
@@ -58,11 +53,10 @@ func (d *Decoder) Host(n *Node) (Host, Problems) {
 // DefaultHost is what a seed without a host's section gives.
 func DefaultHost() Host {
 	return Host{
-		Name:       "keel",
-		WhenIdle:   IdleStay,
-		OnPanic:    PanicRestart,
-		Log:        HostLog{Level: "info"},
-		Management: Management{NIC: "auto"},
+		Name:     "keel",
+		WhenIdle: IdleStay,
+		OnPanic:  PanicRestart,
+		Log:      HostLog{Level: "info"},
 	}
 }
 

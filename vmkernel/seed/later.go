@@ -5,7 +5,7 @@ package seed
 // written and shown as soon as its name is gone from here. Tests may change it; nothing else does.
 var Later = map[string][]string{
 	"host":            {"networks", "datastores", "pools"},
-	"host.management": {"vlan", "addresses", "dns", "ntp", "allowFrom"},
+	"host.management": {"vlan", "allowFrom"},
 	"host.trust":      {"operatorCAs", "revoked"},
 	"vm":              {"disks", "nics", "displays", "tpm"},
 	"vm.cpu":          {"shares", "reservation", "limit", "affinity", "pool"},

@@ -110,7 +110,7 @@ func ofJSON(t testing.TB, text string) []byte {
 }
 
 func TestSeedIsReadAsWritten(t *testing.T) {
-	host := Host{Name: "keel-1", WhenIdle: IdlePowerOff, OnPanic: PanicHalt, Log: HostLog{"warn"}, Management: Management{"auto"}, Pools: pooled().Pools}
+	host := Host{Name: "keel-1", WhenIdle: IdlePowerOff, OnPanic: PanicHalt, Log: HostLog{"warn"}, Management: Management{NIC: "auto"}, Pools: pooled().Pools}
 	second := full()
 	second.Name, second.ID = "other", id2
 	archive := pack(t, host, []VM{full(), second}, files())
@@ -285,7 +285,11 @@ func TestBrokenManifestIsOneClearError(t *testing.T) {
 		{`{"apiVersion":"keel/v1","host":{"networks":[]},FILES}`, `seed: keel.json: host.networks: "networks" is not in this version of Keel: leave it out`},
 		{`{"apiVersion":"keel/v1","host":{"datastores":[]},FILES}`, `host.datastores: "datastores" is not in this version`},
 		{`{"apiVersion":"keel/v1","host":{"management":{"vlan":1}},FILES}`, `host.management.vlan: "vlan" is not in this version`},
-		{`{"apiVersion":"keel/v1","host":{"management":{"nic":"52:54:00:12:34:56"}},FILES}`, `host.management.nic: choosing a NIC ("52:54:00:12:34:56") is not in this version`},
+		{`{"apiVersion":"keel/v1","host":{"management":{"nic":"eth0"}},FILES}`, `host.management.nic: "eth0" is no network card: give auto, or its MAC address`},
+		{`{"apiVersion":"keel/v1","host":{"management":{"nic":"53:54:00:12:34:56"}},FILES}`, `host.management.nic: "53:54:00:12:34:56" is no network card`},
+		{`{"apiVersion":"keel/v1","host":{"management":{"addresses":["192.0.2.5"]}},FILES}`, `host.management.addresses[0]: "192.0.2.5" is no address: give a host's with its network's length`},
+		{`{"apiVersion":"keel/v1","host":{"management":{"addresses":["192.0.2.5/24"],"routers":["198.51.100.1"]}},FILES}`, `host.management.routers[0]: "198.51.100.1" is in no network of management.addresses`},
+		{`{"apiVersion":"keel/v1","host":{"management":{"dns":["127.0.0.1"]}},FILES}`, `host.management.dns[0]: "127.0.0.1" is no host's address`},
 		{`{"apiVersion":"keel/v1","host":{"trust":{"operatorCAs":[]}},FILES}`, `host.trust.operatorCAs: "operatorCAs" is not in this version`},
 		{`{"apiVersion":"keel/v1","host":{"name":"A"},FILES}`, `host.name: "A" is not a name; it has 1 to 63 of a-z, 0-9 and -`},
 		{`{"apiVersion":"keel/v1","host":{"whenIdle":"sleep"},FILES}`, `host.whenIdle: "sleep" is not possible; give stay or poweroff`},

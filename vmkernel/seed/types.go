@@ -44,7 +44,7 @@ type Host struct {
 	WhenIdle   WhenIdle   `json:"whenIdle"`
 	OnPanic    OnPanic    `json:"onPanic"`
 	Log        HostLog    `json:"log"`
-	Management Management `json:"management"`
+	Management Management `json:"management,omitzero"`
 	Trust      struct{}   `json:"trust"`           // nothing in it yet
 	Pools      []Pool     `json:"pools,omitempty"` // parents first; at most MaxPools
 }
@@ -68,11 +68,6 @@ const (
 // HostLog sets the host's log.
 type HostLog struct {
 	Level string `json:"level"` // debug, info, warn or error
-}
-
-// Management sets how the host is reached.
-type Management struct {
-	NIC string `json:"nic"` // auto
 }
 
 // VM is one virtual machine. A VM that Parse returns is complete: defaults are filled in and every value is in range.

@@ -31,6 +31,13 @@ const (
 	NumVMRelease
 	NumVMPopulate
 	NumVMResident
+	NumPCIRead
+	NumPCIWrite
+	NumBARMap
+	NumDMAAlloc
+	NumIRQAlloc
+	NumIRQWake
+	NumSetClock
 	End
 )
 
