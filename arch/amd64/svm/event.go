@@ -23,7 +23,8 @@ func (n *nmiState) init() {
 
 // Inject delivers ev at the next Enter. It takes the place of what was to be delivered there, an
 // event whose delivery the last exit interrupted included, as an exception that was raised by that
-// delivery does. The zero Event takes back what was to be delivered.
+// delivery does. The zero Event takes back what was to be delivered. A window for interrupts that was
+// asked for before an interrupt is over: ask again if another waits.
 func (v *VCPU) Inject(ev virt.Event) {
 	v.event = ev
 	if !ev.Valid() {
@@ -31,6 +32,8 @@ func (v *VCPU) Inject(ev virt.Event) {
 	}
 	c := v.vmcb()
 	switch ev.Type() {
+	case virt.TypeInterrupt:
+		v.WantInterruptWindow(false) // it is open; offer has use for V_IRQ
 	case virt.TypeNMI:
 		v.nmi.wanted = false
 		v.setNMIMasked(c, true)
@@ -158,7 +161,8 @@ func (v *VCPU) reinject(info uint64) {
 // offer hands the event to the processor for the entry that follows. An interrupt goes as a virtual
 // one (APM 2 15.21.4), which the processor takes before the guest's first instruction: an interrupt
 // in EVENTINJ is delivered a second time by QEMU's emulation if that is kicked during VMRUN. Only
-// where V_IRQ is in use for a window it is EVENTINJ after all.
+// where V_IRQ is in use for a window it is EVENTINJ after all: where the 8259 and the local APIC have
+// one each.
 func (v *VCPU) offer(c *VMCB) {
 	if v.event.Valid() && v.event.Type() == virt.TypeInterrupt && c.InterceptMisc1&interceptVINTR == 0 {
 		c.VIntr = c.VIntr&^vIntrVector | vIRQ | vIntrPrio | vIgnTPR | uint64(v.event.Vector())<<vIntrVectorShift

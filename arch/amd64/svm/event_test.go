@@ -91,11 +91,20 @@ func TestInterruptIsOffered(t *testing.T) {
 		}
 	}
 
-	// V_IRQ is in use for a window.
+	// The window that was asked for has opened.
 	v := machine(t, 0, 0)
 	c := v.vmcb()
 	v.WantInterruptWindow(true)
 	v.Inject(virt.Interrupt(0xEC))
+	if v.offer(c); c.EventInj != 0 || c.VIntr&vIRQ == 0 || c.InterceptMisc1 != baseMisc1 {
+		t.Errorf("after a window: EVENTINJ %#x, interrupt control %#x", c.EventInj, c.VIntr)
+	}
+
+	// V_IRQ is in use for a window.
+	v = machine(t, 0, 0)
+	c = v.vmcb()
+	v.Inject(virt.Interrupt(0xEC))
+	v.WantInterruptWindow(true)
 	if v.offer(c); c.EventInj != 0x8000_00EC || c.VIntr&vIntrVector != 0 {
 		t.Errorf("beside a window: EVENTINJ %#x, interrupt control %#x", c.EventInj, c.VIntr)
 	}
