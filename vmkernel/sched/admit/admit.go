@@ -1,0 +1,216 @@
+// Package admit decides, before a pool or a VM is made or changed, whether its processor policy makes
+// sense and its reservation can be met. It is ordinary Go of the upper half; package sched relies on it.
+//
+// The rule: what is admitted can be kept, all at once. A refusal is one line that names the node, the
+// value, and the numbers by which it doesn't fit. The package changes nothing but its own Tree, and
+// that only when it returns no error.
+package admit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"keel/vmkernel/sched"
+)
+
+// A Spec is what a pool or VM is to have. Reservation and Limit are in 1/1000 of a processor.
+type Spec struct {
+	Name        string
+	Pool        string // the pool that it is in, "" for none
+	IsPool      bool
+	Shares      int64
+	Reservation int64
+	Limit       int64 // 0: none
+	VCPUs       int   // of a VM
+	Affinity    []int // processors, empty: all
+}
+
+// A Tree is all that was admitted.
+type Tree struct {
+	processors int
+	system     int64 // reserved for the system group
+	nodes      map[string]*Spec
+}
+
+// New makes a Tree for a machine with a number of processors, of which the system group has a
+// part reserved, in 1/1000.
+func New(processors int, system int64) (*Tree, error) {
+	if processors < 1 || processors > sched.MaxCPUs {
+		return nil, fmt.Errorf("%d processors: 1 to %d", processors, sched.MaxCPUs)
+	}
+	if system < 0 || system > int64(processors)*1000 {
+		return nil, fmt.Errorf("system: a reservation of %s: 0%% to %s", percent(system), percent(int64(processors)*1000))
+	}
+	return &Tree{processors, system, map[string]*Spec{}}, nil
+}
+
+func percent(rate int64) string {
+	if rate%10 == 0 {
+		return fmt.Sprintf("%d%%", rate/10)
+	}
+	return fmt.Sprintf("%.1f%%", float64(rate)/10)
+}
+
+// Set admits a new node, or a change of one.
+func (t *Tree) Set(s Spec) error {
+	if err := t.plain(&s); err != nil {
+		return err
+	}
+	old := t.nodes[s.Name]
+	if old != nil && old.IsPool != s.IsPool {
+		return fmt.Errorf("%s: the name is taken by a pool or VM", s.Name)
+	}
+	s.Affinity = slices.Clone(s.Affinity)
+	t.nodes[s.Name] = &s
+	err := t.fits(&s)
+	if err != nil {
+		if old == nil {
+			delete(t.nodes, s.Name)
+		} else {
+			t.nodes[s.Name] = old
+		}
+	}
+	return err
+}
+
+// Remove forgets a node. A pool has to be empty.
+func (t *Tree) Remove(name string) error {
+	if t.nodes[name] == nil {
+		return fmt.Errorf("%s: there is none", name)
+	}
+	for _, n := range t.nodes {
+		if n.Pool == name {
+			return fmt.Errorf("%s: %s is in it", name, n.Name)
+		}
+	}
+	delete(t.nodes, name)
+	return nil
+}
+
+// plain checks what doesn't depend on other nodes.
+func (t *Tree) plain(s *Spec) error {
+	machine := int64(t.processors) * 1000
+	switch {
+	case s.Name == "":
+		return errors.New("a pool or VM without a name")
+	case s.Shares < 1 || s.Shares > sched.MaxShares:
+		return fmt.Errorf("%s: shares: %d: 1 to %d", s.Name, s.Shares, sched.MaxShares)
+	case s.Reservation < 0:
+		return fmt.Errorf("%s: reservation: %s: it is negative", s.Name, percent(s.Reservation))
+	case s.Reservation > machine:
+		return fmt.Errorf("%s: reservation: %s: the machine has %d processors: %s", s.Name, percent(s.Reservation), t.processors, percent(machine))
+	case s.Limit < 0:
+		return fmt.Errorf("%s: limit: %s: it is negative", s.Name, percent(s.Limit))
+	case s.Limit > sched.MaxRate:
+		return fmt.Errorf("%s: limit: %s: at most %s", s.Name, percent(s.Limit), percent(sched.MaxRate))
+	case s.Limit != 0 && s.Limit < s.Reservation:
+		return fmt.Errorf("%s: limit: %s: it is below the reservation of %s", s.Name, percent(s.Limit), percent(s.Reservation))
+	case !s.IsPool && (s.VCPUs < 1 || s.VCPUs > sched.MaxSiblings):
+		return fmt.Errorf("%s: %d virtual processors: 1 to %d", s.Name, s.VCPUs, sched.MaxSiblings)
+	case !s.IsPool && s.Reservation > int64(s.VCPUs)*1000:
+		return fmt.Errorf("%s: reservation: %s: its %d virtual processors can use %s", s.Name, percent(s.Reservation), s.VCPUs, percent(int64(s.VCPUs)*1000))
+	}
+	set := map[int]bool{}
+	for _, c := range s.Affinity {
+		if c < 0 || c >= t.processors {
+			return fmt.Errorf("%s: affinity: processor %d: the machine has 0 to %d", s.Name, c, t.processors-1)
+		}
+		set[c] = true
+	}
+	if n := int64(len(set)) * 1000; n != 0 && s.Reservation > n {
+		return fmt.Errorf("%s: reservation: %s: its affinity has %d processors", s.Name, percent(s.Reservation), len(set))
+	}
+	return nil
+}
+
+// fits checks a node, which is in the tree already, against the others.
+func (t *Tree) fits(s *Spec) error {
+	depth := 1 // below the root; worlds are one level below their VM
+	for p := s.Pool; p != ""; depth++ {
+		n := t.nodes[p]
+		if n == nil || !n.IsPool {
+			return fmt.Errorf("%s: pool: there is no pool %q", s.Name, p)
+		}
+		if n == s || depth > len(t.nodes) {
+			return fmt.Errorf("%s: pool: %q is in %s itself: a circle", s.Name, s.Pool, s.Name)
+		}
+		p = n.Pool
+	}
+	deepest := depth + t.height(s.Name)
+	if deepest+1 > sched.MaxDepth {
+		return fmt.Errorf("%s: pool: %d levels deep: at most %d", s.Name, deepest, sched.MaxDepth-1)
+	}
+	// Up to the root, what is committed below each node has to fit into its limit...
+	for n := s; n != nil; n = t.nodes[n.Pool] {
+		if c := t.committed(n.Name); n.Limit != 0 && c > n.Limit {
+			return fmt.Errorf("%s: reservation: %s: with it %s reserves %s, and its limit is %s", s.Name, percent(s.Reservation), n.Name, percent(c), percent(n.Limit))
+		}
+	}
+	// ...and all together into the machine.
+	machine := int64(t.processors)*1000 - t.system
+	if all := t.committed(""); all > machine {
+		return fmt.Errorf("%s: reservation: %s: %s of %s are left (%d processors, %s for the system, %s reserved by others)", s.Name,
+			percent(s.Reservation), percent(max(0, machine-(all-t.gain(s)))), percent(machine), t.processors, percent(t.system), percent(all-t.gain(s)))
+	}
+	return t.pinned(s)
+}
+
+// gain is what a node adds to what the machine has to keep.
+func (t *Tree) gain(s *Spec) int64 {
+	all := t.committed("")
+	was := s.Reservation
+	s.Reservation = 0
+	without := t.committed("")
+	s.Reservation = was
+	return all - without
+}
+
+// height is the number of levels below a node.
+func (t *Tree) height(name string) (h int) {
+	for _, n := range t.nodes {
+		if n.Pool == name {
+			h = max(h, 1+t.height(n.Name))
+		}
+	}
+	return h
+}
+
+// committed is what has to be kept for a node: its reservation, or what those below it add up to, if
+// that is more.
+func (t *Tree) committed(name string) int64 {
+	var sum int64
+	for _, n := range t.nodes {
+		if n.Pool == name && n.Name != name {
+			sum += t.committed(n.Name)
+		}
+	}
+	if n := t.nodes[name]; n != nil {
+		return max(sum, n.Reservation)
+	}
+	return sum
+}
+
+// pinned checks that VMs that may only run on some processors don't reserve more than those are. It
+// looks at each set that occurs: those inside it must fit.
+func (t *Tree) pinned(s *Spec) error {
+	for _, of := range t.nodes {
+		if len(of.Affinity) == 0 {
+			continue
+		}
+		set := map[int]bool{}
+		for _, c := range of.Affinity {
+			set[c] = true
+		}
+		var sum int64
+		for _, n := range t.nodes {
+			if len(n.Affinity) != 0 && !slices.ContainsFunc(n.Affinity, func(c int) bool { return !set[c] }) {
+				sum += n.Reservation
+			}
+		}
+		if sum > int64(len(set))*1000 {
+			return fmt.Errorf("%s: reservation: %s: with it %s are reserved on the %d processors of %s's affinity", s.Name, percent(s.Reservation), percent(sum), len(set), of.Name)
+		}
+	}
+	return nil
+}

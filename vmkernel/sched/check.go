@@ -1,0 +1,218 @@
+package sched
+
+// Check looks at everything that must hold between two calls and returns what doesn't, "" if all
+// does. It is for tests: it looks at all nodes.
+func (s *Scheduler) Check() string {
+	var free, live, waiting, some, kicks uint32
+	for id := s.free; id != None; id = s.Nodes[id].sibling {
+		if free++; s.Nodes[id].state != Free || int(free) > len(s.Nodes) {
+			return "the list of free nodes is broken"
+		}
+	}
+	var inQueues, inParked, running uint32
+	for i := range s.Nodes[Root:] {
+		id := Root + ID(i)
+		n := &s.Nodes[id]
+		if n.state == Free {
+			continue
+		}
+		if id != Root {
+			live++
+		}
+		if n.flags&Group != 0 {
+			if bad := s.checkGroup(id); bad != "" {
+				return bad
+			}
+			continue
+		}
+		if bad := s.checkWorld(id); bad != "" {
+			return bad
+		}
+		switch n.state {
+		case Ready:
+			inQueues++
+			if n.flags&movable != 0 {
+				waiting++
+				if n.heap == qSome && n.flags&System == 0 {
+					some++
+				}
+			}
+		case Parked:
+			inParked++
+		case Running:
+			running++
+		}
+	}
+	if live != s.nodes || live+free+2 != uint32(len(s.Nodes)) {
+		return "a node is neither free nor live"
+	}
+	if waiting != s.waiting || some != s.some {
+		return "the number of waiting worlds is wrong"
+	}
+	for i := range s.CPUs {
+		p := &s.CPUs[i]
+		c := uint32(i)
+		var size [queues]uint32
+		for q, top := range p.queue {
+			k := byKey
+			if q == qSystem || q == qDue || q == qLook {
+				k = byDue
+			}
+			n, ok := s.checkHeap(top, None, k, 0)
+			if !ok {
+				return "a heap is broken"
+			}
+			size[q] = n
+		}
+		if p.nq != size[qAny]+size[qSome]+size[qPinned]+size[qSystem] || p.nsys != size[qSystem] || p.nq != size[qSystem]+size[qDue]+size[qLook] {
+			return "a queue's length is wrong"
+		}
+		inQueues -= p.nq
+		inParked -= size[qParked]
+		if p.current != None {
+			running--
+			if n := &s.Nodes[p.current]; n.state != Running || n.cpu != c {
+				return "a processor runs a world that isn't running there"
+			}
+		}
+		if s.bit(setIdle, c) && (p.current != None || p.nq != 0) || s.bit(setGuest, c) != (p.current != None && s.Nodes[p.current].flags&System == 0) {
+			return "the set of idle processors or of those that run guests is wrong"
+		}
+		if s.bit(setKick, c) {
+			kicks++
+		}
+	}
+	if inQueues != 0 || inParked != 0 || running != 0 {
+		return "a world is lost"
+	}
+	if kicks != s.kicks {
+		return "the number of kicks is wrong"
+	}
+	for cup := cupAny; cup < cups; cup++ {
+		if !s.checkCup(cup) {
+			return "a tournament has the wrong winner"
+		}
+	}
+	return ""
+}
+
+func (s *Scheduler) checkGroup(id ID) string {
+	n := &s.Nodes[id]
+	var children, nactive, nwait, nrun uint32
+	var active uint64
+	for i := range s.Nodes[Root+1:] {
+		x := &s.Nodes[Root+1+ID(i)]
+		if x.state == Free || x.parent != id {
+			continue
+		}
+		children++
+		if x.nactive != 0 {
+			nactive++
+			active += uint64(x.shares)
+		}
+		if x.flags&Group == 0 && x.state == Ready {
+			nwait++
+		} else if x.flags&Group != 0 {
+			nwait += x.nwait
+		}
+		nrun += x.nrun
+	}
+	if children != n.children || nactive != n.nactive || active != n.active || nwait != n.nwait || nrun != n.nrun {
+		return "a group's sums are wrong"
+	}
+	waiting, contending := uint32(0), uint64(0)
+	for i := range s.Nodes[Root+1:] {
+		x := &s.Nodes[Root+1+ID(i)]
+		if x.state == Free || x.parent != id || id == Root {
+			continue
+		}
+		if (x.state == Ready || x.nwait != 0) != (x.link[byTag].in) || x.link[byTag].in && x.link[byTag].key != x.tag {
+			return "a child isn't where its tag says"
+		}
+		if x.link[byTag].in {
+			waiting++
+			contending += uint64(x.shares)
+		}
+	}
+	if size, ok := s.checkHeap(n.least, None, byTag, 0); !ok || size != waiting || n.contending != contending {
+		return "a group's heap by tag is broken"
+	}
+	if n.flags&Cosched != 0 {
+		if size, ok := s.checkHeap(n.waiting, None, byProgress, 0); !ok || size != nwait {
+			return "a group's waiting worlds are wrong"
+		}
+		ring := uint32(0)
+		for i := n.first; i != None; {
+			if ring++; s.Nodes[i].parent != id || ring > MaxSiblings {
+				return "a group's ring is broken"
+			}
+			if i = s.Nodes[i].sibling; i == n.first {
+				break
+			}
+		}
+		if ring != children {
+			return "a group's ring has lost a world"
+		}
+	}
+	return ""
+}
+
+func (s *Scheduler) checkWorld(id ID) string {
+	n := &s.Nodes[id]
+	p := &s.CPUs[n.cpu]
+	switch n.state {
+	case Ready, Parked:
+		if !n.link[byKey].in && !n.link[byDue].in || n.nactive != 1 || n.nrun != 0 {
+			return "a waiting world is in no queue"
+		}
+		if n.state == Ready && p.idling && s.allowed(id, n.cpu) && !s.bit(setKick, n.cpu) && p.until == Never {
+			return "a world waits for an idle processor that nobody kicks"
+		}
+		if p.current != None && p.until == Never && n.state == Ready && !s.bit(setKick, n.cpu) && s.Nodes[p.current].flags&System == 0 {
+			return "a world waits for a processor that has no timer"
+		}
+	case Running:
+		if p.current != id || n.nactive != 1 || n.nrun != 1 || n.link[byKey].in || n.link[byDue].in {
+			return "a running world is in a queue"
+		}
+	default:
+		if n.link[byKey].in || n.link[byDue].in || n.link[byProgress].in || n.nactive|n.nrun != 0 {
+			return "a blocked world is in a queue"
+		}
+	}
+	return ""
+}
+
+// checkHeap returns a heap's size and whether it is one.
+func (s *Scheduler) checkHeap(id, up ID, k, depth int) (uint32, bool) {
+	if id == None {
+		return 0, true
+	}
+	l := &s.Nodes[id].link[k]
+	if l.up != up || !l.in || depth > len(s.Nodes) || up != None && before(l.key, s.Nodes[up].link[k].key) {
+		return 0, false
+	}
+	a, ok := s.checkHeap(l.left, id, k, depth+1)
+	b, ok2 := s.checkHeap(l.right, id, k, depth+1)
+	return a + b + 1, ok && ok2 && l.ld >= l.rd && s.distOf(l.left, k) == l.ld && s.distOf(l.right, k) == l.rd
+}
+
+func (s *Scheduler) checkCup(cup int) bool {
+	w := s.winner(cup)
+	for c := range s.CPUs {
+		if s.entry(cup, uint32(c)) == None {
+			continue
+		}
+		if w == noCPU || before(s.cupKey(cup, uint32(c)), s.cupKey(cup, w)) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Scheduler) distOf(id ID, k int) uint8 {
+	if id == None {
+		return 0
+	}
+	return s.Nodes[id].link[k].dist()
+}

@@ -1,0 +1,387 @@
+package sched
+
+// Pick returns the world that processor c is to run now (None: it is idle) and the time at which c
+// must call Pick again at the latest, Never if there is nothing to do then: one world alone on a
+// processor, without a limit to reach, takes no timer. The running world is charged and stays where
+// it is, unless another goes before it.
+//
+// The order: threads of the system group that are due, then worlds whose reservation is due, then the
+// least key, of this processor's queue or of all others' if that is MigrateLag behind. A vCPU that is
+// SkewMax ahead of a sibling that waits is passed over for that sibling, or parked.
+func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
+	p := &s.CPUs[c]
+	if s.bit(setKick, c) {
+		s.clearBit(setKick, c)
+		s.kicks--
+	}
+	if !p.online {
+		return None, Never
+	}
+	s.charge(c, now)
+	s.pace(now)
+	s.unparkDue(c, now)
+	s.review(c, now)
+	was := p.current
+	if was != None {
+		if !p.yielded && s.stays(was, c, now) {
+			if now >= p.started+Slice {
+				p.started, p.excess = now, 0
+			}
+			if s.waiting|p.nq != 0 && !p.dueTurn {
+				s.raise(was, c, 0)
+			}
+			if p.nq != 0 {
+				s.push(c, now)
+			}
+			p.until = s.timer(c, now)
+			return was, p.until
+		}
+		s.putBack(c, now)
+	}
+	id, turn := s.heir(c, now), p.started
+	if id == None {
+		skip := None
+		if p.yielded && (s.pacing || s.Nodes[was].flags&System == 0 || p.nsys > 1) {
+			skip = was
+		}
+		id, turn = s.choose(c, skip, now), now
+	}
+	p.yielded, p.next = false, None
+	if id == None {
+		if !p.idling {
+			p.idling, p.idleSince = true, now
+		}
+		if p.nq == 0 {
+			s.setBit(setIdle, c)
+		}
+		p.until = s.timer(c, now)
+		return None, p.until
+	}
+	p.clearIdle(now)
+	guest := s.Nodes[id].flags&System == 0
+	p.dueTurn = guest && s.due(id, now) <= now
+	if guest && !p.dueTurn && p.nq != 0 {
+		s.advance(id, c)
+	}
+	p.excess = 0
+	if key, _ := s.key(id); guest && before(s.Nodes[id].top, key) {
+		p.excess = key - s.Nodes[id].top
+	}
+	s.run(id, c, now)
+	p.started = turn
+	if id != was {
+		p.switches++
+		if was != None && s.Nodes[was].state == Ready {
+			s.bound(was, now)
+		}
+	}
+	if p.nq != 0 {
+		s.push(c, now)
+	}
+	p.until = s.timer(c, now)
+	return id, p.until
+}
+
+func (p *CPU) clearIdle(now uint64) {
+	if p.idling && now > p.idleSince {
+		p.idleNS += now - p.idleSince
+	}
+	p.idling = false
+}
+
+// stays says whether the running world goes before all that wait, so that it needn't be queued.
+func (s *Scheduler) stays(id ID, c uint32, now uint64) bool {
+	p, n := &s.CPUs[c], &s.Nodes[id]
+	if n.flags&wantStop != 0 || !s.allowed(id, c) || s.release(id, now) > now || s.ahead(id) {
+		return false
+	}
+	if p.nq == 0 && s.waiting == 0 {
+		return true
+	}
+	if s.firstSystem(c, None, now) != None {
+		return false
+	}
+	if n.flags&System != 0 {
+		return !s.pacing || p.nq == p.nsys && s.pull(false, 0, c) == None
+	}
+	if p.dueTurn && now < p.started+Slice {
+		return true
+	}
+	if s.firstDue(c, now) != None {
+		return false
+	}
+	if s.due(id, now) <= now {
+		p.started, p.dueTurn = now, true // it comes due as it runs
+		return true
+	}
+	p.dueTurn = false
+	key, _ := s.key(id)
+	if now < p.started+Slice {
+		key -= p.excess + s.gap(PreemptLag) // its turn isn't over: not for a little
+	}
+	best := s.firstKey(c, None)
+	if best != None && before(s.Nodes[best].link[byKey].key, key) {
+		return false
+	}
+	return s.pull(true, key, c) == None
+}
+
+// putBack ends the running world's turn: it waits, is parked, paused, or goes where it may run.
+func (s *Scheduler) putBack(c uint32, now uint64) {
+	id := s.stop(c, now)
+	n := &s.Nodes[id]
+	if n.flags&wantStop != 0 {
+		n.flags &^= wantStop
+		n.state = Paused
+		s.deactivate(id)
+		return
+	}
+	to := c
+	if !s.allowed(id, c) {
+		to = s.place(id, now)
+	}
+	s.submit(id, to, 0, now)
+	if to != c {
+		s.notice(id, to, now)
+	}
+}
+
+// unparkDue has parked worlds whose time has come wait again: some at a time, the timer brings the others.
+func (s *Scheduler) unparkDue(c uint32, now uint64) {
+	p := &s.CPUs[c]
+	for i := 0; i < 4; i++ {
+		id := p.queue[qParked]
+		if id == None || s.Nodes[id].link[byKey].key > now {
+			return
+		}
+		s.unpark(id, now)
+		to := c
+		if !s.allowed(id, c) {
+			to = s.place(id, now)
+		}
+		s.submit(id, to, 0, now)
+		if to != c {
+			s.notice(id, to, now)
+		}
+		s.bound(id, now)
+	}
+}
+
+// heir takes the world out of its queue that the running one gave the rest of its turn to, None
+// where there is none. The turn isn't prolonged by that, so who yields to and fro gains nothing.
+func (s *Scheduler) heir(c uint32, now uint64) ID {
+	p := &s.CPUs[c]
+	id := p.next
+	if id == None || now >= p.started+Slice || p.queue[qSystem] != None {
+		return None
+	}
+	if s.Nodes[id].state != Ready || !s.allowed(id, c) || s.release(id, now) > now {
+		return None
+	}
+	return s.take(id, c, now)
+}
+
+// choose takes the world that processor c is to run next out of its queue. skip is the last choice.
+func (s *Scheduler) choose(c uint32, skip ID, now uint64) ID {
+	for try := 0; try < 4; try++ {
+		id := s.first(c, skip, now)
+		if id == None {
+			break
+		}
+		if !s.allowed(id, c) {
+			s.rehome(id, now)
+			continue
+		}
+		if s.release(id, now) > now {
+			s.dequeue(id, now)
+			s.submit(id, c, 0, now)
+			continue
+		}
+		if s.ahead(id) {
+			if id = s.holdFor(id, c, now); id == None {
+				continue
+			}
+		}
+		return s.take(id, c, now)
+	}
+	if skip != None && s.Nodes[skip].state == Ready && s.allowed(skip, c) {
+		return s.take(skip, c, now) // nobody else is there
+	}
+	return None
+}
+
+// take dequeues a world that processor c is to run, wherever it waits.
+func (s *Scheduler) take(id ID, c uint32, now uint64) ID {
+	if s.Nodes[id].cpu != c {
+		s.CPUs[c].moves++
+	}
+	s.dequeue(id, now)
+	return id
+}
+
+// first is the world that goes before all others on processor c. It stays where it waits.
+func (s *Scheduler) first(c uint32, skip ID, now uint64) ID {
+	if id := s.firstSystem(c, skip, now); id != None {
+		return id
+	}
+	if id := s.firstDue(c, now); id != None && id != skip {
+		return id
+	}
+	if id := s.firstKey(c, skip); id != None {
+		if r := s.pull(true, s.Nodes[id].link[byKey].key, c); r != None {
+			return r
+		}
+		return id
+	}
+	if r := s.pull(false, 0, c); r != None {
+		return r
+	}
+	// Nothing but paced threads is left.
+	if id := s.CPUs[c].queue[qSystem]; id != None && id != skip {
+		return id
+	}
+	if o := s.winner(cupSystem); o != noCPU && o != c && s.allowed(s.CPUs[o].queue[qSystem], c) {
+		return s.CPUs[o].queue[qSystem]
+	}
+	return None
+}
+
+// firstSystem is the thread of the system group that is due for the longest time, here, or elsewhere
+// if that is longer by a turn.
+func (s *Scheduler) firstSystem(c uint32, skip ID, now uint64) ID {
+	p := &s.CPUs[c]
+	id, here := p.queue[qSystem], now
+	if id == skip || id != None && s.systemDue(p) > now {
+		id = None
+	}
+	if id != None {
+		here = s.Nodes[id].link[byDue].key
+	}
+	if o := s.winner(cupSystem); o != noCPU && o != c {
+		r := s.CPUs[o].queue[qSystem]
+		if s.Nodes[r].link[byDue].key+PacedSlice <= here && s.systemDue(&s.CPUs[o]) <= now && s.allowed(r, c) {
+			return r
+		}
+	}
+	return id
+}
+
+// firstDue is the waiting world whose reservation is due for the longest time, here, or elsewhere if
+// that is longer by DueLag.
+func (s *Scheduler) firstDue(c uint32, now uint64) ID {
+	p := &s.CPUs[c]
+	here := Never
+	id := None
+	for i := 0; i < 3; i++ {
+		id = p.queue[qDue]
+		if id == None {
+			break
+		}
+		// Service of others of its group may have put it off.
+		here = s.Nodes[id].link[byDue].key
+		t := s.due(id, now)
+		if t <= here {
+			break
+		}
+		if t == Never {
+			// It has none any more.
+			s.dequeue(id, now)
+			s.enqueue(id, c, 0, now)
+			id, here = None, Never
+			continue
+		}
+		s.remove(&p.queue[qDue], id, byDue)
+		s.insert(&p.queue[qDue], id, byDue, t)
+		s.replay(cupDue, c)
+		id, here = None, Never
+	}
+	if o := s.winner(cupDue); o != noCPU && o != c {
+		r := s.CPUs[o].queue[qDue]
+		k := s.Nodes[r].link[byDue].key
+		if k+DueLag < min(here, now) && s.due(r, now)+DueLag < min(here, now) && s.allowed(r, c) {
+			return r
+		}
+	}
+	if here > now {
+		return None
+	}
+	return id
+}
+
+// firstKey is the world with the least key that waits for processor c. The heads of the three queues
+// are brought up to date; where that doesn't settle it in a few steps, the next turn does.
+func (s *Scheduler) firstKey(c uint32, skip ID) ID {
+	p := &s.CPUs[c]
+	best := None
+	for q := qAny; q <= qPinned; q++ {
+		for i := 0; i < 3; i++ {
+			if id := p.queue[q]; id == None || !s.refresh(id) {
+				break
+			}
+		}
+		id := p.queue[q]
+		if id != None && id == skip {
+			id = s.second(id)
+		}
+		if id != None && (best == None || before(s.Nodes[id].link[byKey].key, s.Nodes[best].link[byKey].key)) {
+			best = id
+		}
+	}
+	return best
+}
+
+// second is the node of the least key but for the root of its heap.
+func (s *Scheduler) second(id ID) ID {
+	l := &s.Nodes[id].link[byKey]
+	if l.right == None || !before(s.Nodes[l.right].link[byKey].key, s.Nodes[l.left].link[byKey].key) {
+		return l.left
+	}
+	return l.right
+}
+
+// timer is when processor c has to look again.
+func (s *Scheduler) timer(c uint32, now uint64) uint64 {
+	p := &s.CPUs[c]
+	t := Never
+	if id := p.queue[qParked]; id != None {
+		t = s.Nodes[id].link[byKey].key
+	}
+	if p.current == None && p.nq != 0 {
+		t = now // they may not run here, and are moved away some at a time
+	}
+	if id := p.current; id != None {
+		n := &s.Nodes[id]
+		guest := n.flags&System == 0
+		switch {
+		case guest:
+			t = min(t, add(now, s.allowance(id, now)))
+			if p.nq != 0 {
+				t = min(t, p.started+Slice)
+			}
+			if p.nsys != 0 {
+				t = min(t, s.systemDue(p), s.Nodes[s.system].limTag)
+			}
+			if d := p.queue[qDue]; d != None && !p.dueTurn {
+				t = min(t, s.Nodes[d].link[byDue].key)
+			}
+			t = min(t, add(now, s.lead(id)))
+		case p.nq != 0 || s.waiting != 0:
+			if p.nsys != 0 || s.pacing {
+				t = min(t, p.started+s.systemSlice(p))
+			} else {
+				t = min(t, add(now, s.allowance(id, now)))
+			}
+		}
+	}
+	if t != Never && t < now+minTimer {
+		t = now + minTimer
+	}
+	return t
+}
+
+func add(a, b uint64) uint64 {
+	if b > Never-a {
+		return Never
+	}
+	return a + b
+}

@@ -1,0 +1,314 @@
+package sched
+
+// A Policy is what a node may have. The ranges are the caller's to keep (package admit); beyond them
+// Create and SetPolicy refuse.
+type Policy struct {
+	Shares      uint32 // 1 to MaxShares, relative to its siblings'
+	Reservation uint32 // 1/1000 of a processor, to MaxRate
+	Limit       uint32 // likewise, 0: none
+}
+
+func (p *Policy) valid() bool {
+	return p.Shares != 0 && p.Shares <= MaxShares && p.Reservation <= MaxRate && p.Limit <= MaxRate &&
+		(p.Limit == 0 || p.Limit >= p.Reservation)
+}
+
+// Online adds processor c, which runs nothing yet and is to call Pick.
+func (s *Scheduler) Online(c uint32, now uint64) bool {
+	if c >= uint32(len(s.CPUs)) || s.CPUs[c].online {
+		return false
+	}
+	p := &s.CPUs[c]
+	*p = CPU{online: true, until: Never, since: now, idleSince: now, idling: true, clock: p.clock, contended: s.contendedAt(now)}
+	s.online++
+	s.setBit(fixedSets, c)
+	s.setBit(setIdle, c)
+	return true
+}
+
+// SetMember says whether processor c belongs to an affinity set, 1 to the number of sets less 1: 0 is
+// all processors. It isn't changed while worlds have it.
+func (s *Scheduler) SetMember(set, c uint32, member bool) bool {
+	if set == 0 || set >= s.sets || c >= uint32(len(s.CPUs)) {
+		return false
+	}
+	if member {
+		s.setBit(fixedSets+set, c)
+	} else {
+		s.clearBit(fixedSets+set, c)
+	}
+	return true
+}
+
+// SetExclusive gives processor c to the worlds of an affinity set alone; 0 gives it back to all. It
+// refuses to leave set 0, or a set that isn't empty, without a processor.
+func (s *Scheduler) SetExclusive(c, set uint32, now uint64) bool {
+	if c >= uint32(len(s.CPUs)) || !s.CPUs[c].online || set >= s.sets || set != 0 && !s.bit(fixedSets+set, c) {
+		return false
+	}
+	p := &s.CPUs[c]
+	old := p.exclusive
+	p.exclusive = set
+	if set != 0 {
+		s.clearBit(fixedSets, c)
+	} else {
+		s.setBit(fixedSets, c)
+	}
+	for i := uint32(0); i < s.sets; i++ {
+		if i != set && s.bit(fixedSets+i, c) || i == 0 {
+			if !s.usable(i) {
+				p.exclusive = old
+				if old == 0 {
+					s.setBit(fixedSets, c)
+				} else {
+					s.clearBit(fixedSets, c)
+				}
+				return false
+			}
+		}
+	}
+	s.kick(c, now)
+	return true
+}
+
+// usable says whether the worlds of a set have a processor.
+func (s *Scheduler) usable(set uint32) bool {
+	for c := range s.CPUs {
+		p := &s.CPUs[c]
+		if p.online && s.bit(fixedSets+set, uint32(c)) && (p.exclusive == 0 || p.exclusive == set) {
+			return true
+		}
+	}
+	return false
+}
+
+// Create makes a node below a group: another group, or a world, blocked. flags are Group, System (one
+// group below the root, once; what is below inherits it) and Cosched. owner is the caller's. None
+// where that can't be: no free node, too deep, values out of range.
+func (s *Scheduler) Create(parent, owner ID, flags uint8, p *Policy) ID {
+	if int(parent) >= len(s.Nodes) || s.free == None || !p.valid() {
+		return None
+	}
+	g := &s.Nodes[parent]
+	if g.flags&Group == 0 || g.depth >= MaxDepth || g.flags&Cosched != 0 && (flags&Group != 0 || g.children >= MaxSiblings) {
+		return None
+	}
+	if flags&System != 0 && (parent != Root || s.system != None || flags&Group == 0) || flags&Cosched != 0 && flags&Group == 0 {
+		return None
+	}
+	id := s.free
+	n := &s.Nodes[id]
+	s.free = n.sibling
+	*n = Node{parent: parent, owner: owner, depth: g.depth + 1, state: Blocked}
+	n.flags = flags&(Group|System|Cosched) | g.flags&System
+	n.setShares(p.Shares)
+	n.reservation, n.limit = p.Reservation, p.Limit
+	n.perReserved, n.perLimit = perRate(p.Reservation), perRate(p.Limit)
+	n.tag = g.clock
+	if n.flags&Group == 0 {
+		n.flags |= movable | anywhere
+		n.cpu = lowestOr0(s.Bits[fixedSets*s.words])
+	}
+	if flags&System != 0 {
+		s.system = id
+	}
+	g.children++
+	s.nodes++
+	if g.flags&Cosched != 0 {
+		n.progress = g.progress
+		if g.first == None {
+			g.first, n.sibling = id, id
+		} else {
+			f := &s.Nodes[g.first]
+			n.sibling, f.sibling = f.sibling, id
+		}
+	} else {
+		n.sibling = None
+	}
+	return id
+}
+
+// Destroy frees a node: a group without children, or a world that isn't running (the caller takes it
+// off its processor with Block first).
+func (s *Scheduler) Destroy(id ID, now uint64) bool {
+	if id <= Root || int(id) >= len(s.Nodes) {
+		return false
+	}
+	n := &s.Nodes[id]
+	if n.state == Free || n.state == Running || n.children != 0 {
+		return false
+	}
+	s.withdraw(id, now)
+	g := &s.Nodes[n.parent]
+	if g.flags&Cosched != 0 {
+		prev := id
+		for i := 0; i < MaxSiblings && s.Nodes[prev].sibling != id; i++ {
+			prev = s.Nodes[prev].sibling
+		}
+		s.Nodes[prev].sibling = n.sibling
+		g.first = n.sibling
+		if n.sibling == id {
+			g.first = None
+		}
+	}
+	if id == s.system {
+		s.system, s.pacing = None, false
+	}
+	g.children--
+	s.nodes--
+	*n = Node{sibling: s.free}
+	s.free = id
+	return true
+}
+
+// withdraw makes a waiting or parked world blocked.
+func (s *Scheduler) withdraw(id ID, now uint64) bool {
+	n := &s.Nodes[id]
+	switch n.state {
+	case Ready:
+		s.dequeue(id, now)
+	case Parked:
+		s.unpark(id, now)
+	default:
+		return false
+	}
+	s.deactivate(id)
+	n.state = Blocked
+	return true
+}
+
+// SetPolicy changes what a node may have. It takes effect at once for what is picked next, within a
+// turn for what waits, and within parkMax for what is parked.
+func (s *Scheduler) SetPolicy(id ID, p *Policy, now uint64) bool {
+	if id <= Root || int(id) >= len(s.Nodes) || s.Nodes[id].state == Free || !p.valid() {
+		return false
+	}
+	n := &s.Nodes[id]
+	if n.nactive != 0 {
+		g := &s.Nodes[n.parent]
+		g.active += uint64(p.Shares) - uint64(n.shares) // modulo 2^64, as the sum isn't negative
+	}
+	s.rescale(n, uint64(n.shares), uint64(p.Shares))
+	if n.link[byTag].in {
+		s.retag(id)
+		s.Nodes[n.parent].contending += uint64(p.Shares) - uint64(n.shares)
+	}
+	n.setShares(p.Shares)
+	if p.Reservation != n.reservation || p.Limit != n.limit {
+		n.reservation, n.limit = p.Reservation, p.Limit
+		n.perReserved, n.perLimit = perRate(p.Reservation), perRate(p.Limit)
+		n.limTag = min(n.limTag, now+LimitBurst)
+		n.resTag = now
+		s.pace(now)
+		s.kickBusy(now)
+	}
+	return true
+}
+
+// rescale keeps, at a change of shares, what a node was served ahead of its part, in service. What it
+// is behind doesn't grow by it: else who changes shares to and fro would gain.
+func (s *Scheduler) rescale(n *Node, from, to uint64) {
+	clock := s.Nodes[n.parent].clock
+	if l := s.Nodes[n.parent].least; l != None {
+		clock = s.Nodes[l].tag
+	}
+	if before(clock, n.tag) {
+		n.tag = clock + min(mul20(min(n.tag-clock, maxDistance), from<<20/to), maxDistance)
+	} else if from < to {
+		n.tag = clock - mul20(min(clock-n.tag, maxDistance), from<<20/to)
+	}
+}
+
+// kickBusy has all processors look again.
+func (s *Scheduler) kickBusy(now uint64) {
+	for w := uint32(0); w < s.words; w++ {
+		for m := s.Bits[setGuest*s.words+w]; m != 0; m &= m - 1 {
+			s.kick(w*64+lowest(m), now)
+		}
+	}
+}
+
+// SetAffinity has a world run on the processors of a set only, 0: on all that aren't exclusive.
+func (s *Scheduler) SetAffinity(id ID, set uint32, now uint64) bool {
+	if id <= Root || int(id) >= len(s.Nodes) || set >= s.sets || !s.usable(set) {
+		return false
+	}
+	n := &s.Nodes[id]
+	if n.state == Free || n.flags&Group != 0 {
+		return false
+	}
+	was := n.state
+	s.withdraw(id, now)
+	n.set = set
+	n.flags &^= movable | anywhere
+	if set == 0 {
+		n.flags |= movable | anywhere
+	} else if s.count(fixedSets+set) > 1 {
+		n.flags |= movable
+	}
+	switch {
+	case was == Running && !s.allowed(id, n.cpu):
+		s.kick(n.cpu, now)
+	case was == Ready || was == Parked:
+		s.arrive(id, s.place(id, now), now)
+	}
+	return true
+}
+
+// Pause keeps a world from running until it is resumed. The processor of a running one is kicked,
+// and pauses it at its Pick: in guest mode it is a vCPU that stops, never a thread in its kernel.
+func (s *Scheduler) Pause(id ID, now uint64) bool {
+	if id <= Root || int(id) >= len(s.Nodes) || s.Nodes[id].flags&(Group|System) != 0 {
+		return false
+	}
+	n := &s.Nodes[id]
+	switch n.state {
+	case Running:
+		n.flags |= wantStop
+		s.kick(n.cpu, now)
+	case Ready, Parked:
+		s.withdraw(id, now)
+		n.state = Paused
+		n.flags &^= blocked0
+	case Blocked:
+		n.state = Paused
+		n.flags |= blocked0
+	default:
+		return n.state == Paused
+	}
+	return true
+}
+
+// Resume ends a pause: a world that was blocked, and hasn't been woken since, is blocked again.
+func (s *Scheduler) Resume(id ID, now uint64) bool {
+	if id <= Root || int(id) >= len(s.Nodes) {
+		return false
+	}
+	n := &s.Nodes[id]
+	switch {
+	case n.state == Running:
+		n.flags &^= wantStop
+	case n.state != Paused:
+		return n.state != Free
+	default:
+		n.state = Blocked
+		if n.flags&blocked0 == 0 {
+			s.arrive(id, s.place(id, now), now)
+		}
+		n.flags &^= blocked0
+	}
+	return true
+}
+
+// Bill adds ns of service, which was given to a world in another's name, to its account: time in Go
+// on behalf of a VM. It is repaid like its own.
+func (s *Scheduler) Bill(id ID, ns, now uint64) {
+	s.bill(id, ns, min(ns, maxCharge), now)
+}
+
+func lowestOr0(m uint64) uint32 {
+	if m == 0 {
+		return 0
+	}
+	return lowest(m)
+}

@@ -1,0 +1,347 @@
+package sched
+
+// activate counts a world that wants to run into the groups above it. It returns how many levels,
+// from the world on, had nothing runnable before.
+func (s *Scheduler) activate(id ID) (fresh int) {
+	s.Nodes[id].nactive = 1
+	fresh = 1
+	for n := id; n != Root; {
+		x := &s.Nodes[n]
+		p := &s.Nodes[x.parent]
+		p.active += uint64(x.shares)
+		p.nactive++
+		if p.nactive != 1 {
+			break
+		}
+		fresh++
+		n = x.parent
+	}
+	return fresh
+}
+
+// deactivate is the reverse: the world is blocked.
+func (s *Scheduler) deactivate(id ID) {
+	s.Nodes[id].nactive = 0
+	for n := id; n != Root; {
+		x := &s.Nodes[n]
+		p := &s.Nodes[x.parent]
+		p.active -= uint64(x.shares)
+		p.nactive--
+		if p.nactive != 0 {
+			break
+		}
+		n = x.parent
+	}
+}
+
+// enqueue has a world wait for processor c. fresh is what activate returned, 0 if it was runnable.
+func (s *Scheduler) enqueue(id ID, c uint32, fresh int, now uint64) {
+	p, n := &s.CPUs[c], &s.Nodes[id]
+	if p.nq == 0 {
+		s.begin(c, now)
+	}
+	if n.state != Ready && n.state != Parked {
+		n.since = now
+	}
+	n.cpu, n.state = c, Ready
+	s.raise(id, c, fresh)
+	for g := id; g != Root; g = s.Nodes[g].parent {
+		x := &s.Nodes[g]
+		s.Nodes[x.parent].nwait++
+		if x.parent != Root && !x.link[byTag].in {
+			s.insert(&s.Nodes[x.parent].least, g, byTag, x.tag)
+			s.Nodes[x.parent].contending += uint64(x.shares)
+		}
+	}
+	if n.flags&System != 0 {
+		n.timed = qSystem
+		p.nsys++
+		s.insert(&p.queue[qSystem], id, byDue, n.since)
+		s.replay(cupSystem, c)
+	} else {
+		if due := s.due(id, now); due != Never {
+			n.timed = qDue
+			s.insert(&p.queue[qDue], id, byDue, due)
+			s.replay(cupDue, c)
+		} else {
+			n.timed = qLook
+			s.insert(&p.queue[qLook], id, byDue, p.lookAgain(now))
+		}
+		s.insertKey(id, c)
+	}
+	p.nq++
+	s.clearBit(setIdle, c)
+	if n.flags&movable != 0 {
+		if s.waiting == 0 {
+			s.contendedSince = now
+		}
+		s.waiting++
+		if n.flags&(System|anywhere) == 0 {
+			s.some++
+		}
+	}
+	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 {
+		s.insert(&g.waiting, id, byProgress, n.progress)
+	}
+}
+
+// insertKey puts a world into the queue by virtual time of processor c.
+func (s *Scheduler) insertKey(id ID, c uint32) {
+	p, n := &s.CPUs[c], &s.Nodes[id]
+	key, slope := s.key(id)
+	n.top = p.clock + mul20(keyTurns*Slice, slope)
+	if n.timed == qDue {
+		n.top = p.clock + 2*maxDistance // it has its reservation to rely on
+	}
+	if before(n.top, key) {
+		key = n.top
+	}
+	n.heap = qSome
+	if n.flags&anywhere != 0 {
+		n.heap = qAny
+	} else if n.flags&movable == 0 {
+		n.heap = qPinned
+	}
+	s.insert(&p.queue[n.heap], id, byKey, key)
+	if n.heap == qAny {
+		s.replay(cupAny, c)
+	}
+}
+
+// dequeue takes a waiting world out of its processor's queues. Its state is the caller's to set.
+func (s *Scheduler) dequeue(id ID, now uint64) {
+	n := &s.Nodes[id]
+	c := n.cpu
+	p := &s.CPUs[c]
+	if p.nq == 1 {
+		s.charge(c, now) // from now on it isn't contended
+	}
+	s.remove(&p.queue[n.timed], id, byDue)
+	switch n.timed {
+	case qSystem:
+		p.nsys--
+		s.replay(cupSystem, c)
+	case qDue:
+		s.replay(cupDue, c)
+	}
+	if n.timed != qSystem {
+		s.remove(&p.queue[n.heap], id, byKey)
+		if n.heap == qAny {
+			s.replay(cupAny, c)
+		}
+	}
+	for g := id; g != Root; g = s.Nodes[g].parent {
+		x := &s.Nodes[g]
+		p := &s.Nodes[x.parent]
+		p.nwait--
+		if x.parent != Root && x.nwait == 0 {
+			s.remove(&p.least, g, byTag)
+			p.contending -= uint64(x.shares)
+		}
+	}
+	p.nq--
+	if n.flags&movable != 0 {
+		s.waiting--
+		if s.waiting == 0 && now > s.contendedSince {
+			s.contendedNS += now - s.contendedSince
+		}
+		if n.flags&(System|anywhere) == 0 {
+			s.some--
+		}
+	}
+	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 {
+		s.remove(&g.waiting, id, byProgress)
+	}
+}
+
+// park keeps a runnable world, which is in no queue, from running until a time.
+func (s *Scheduler) park(id ID, c uint32, until, now uint64) {
+	p, n := &s.CPUs[c], &s.Nodes[id]
+	n.cpu, n.state, n.since = c, Parked, now
+	s.insert(&p.queue[qParked], id, byKey, until)
+}
+
+// unpark takes a parked world out.
+func (s *Scheduler) unpark(id ID, now uint64) {
+	n := &s.Nodes[id]
+	s.remove(&s.CPUs[n.cpu].queue[qParked], id, byKey)
+	if now > n.since {
+		n.parked += now - n.since
+	}
+	n.since = now
+}
+
+// submit has a runnable world, which is in no queue, wait for processor c or be parked there.
+func (s *Scheduler) submit(id ID, c uint32, fresh int, now uint64) {
+	if t := s.release(id, now); t > now {
+		s.park(id, c, min(t, now+parkMax), now)
+		return
+	}
+	s.enqueue(id, c, fresh, now)
+}
+
+// refresh brings the key of a waiting world up to date if it has grown, and says so: then another may
+// be the first now. It doesn't grow beyond what it could be when the world was queued: else a world
+// whose group gets all of its part elsewhere would wait for ever.
+func (s *Scheduler) refresh(id ID) bool {
+	n := &s.Nodes[id]
+	key, _ := s.key(id)
+	if before(n.top, key) {
+		key = n.top
+	}
+	if !before(n.link[byKey].key, key) {
+		return false
+	}
+	s.rekey(id, key)
+	return true
+}
+
+func (s *Scheduler) rekey(id ID, key uint64) {
+	n := &s.Nodes[id]
+	top := &s.CPUs[n.cpu].queue[n.heap]
+	s.remove(top, id, byKey)
+	s.insert(top, id, byKey, key)
+	if n.heap == qAny {
+		s.replay(cupAny, n.cpu)
+	}
+}
+
+// lookAgain is when the key of a world that begins to wait is to be looked at again though it isn't
+// at the head of its queue: it may be too late by now, since siblings have blocked. A processor so looks at one
+// world in a turn.
+func (p *CPU) lookAgain(now uint64) uint64 { return now + max(4, uint64(p.nq))*Slice }
+
+// review does so.
+func (s *Scheduler) review(c uint32, now uint64) {
+	p := &s.CPUs[c]
+	for i := 0; i < 2; i++ {
+		id := p.queue[qLook]
+		if id == None || s.Nodes[id].link[byDue].key > now {
+			return
+		}
+		s.remove(&p.queue[qLook], id, byDue)
+		s.insert(&p.queue[qLook], id, byDue, p.lookAgain(now))
+		n := &s.Nodes[id]
+		key, slope := s.key(id)
+		if top := p.clock + mul20(keyTurns*Slice, slope); before(top, n.top) {
+			n.top = top // it got more shares
+		}
+		if before(n.top, key) {
+			key = n.top
+		}
+		if before(key, n.link[byKey].key) {
+			s.rekey(id, key)
+		}
+	}
+}
+
+// run gives processor c to a world that is in no queue.
+func (s *Scheduler) run(id ID, c uint32, now uint64) {
+	p, n := &s.CPUs[c], &s.Nodes[id]
+	if now > n.since {
+		w := now - n.since
+		n.waited += w
+		n.maxWait = max(n.maxWait, w)
+	}
+	n.nrun = 1
+	for g := n.parent; g != None; g = s.Nodes[g].parent {
+		s.Nodes[g].nrun++
+	}
+	n.state, n.cpu, n.picks = Running, c, n.picks+1
+	p.current = id
+	p.since, p.started, p.contended = now, now, s.contendedAt(now)
+	p.picks++
+	s.clearBit(setIdle, c)
+	if n.flags&System != 0 {
+		s.clearBit(setGuest, c)
+	} else {
+		s.setBit(setGuest, c)
+	}
+}
+
+// advance has the clocks follow a world that processor c picks out of its queue for its shares, before
+// others that wait there: it is owed most of those. What was queued under a lesser key counts as that.
+func (s *Scheduler) advance(id ID, c uint32) {
+	m := id
+	for s.Nodes[m].parent != Root {
+		x := &s.Nodes[m]
+		if g := &s.Nodes[x.parent]; before(g.clock, x.tag) {
+			g.clock = x.tag
+		}
+		m = x.parent
+	}
+	n := &s.Nodes[id]
+	tag := s.Nodes[m].tag
+	if before(n.link[byKey].key, tag) {
+		tag = n.link[byKey].key
+	}
+	s.CPUs[c].clock = tag
+	if n.flags&anywhere != 0 && before(s.Nodes[Root].clock, tag) {
+		s.Nodes[Root].clock = tag
+	}
+}
+
+// begin is called when a world begins to wait for processor c, where none did: from now on the
+// running one's time is contended, and the clock is that one's.
+func (s *Scheduler) begin(c uint32, now uint64) {
+	s.charge(c, now)
+	p := &s.CPUs[c]
+	if id := p.current; id != None && !p.dueTurn && s.Nodes[id].flags&System == 0 {
+		s.raise(id, c, 0)
+		for s.Nodes[id].parent != Root {
+			id = s.Nodes[id].parent
+		}
+		p.clock = s.Nodes[id].tag
+	} else if before(p.clock, s.Nodes[Root].clock) {
+		p.clock = s.Nodes[Root].clock
+	}
+}
+
+// stop takes processor c from its running world, which is charged and then in no queue.
+func (s *Scheduler) stop(c uint32, now uint64) ID {
+	s.charge(c, now)
+	p := &s.CPUs[c]
+	id := p.current
+	if id == None {
+		return None
+	}
+	n := &s.Nodes[id]
+	n.nrun = 0
+	for g := n.parent; g != None; g = s.Nodes[g].parent {
+		s.Nodes[g].nrun--
+	}
+	n.since = now
+	p.current = None
+	s.clearBit(setGuest, c)
+	return id
+}
+
+// kick notes that processor c is to call Pick, unless it does so by itself before a time.
+func (s *Scheduler) kick(c uint32, by uint64) {
+	p := &s.CPUs[c]
+	if p.until <= by || s.bit(setKick, c) {
+		return
+	}
+	s.setBit(setKick, c)
+	s.kicks++
+	p.kicked++
+}
+
+// TakeKick returns a processor that is to call Pick as soon as it can, -1 when there is none. The
+// caller of any other method takes all of them before it gives its lock back; its own processor may
+// be among them.
+func (s *Scheduler) TakeKick() int {
+	if s.kicks == 0 {
+		return -1
+	}
+	for w := uint32(0); w < s.words; w++ {
+		if m := s.Bits[setKick*s.words+w]; m != 0 {
+			c := w*64 + lowest(m)
+			s.clearBit(setKick, c)
+			s.kicks--
+			s.CPUs[c].until = 0 // no further kick is needed until it picks
+			return int(c)
+		}
+	}
+	return -1
+}

@@ -1,0 +1,152 @@
+package sched
+
+// Reservations and limits
+//
+// Both are rates, in 1/1000 of a processor, and are kept in wall time. d ns of service stand for
+// d*1000/rate ns of it; a tag says up to when the service so far would last at that rate.
+//
+// A reservation is due when its tag is not ahead of the clock. Worlds with one above them wait in the
+// queue by virtual time and, in addition, in that by the time at which the first such reservation
+// comes due; who is due goes before all who aren't, and keeps its turn. What a node used beyond its
+// reservation is remembered up to ReserveLag and keepTurns turns of service, so that a turn on each of
+// some processors at once is not forgotten; a node that slept, or couldn't use it, has saved up ReserveLag
+// and no more. So a node with reservation r that wants its processors all the time gets in every
+// interval t at least r*(t - 2*ReserveLag) - (keepTurns+1)*Slice, given that reservations
+// together leave the processors that their worlds may use, and the system group's limit, free
+// (admission, package admit), since then earliest-due-first meets every rate within a turn.
+//
+// A limit is a bucket: LimitBurst of wall time may be used ahead, so in every interval t a node with
+// limit l gets at most l*(t + LimitBurst) and what its worlds overrun by, which is less than
+// minTimer each, and is deducted. A world that has reached one (its own or one above it) is parked
+// until half the burst is free again.
+//
+// The system group: below its limit its threads go before all others, the one that has waited longest
+// first. Above it they are paced: they run when no guest wants the processor, and beyond that each is
+// picked when it has waited for SystemWait less a turn for each that waits here, so none waits for
+// longer than SystemWait; turns are PacedSlice then. Shares mean nothing within the system group. It never stops one, since that may hold a lock that others
+// spin for. With k threads wanting each processor, a flood so takes at most
+// max(limit, k*PacedSlice/SystemWait) of it: a limit of 10 % holds with four spinning threads a
+// processor. Where the two promises contradict each other, with more than thirty, each thread waits
+// k*PacedSlice*5/4, and guests keep a fifth of the processor.
+//
+// Overflow. 1000/rate is kept times 2^20, below 2^30, and d is cut off at maxCharge = 2^36: 2^46
+// after the shift. Tags stay within 2^47 of the clock, which is ns since boot and doesn't reach 2^62.
+
+func perRate(rate uint32) uint64 {
+	if rate == 0 {
+		return 0
+	}
+	return 1000 << 20 / uint64(rate)
+}
+
+func (x *Node) serveReservation(d, now uint64) {
+	t := x.resTag
+	if d > maxCharge {
+		d = maxCharge
+	}
+	if start := sub(now, d+ReserveLag); t < start {
+		t = start
+	}
+	x.resTag = min(t+mul20(d, x.perReserved), now+ReserveLag+mul20(keepTurns*Slice, x.perReserved))
+}
+
+func (x *Node) serveLimit(d, now uint64) {
+	if d > maxCharge {
+		d = maxCharge
+	}
+	if start := sub(now, d); x.limTag < start {
+		x.limTag = start
+	}
+	x.limTag += mul20(d, x.perLimit)
+}
+
+// sub is a - b, 0 where that is negative.
+func sub(a, b uint64) uint64 {
+	if a < b {
+		return 0
+	}
+	return a - b
+}
+
+// due is when the first reservation above a world, or its own, comes due, Never without one.
+func (s *Scheduler) due(id ID, now uint64) uint64 {
+	t := Never
+	for n := id; n != None; n = s.Nodes[n].parent {
+		if x := &s.Nodes[n]; x.reservation != 0 {
+			t = min(t, max(x.resTag, sub(now, ReserveLag)))
+		}
+	}
+	return t
+}
+
+// release is when a world that has reached a limit may go on, 0 if it hasn't.
+func (s *Scheduler) release(id ID, now uint64) uint64 {
+	t := uint64(0)
+	if s.Nodes[id].flags&System != 0 {
+		return 0
+	}
+	for n := id; n != None; n = s.Nodes[n].parent {
+		if x := &s.Nodes[n]; x.limit != 0 && x.limTag+minTimer > now+LimitBurst {
+			t = max(t, x.limTag-LimitBurst/2)
+		}
+	}
+	return t
+}
+
+// allowance is how long a running world can go on before a limit is reached, if no other world
+// of the same group begins to run.
+func (s *Scheduler) allowance(id ID, now uint64) uint64 {
+	t := Never
+	for n := id; n != None; n = s.Nodes[n].parent {
+		if x := &s.Nodes[n]; x.limit != 0 {
+			// Each ns uses perLimit for each running world and gives one back.
+			use := x.perLimit * uint64(x.nrun)
+			if use <= 1<<20 {
+				continue
+			}
+			left := uint64(0)
+			if x.limTag < now+LimitBurst {
+				left = now + LimitBurst - max(x.limTag, now)
+			}
+			t = min(t, left<<20/(use-1<<20))
+		}
+	}
+	return t
+}
+
+// pace notes whether the system group is above its limit. It is so until all of the excess is
+// worked off, so that pacing lasts for some turns.
+func (s *Scheduler) pace(now uint64) {
+	if s.system == None {
+		return
+	}
+	x := &s.Nodes[s.system]
+	switch {
+	case x.limit == 0 || x.limTag <= now:
+		s.pacing = false
+	case x.limTag+minTimer > now+LimitBurst:
+		s.pacing = true
+	}
+}
+
+// systemDue is when the thread of the system group that has waited longest for processor p is to be picked.
+func (s *Scheduler) systemDue(p *CPU) uint64 {
+	since := s.Nodes[p.queue[qSystem]].link[byDue].key
+	if !s.pacing {
+		return since
+	}
+	k := uint64(p.nsys)
+	return since + max(sub(SystemWait, (k+1)*PacedSlice), k*PacedSlice*5/4)
+}
+
+// systemSlice is a turn of such a thread while others wait: what those can still wait, divided by their number.
+func (s *Scheduler) systemSlice(p *CPU) uint64 {
+	if s.pacing {
+		return PacedSlice
+	}
+	age := uint64(0)
+	if id := p.queue[qSystem]; id != None {
+		age = sub(p.started, s.Nodes[id].since)
+	}
+	return max(PacedSlice, sub(SystemWait-PacedSlice, age)/uint64(p.nsys+1))
+}

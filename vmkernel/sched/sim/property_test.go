@@ -1,0 +1,350 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"keel/vmkernel/sched"
+)
+
+func simulate(t testing.TB, text string) *Result {
+	t.Helper()
+	sc, err := Parse(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(sc, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Check != "" {
+		t.Error(r.Check)
+	}
+	if testing.Verbose() {
+		r.Table(os.Stdout)
+	}
+	return r
+}
+
+// wantShares checks that no group is further from its ideal than a part of it.
+func wantShares(t *testing.T, r *Result, most float64) {
+	t.Helper()
+	for _, g := range r.Groups {
+		if math.Abs(g.Error()) > most {
+			t.Errorf("%s got %.2f%% of a processor, its part is %.2f%%", g.Name, 100*g.Used, 100*g.Ideal)
+		}
+	}
+}
+
+const oneSecond = "length 1100ms\nwarmup 100ms\n"
+
+// TestShares: three saturating VMs with shares 1 : 2 : 4 get their part over one second, within 1 % of
+// it, with any number of virtual processors on any number of processors.
+func TestShares(t *testing.T) {
+	worst := 0.0
+	for _, cpus := range []int{1, 2, 3, 4, 8} {
+		for a := 1; a <= 8; a++ {
+			for b := 1; b <= 8; b++ {
+				for c := 1; c <= 8; c++ {
+					if testing.Short() && (a+3*b+5*c)%7 != 0 {
+						continue
+					}
+					r := simulate(t, fmt.Sprintf("cpus %d\n%sgroup a shares=1000 cosched\ngroup b shares=2000 cosched\ngroup c shares=4000 cosched\n"+
+						"world a count=%d\nworld b count=%d\nworld c count=%d\n", cpus, oneSecond, a, b, c))
+					for _, g := range r.Groups {
+						worst = max(worst, math.Abs(g.Error()))
+						if math.Abs(g.Error()) > 0.02 {
+							t.Errorf("%d processors, virtual %d, %d, %d: %s got %.2f%%, its part is %.2f%%", cpus, a, b, c, g.Name, 100*g.Used, 100*g.Ideal)
+						}
+						if g.Skew > sched.SkewMax+200_000 {
+							t.Errorf("%d processors, virtual %d, %d, %d: %s: skew %d ns", cpus, a, b, c, g.Name, g.Skew)
+						}
+					}
+				}
+			}
+		}
+	}
+	t.Logf("the worst is %.2f%% of its part off", 100*worst)
+}
+
+// TestTree: shares are kept at each level, and what a VM can't use goes to its pool first.
+func TestTree(t *testing.T) {
+	r := simulate(t, "cpus 4\nlength 2100ms\nwarmup 100ms\n"+`
+group web shares=3000
+group batch shares=1000
+group w1 parent=web shares=1000
+group w2 parent=web shares=100
+group w3 parent=web shares=1
+group b1 parent=batch shares=1000
+group b2 parent=batch shares=4000
+world w1 count=1
+world w2 count=1
+world w3 count=4
+world b1 count=8
+world b2 count=3`)
+	wantShares(t, r, 0.02)
+}
+
+// TestReservation: a reservation is met whatever the shares of the others are.
+func TestReservation(t *testing.T) {
+	r := simulate(t, "cpus 2\nlength 2100ms\nwarmup 100ms\n"+`
+group small shares=1 reservation=60% cosched
+group pool shares=1 reservation=30%
+group inner parent=pool
+group huge shares=1000000
+world small count=2
+world inner count=3
+world huge count=6`)
+	for name, want := range map[string]float64{"small": 0.6, "pool": 0.3} {
+		if got := r.Group(name).Used; got < want*0.98 {
+			t.Errorf("%s got %.2f%%, reserved was %.0f%%", name, 100*got, 100*want)
+		}
+	}
+}
+
+// TestLimit: a limit isn't exceeded, on an idle machine and on a busy one, for any number of worlds.
+func TestLimit(t *testing.T) {
+	for _, others := range []string{"", "group o\nworld o count=5\n"} {
+		r := simulate(t, "cpus 4\nlength 2100ms\nwarmup 100ms\n"+others+`
+group one limit=10%
+group two limit=150% shares=100000
+group pool limit=50%
+group in1 parent=pool
+group in2 parent=pool limit=1%
+world one
+world two count=4
+world in1 count=2
+world in2`)
+		for name, want := range map[string]float64{"one": 0.1, "two": 1.5, "pool": 0.5, "in2": 0.01} {
+			if got := r.Group(name).Used; got > want*1.02+0.002 || got < want*0.95-0.002 {
+				t.Errorf("%s got %.2f%%, its limit is %.0f%%", name, 100*got, 100*want)
+			}
+		}
+	}
+}
+
+// TestFlood: the system group's threads spin on all processors. They are paced to the limit, none
+// waits over a millisecond, and what is reserved or shared by guests holds.
+func TestFlood(t *testing.T) {
+	for cpus := 1; cpus <= 4; cpus *= 2 {
+		for _, each := range []int{1, 2, 4} {
+			limit := 10 * cpus
+			r := simulate(t, fmt.Sprintf("cpus %d\nlength 2100ms\nwarmup 100ms\ngroup system system limit=%d%%\nworld system count=%d\n", cpus, limit, cpus*each)+
+				fmt.Sprintf("group r shares=1 reservation=40%% cosched\nworld r count=%d\ngroup a shares=1000\ngroup b shares=3000\nworld a count=%d\nworld b count=%d\n", cpus, cpus, cpus+1))
+			s := r.Group("system")
+			floor := float64(each*cpus) * sched.PacedSlice / sched.SystemWait * 1.2
+			if most := max(float64(limit)/100*1.05+0.005, floor); s.Used > most {
+				t.Errorf("%d processors, %d threads: the flood got %.2f%%, its limit is %d%%", cpus, cpus*each, 100*s.Used, limit)
+			}
+			if s.MaxWait > sched.SystemWait+20_000 {
+				t.Errorf("%d processors, %d threads: one waited %d ns", cpus, cpus*each, s.MaxWait)
+			}
+			if g := r.Group("r"); g.Used < 0.4*0.98 {
+				t.Errorf("%d processors, %d threads: 40%% was reserved, it got %.2f%%", cpus, cpus*each, 100*g.Used)
+			}
+			a, b := r.Group("a").Used, r.Group("b").Used
+			if cpus == 1 && math.Abs(b/a-3) > 0.1 {
+				t.Errorf("%d threads: shares 1:3 became 1:%.2f", each, b/a)
+			}
+		}
+	}
+}
+
+// TestSystemLatency: below their limit the system group's threads run at once, whatever guests do.
+func TestSystemLatency(t *testing.T) {
+	r := simulate(t, "cpus 2\nlength 2100ms\nwarmup 100ms\ngroup system system limit=100%\nworld system count=6 run=50us sleep=1ms jitter=50%\ngroup g shares=100000\nworld g count=6\n")
+	if s := r.Group("system"); s.P99 > 100_000 || s.MaxWait > sched.SystemWait {
+		t.Errorf("99 %% of the wake-ups take %d ns, one %d ns", s.P99, s.MaxWait)
+	}
+}
+
+// TestLatency: a VM that sleeps most of the time runs soon after it is woken on a saturated host, in
+// each case where it uses less than its part.
+func TestLatency(t *testing.T) {
+	r := simulate(t, "cpus 2\nlength 4100ms\nwarmup 100ms\ngroup i shares=1000\nworld i run=100us sleep=2ms jitter=90%\ngroup a shares=1000\nworld a count=2\ngroup b shares=4000\nworld b count=3\n")
+	if g := r.Group("i"); g.P50 > 20_000 || g.P99 > 1_500_000 {
+		t.Errorf("woken and running: median %d ns, 99 %% %d ns", g.P50, g.P99)
+	}
+}
+
+// TestCredit: who sleeps for long saves up nothing by it: when it is back, nobody waits for longer
+// than for who never slept.
+func TestCredit(t *testing.T) {
+	for _, cpus := range []int{1, 2} {
+		r := simulate(t, fmt.Sprintf("cpus %d\nlength 5s\nwarmup 100ms\ngroup plain\nworld plain count=%d\ngroup other\nworld other count=%d\ngroup x\nworld x count=%d run=200ms sleep=600ms\n", cpus, cpus, cpus, cpus))
+		if g := r.Group("plain"); g.MaxWait > 8_000_000 {
+			t.Errorf("%d processors: a VM waited %d ns for one that had slept", cpus, g.MaxWait)
+		}
+	}
+}
+
+// TestStarvation: one share in a million, and still each world runs within what its part makes it wait.
+func TestStarvation(t *testing.T) {
+	r := simulate(t, "cpus 2\nlength 60s\nwarmup 100ms\ngroup tiny shares=100\nworld tiny\ngroup huge shares=100000\nworld huge count=6\n")
+	g := r.Group("tiny")
+	if g.Used == 0 || g.MaxWait > 2_500_000_000 {
+		t.Errorf("it got %.4f%% and waited %d ns", 100*g.Used, g.MaxWait)
+	}
+}
+
+// TestAdversaries: nobody gets more than its part by how it behaves, while a plain VM with as many
+// shares saturates.
+func TestAdversaries(t *testing.T) {
+	for name, worlds := range map[string]string{
+		"sleeps before the tick": "world x count=4 run=950us sleep=1us",
+		"sleeps after each 30us": "world x count=4 run=30us sleep=1us",
+		"ping-pong":              "world x count=40 run=200us ring",
+		"two rings":              "world x count=9 run=900us ring\nworld x count=9 run=150us ring",
+		"fork storm":             "world x count=30 run=300us fork",
+		"fork storm of one":      "world x count=2 run=20us fork",
+		"many worlds":            "world x count=60",
+		"yields":                 "world x count=8 run=20us yield",
+		"sleeps at random":       "world x count=50 run=300us sleep=3ms jitter=100%",
+	} {
+		for _, cpus := range []int{1, 2, 4} {
+			for _, flags := range []string{"", " cosched"} {
+				r := simulate(t, fmt.Sprintf("cpus %d\n%sgroup plain cosched\nworld plain count=4\ngroup x%s\n%s\n", cpus, oneSecond, flags, worlds))
+				if g := r.Group("plain"); g.Used < 0.98*min(float64(cpus)/2, 4) {
+					t.Errorf("%s%s, %d processors: the plain VM got %.2f%%, its part is %d%%", name, flags, cpus, 100*g.Used, 50*cpus)
+				}
+			}
+		}
+	}
+}
+
+// TestAlternatingShares: who changes shares all the time gets no more than they are worth on average,
+// and the others share the rest equally.
+func TestAlternatingShares(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("cpus 2\n" + oneSecond + "group x\nworld x count=2\ngroup a\nworld a count=2\ngroup b\nworld b count=3\n")
+	for i := 0; i < 1000; i++ {
+		fmt.Fprintf(&b, "at %dus set x shares=%d\n", 100_000+1000*i, []int{100, 2900}[i%2])
+	}
+	r := simulate(t, b.String())
+	if x, y := r.Group("a").Used, r.Group("b").Used; math.Abs(x/y-1) > 0.02 {
+		t.Errorf("equal shares became %.2f%% and %.2f%%", 100*x, 100*y)
+	}
+	if g := r.Group("x"); g.Error() > 0.05 {
+		t.Errorf("it got %.2f%%, its part is %.2f%%", 100*g.Used, 100*g.Ideal)
+	}
+}
+
+// TestChanges: a change of shares or limit, a pause and a resumption take effect within 10 ms.
+func TestChanges(t *testing.T) {
+	for _, x := range []struct {
+		event  string
+		lo, hi float64
+	}{
+		{"set a shares=3000", 0.70, 0.80}, {"set a limit=10%", 0, 0.16}, {"pause a", 0, 0.001}, {"kill a", 0, 0.001}, {"set b limit=10%", 0.85, 1},
+		{"set a reservation=90%", 0.86, 0.94},
+	} {
+		r := simulate(t, "cpus 1\nlength 1s\nwarmup 100ms\ngroup a\nworld a count=2\ngroup b\nworld b count=2\nat 500ms "+x.event+"\n")
+		var sum float64
+		n := 0
+		for i, at := range r.Times {
+			if at >= 514_000_000 && at < 560_000_000 {
+				sum += r.Samples[i][0]
+				n++
+			}
+		}
+		if got := sum / float64(n); got < x.lo || got > x.hi {
+			t.Errorf("%s: from 10 to 60 ms later it gets %.1f%%", x.event, 100*got)
+		}
+	}
+}
+
+// TestAffinity: worlds run where they may, exclusive processors run nobody else's, and among those that
+// share a processor shares hold though others have more room elsewhere.
+func TestAffinity(t *testing.T) {
+	r := simulate(t, "cpus 4\n"+oneSecond+`
+group a shares=1000
+group b shares=2000
+group c shares=4000
+group d
+group rt
+world a affinity=0
+world b affinity=0
+world c affinity=0
+world d count=3 affinity=1-2
+world rt affinity=3
+exclusive 3 rt`)
+	for name, want := range map[string]float64{"a": 1. / 7, "b": 2. / 7, "c": 4. / 7, "d": 2, "rt": 1} {
+		if got := r.Group(name).Used; math.Abs(got/want-1) > 0.02 {
+			t.Errorf("%s got %.2f%%, its part is %.2f%%", name, 100*got, 100*want)
+		}
+	}
+}
+
+// TestSkew: where affinity keeps one virtual processor from running as much as its sibling could, the
+// sibling waits for it.
+func TestSkew(t *testing.T) {
+	r := simulate(t, "cpus 2\n"+oneSecond+"group vm cosched\nworld vm affinity=0\nworld vm affinity=1\ngroup o shares=3000\nworld o affinity=0\n")
+	g := r.Group("vm")
+	if g.Skew > sched.SkewMax+50_000 {
+		t.Errorf("skew %d ns", g.Skew)
+	}
+	if g.Used > 0.6 {
+		t.Errorf("one of its processors gets at most 25 %%, both got %.2f%%", 100*g.Used)
+	}
+}
+
+// TestTickless: a processor with one world, or none, takes no timer.
+func TestTickless(t *testing.T) {
+	r := simulate(t, "cpus 4\nlength 10s\nwarmup 9999ms\ngroup a cosched\nworld a count=3\n")
+	if r.Timers > 4 {
+		t.Errorf("%d timers", r.Timers)
+	}
+}
+
+// TestBig: thousands of processors and 100,000 worlds.
+func TestBig(t *testing.T) {
+	cpus, vms, length, most := 1024, 2000, "150ms", 0.05
+	if testing.Short() {
+		cpus, vms, length, most = 256, 500, "60ms", 0.1
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "cpus %d\nlength %s\nwarmup 10ms\ngroup idle\nworld idle count=%d run=50us sleep=10s jitter=100%%\n", cpus, length, 100_000-4*vms)
+	for i := range vms {
+		fmt.Fprintf(&b, "group g%d shares=%d\nworld g%d count=%d\n", i, 1000*(1+i%4), i, 1+i%7)
+	}
+	r := simulate(t, b.String())
+	if r.Idle > 0.01 {
+		t.Errorf("%.1f%% idle", 100*r.Idle)
+	}
+	var got, want [4]float64
+	for i := range vms {
+		g := r.Group(fmt.Sprint("g", i))
+		got[i%4] += g.Used
+		want[i%4] += g.Ideal
+	}
+	for i := range got {
+		if math.Abs(got[i]/want[i]-1) > most {
+			t.Errorf("VMs with %d shares got %.2f, their part is %.2f", 1000*(1+i), got[i], want[i])
+		}
+	}
+}
+
+// TestDeterministic: the same scenario gives the same trace, and replays.
+func TestDeterministic(t *testing.T) {
+	text := "cpus 3\nlength 120ms\nwarmup 10ms\ngroup a cosched\nworld a count=5 run=1ms sleep=300us jitter=80%\ngroup b limit=90%\nworld b count=2\n"
+	var traces [2]bytes.Buffer
+	for i := range traces {
+		sc, err := Parse(strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Run(sc, &traces[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(traces[0].Bytes(), traces[1].Bytes()) {
+		t.Error("two runs differ")
+	}
+	if _, err := Replay(&traces[0]); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,76 @@
+package sched
+
+// Skew: a guest's kernel spins for a lock whose holder waits for a processor, and its clocks and
+// watchdogs compare virtual processors. So one doesn't run further ahead of one that wants to run and
+// can't than SkewMax of service. Worlds of a group with flag Cosched count their progress; those that
+// wait for a processor are in a heap, least progress first. It is relaxed: who blocks isn't waited
+// for, and a sibling that also runs may be ahead by what it was when both began.
+//
+// The bound: of two worlds of the group that are runnable all the time, the one ahead stops at
+// SkewMax + minTimer; its processor runs the other one in its stead if that is allowed there, and has
+// another look after what the other needs at least to be half of SkewMax behind. A world that wakes
+// starts at most WakeCredit behind the foremost, so the bound also holds from then on.
+//
+// The cost: when a world begins to wait that has the least progress of its group, the processors of
+// its running siblings get a timer: a walk over at most MaxSiblings.
+
+// ahead says whether a world is too far ahead of a sibling that waits.
+func (s *Scheduler) ahead(id ID) bool {
+	n := &s.Nodes[id]
+	w := s.Nodes[n.parent].waiting
+	return w != None && w != id && before(s.Nodes[w].progress+SkewMax, n.progress)
+}
+
+// lead is for how long a running world may go on before it is too far ahead.
+func (s *Scheduler) lead(id ID) uint64 {
+	n := &s.Nodes[id]
+	w := s.Nodes[n.parent].waiting
+	if w == None || w == id {
+		return Never
+	}
+	if end := s.Nodes[w].progress + SkewMax; before(n.progress, end) {
+		return end - n.progress
+	}
+	return 0
+}
+
+// holdFor returns the sibling that processor c is to run in the stead of a waiting world that is too
+// far ahead of it; None if c may not: then the world is parked.
+func (s *Scheduler) holdFor(id ID, c uint32, now uint64) ID {
+	n := &s.Nodes[id]
+	w := s.Nodes[n.parent].waiting
+	if s.allowed(w, c) {
+		return w
+	}
+	d := n.progress - s.Nodes[w].progress - SkewMax/2
+	s.dequeue(id, now)
+	s.park(id, c, now+min(d, holdMax), now)
+	return None
+}
+
+// bound is called for a world that has begun to wait. If none of its group has less progress, the
+// processors that run siblings look in time at whether those are too far ahead.
+func (s *Scheduler) bound(id ID, now uint64) {
+	g := &s.Nodes[s.Nodes[id].parent]
+	if g.waiting != id || g.nrun == 0 {
+		return
+	}
+	i := s.Nodes[id].sibling
+	for n := 0; n < MaxSiblings && i != id; n++ {
+		if x := &s.Nodes[i]; x.state == Running {
+			s.charge(x.cpu, now)
+			s.kick(x.cpu, add(now, s.lead(i)+minTimer))
+		}
+		i = s.Nodes[i].sibling
+	}
+}
+
+// catchUp bounds how far behind its siblings a world is that wakes.
+func (s *Scheduler) catchUp(id ID) {
+	n := &s.Nodes[id]
+	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 {
+		if floor := sub(g.progress, WakeCredit); n.progress < floor {
+			n.progress = floor
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package sched
+
+// Counters of a node: in ns, since it was created; a group's are those of all worlds that it had.
+
+func (s *Scheduler) Used(id ID) uint64    { return s.Nodes[id].used }
+func (s *Scheduler) Waited(id ID) uint64  { return s.Nodes[id].waited }  // ready, for a processor: "stolen"
+func (s *Scheduler) MaxWait(id ID) uint64 { return s.Nodes[id].maxWait } // the longest of these
+func (s *Scheduler) Parked(id ID) uint64  { return s.Nodes[id].parked }  // by a limit, or by the skew
+func (s *Scheduler) Picks(id ID) uint64   { return s.Nodes[id].picks }
+func (s *Scheduler) State(id ID) State    { return s.Nodes[id].state }
+func (s *Scheduler) Owner(id ID) ID       { return s.Nodes[id].owner }
+func (s *Scheduler) Parent(id ID) ID      { return s.Nodes[id].parent }
+func (s *Scheduler) CPU(id ID) uint32     { return s.Nodes[id].cpu }
+func (s *Scheduler) Progress(id ID) uint64 {
+	return s.Nodes[id].progress
+}
+
+// Current is the world that processor c runs.
+func (s *Scheduler) Current(c uint32) ID { return s.CPUs[c].current }
+
+// Waiting is the number of worlds that wait for processor c.
+func (s *Scheduler) Waiting(c uint32) uint32 { return s.CPUs[c].nq }
+
+// Pacing says whether the system group is above its limit.
+func (s *Scheduler) Pacing() bool { return s.pacing }
+
+// Moves is how often processor c took or gave away a world, Switches how often it began to run
+// another one, Kicks how often it was kicked, Idle for how long it had nothing to run.
+func (s *Scheduler) Moves(c uint32) uint64    { return s.CPUs[c].moves }
+func (s *Scheduler) Switches(c uint32) uint64 { return s.CPUs[c].switches }
+func (s *Scheduler) Kicks(c uint32) uint64    { return s.CPUs[c].kicked }
+func (s *Scheduler) Picked(c uint32) uint64   { return s.CPUs[c].picks }
+func (s *Scheduler) Idle(c uint32) uint64     { return s.CPUs[c].idleNS }
+
+// Live is the number of nodes, the root not counted.
+func (s *Scheduler) Live() uint32 { return s.nodes }
+
+// World says whether id is a world.
+func (s *Scheduler) World(id ID) bool {
+	return s.Nodes[id].state != Free && s.Nodes[id].flags&Group == 0
+}

@@ -1,0 +1,214 @@
+package sched
+
+import "math/bits"
+
+// The rule of shares
+//
+// Every child of a group has a tag: the service it got, divided by its shares (start-time fair
+// queueing, of a whole tree). Serving a world for d ns adds d/shares to its own tag and to that of
+// each group above it. The group that is owed most is the one with the least tag, and in it likewise
+// the child that is owed most. A world waits in the queue of a processor under its key: the tag of
+// the topmost group above it, plus what must be served before it in the groups between:
+//
+//	key(world) = tag(world)
+//	key        = tag(group) + max(0, key - least(group)) * contending(group)/shares(group)   upwards
+//
+// where least(group) is the least tag of its children that have a waiting world, and contending(group)
+// the sum of the shares of these. So the child that is owed most has its group's
+// tag, and siblings come as much later as the service takes that is owed to the group's children
+// before. Service moves tag(group) forward by d/shares(group) and the least tags by about d/contending(group), so a key stays right while its world waits; it is computed anew whenever the world is
+// queued, when it has come to the head of its queue, and after some turns elsewhere in it.
+//
+// So shares are kept at each level by tags that are exact, whatever happens below: forks, worlds
+// that take turns in sleeping and children that use less than their part change the key, that is
+// when a world is served, but not what its group is charged. What a child can't use goes to its
+// siblings first, then to those of its parent.
+//
+// The bound. For two nodes i and j of one group that have waiting worlds all the time and are picked
+// by key on one processor, at any time
+//
+//	|service(i)/shares(i) - service(j)/shares(j)| <= Slice/shares(i) + Slice/shares(j)
+//
+// (a tag is charged at most one turn beyond the least one before it has to wait). Each level between
+// a node and its worlds adds one turn, since its key can be late by what its siblings are served
+// meanwhile. On several processors a world is moved as soon as it is MigrateLag behind the one that
+// would be picked; to both sides that adds MigrateLag of the root's virtual time. So with the default
+// times a VM is never further from its part than some 2 ms of service, plus 1 ms for each pool above
+// it, plus 2 ms for each processor that it is due; that is below 2 % of one second for one that is due
+// a seventh of a processor, and below 0.4 % for one that is due two. Affinity sets are not in that bound: what may not be
+// moved gets its part of its own processors only.
+//
+// Sleepers. A node that wants to run again after all of it slept starts at least at clock -
+// WakeCredit/shares, so that sleeping earns 1 ms of service and no more; if it used more than its
+// part before, it still has its old tag. All children that are queued start at least at
+// clock - LagMax/shares: who can't use its part (more shares than processors that it can fill) doesn't
+// save it up.
+//
+// Service is charged to tags only while it is contended: while a world waits on this processor, or
+// one waits elsewhere that could run here. What nobody else wants is free, so worlds that ran alone
+// meet as equals. A reservation may have a node served beyond its part by shares: of that no more than
+// debtTurns turns are remembered.
+//
+// Processors have a clock of the root each, the tag that was picked last there. A key is never queued
+// further ahead of it than keyTurns turns of the world's own would take, and doesn't grow beyond that
+// while the world waits, so that worlds whose group gets its part on a processor to which others
+// can't move wait a bounded time.
+//
+// Overflow. Tags count 2^-20 ns of service of a node with one share. A single charge is at most
+// maxCharge = 2^36 ns, so 2^56. Tags wrap after 2^44 ns = 4.9 hours of contended service of a
+// node with one share, and are therefore only compared by their signed difference. That is right while
+// two tags of a group are less than 2^63 apart: a waiting child's tag stands still and the clock
+// passes no tag that waits by more than a turn; a child's tag is at least clock - LagMax*2^20 >
+// clock - 2^45 when queued, and queue cuts it off at clock + maxDistance = clock + 2^60 (13 days of
+// debt with 1,000 shares, 18 minutes with one). Products are computed in 128 bits and saturate.
+
+// mul20 is a*b/2^20, at most 2^62.
+func mul20(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	if hi >= 1<<18 {
+		return 1 << 62
+	}
+	return hi<<44 | lo>>20
+}
+
+// setShares keeps 2^40/shares as well: a relative error below 2^-20.
+func (n *Node) setShares(shares uint32) {
+	n.shares = shares
+	n.inverse = (1<<40 + uint64(shares)/2) / uint64(shares)
+}
+
+// contendedAt is the time up to now during which a world waited that could have run elsewhere.
+func (s *Scheduler) contendedAt(now uint64) uint64 {
+	if s.waiting != 0 && now > s.contendedSince {
+		return s.contendedNS + now - s.contendedSince
+	}
+	return s.contendedNS
+}
+
+// charge brings the account of processor c's running world up to date.
+func (s *Scheduler) charge(c uint32, now uint64) {
+	p := &s.CPUs[c]
+	total := s.contendedAt(now)
+	if now <= p.since {
+		return // clocks of processors may differ by a little
+	}
+	d, fair := now-p.since, total-p.contended
+	if p.nq != 0 || fair > d {
+		fair = d
+	}
+	p.since, p.contended = now, total
+	if p.current != None {
+		s.bill(p.current, d, fair, now)
+	}
+}
+
+// bill adds d ns of service that ended now, of which fair were contended, to a world and to all above it.
+func (s *Scheduler) bill(id ID, d, fair, now uint64) {
+	if fair > maxCharge {
+		fair = maxCharge
+	}
+	for n := id; n != None; n = s.Nodes[n].parent {
+		x := &s.Nodes[n]
+		x.used += d
+		x.tag += mul20(fair, x.inverse)
+		if x.link[byTag].in {
+			s.retag(n)
+		}
+		if x.reservation != 0 {
+			x.serveReservation(d, now)
+		}
+		if x.limit != 0 {
+			x.serveLimit(d, now)
+		}
+	}
+	x := &s.Nodes[id]
+	x.progress += d
+	if g := &s.Nodes[x.parent]; g.flags&Cosched != 0 && before(g.progress, x.progress) {
+		g.progress = x.progress
+	}
+	s.pace(now)
+}
+
+// key is when a world is due in the root's virtual time, and slope how much of that a ns of its service costs.
+func (s *Scheduler) key(id ID) (key, slope uint64) {
+	n := &s.Nodes[id]
+	key, slope = n.tag, n.inverse
+	for p := n.parent; p != Root; p = s.Nodes[p].parent {
+		g := &s.Nodes[p]
+		ahead := uint64(0)
+		if g.least != None {
+			if least := s.Nodes[g.least].tag; before(least, key) {
+				ahead = min(key-least, maxDistance)
+			}
+		}
+		key = g.tag
+		if ahead != 0 {
+			key += mul20(ahead, mul20(g.contending, g.inverse)) // 2^20 * contending/shares
+		}
+		slope = mul20(slope, mul20(g.active, g.inverse))
+	}
+	return key, slope
+}
+
+// raise has the tags of a world and of the groups above it follow the clocks: no further behind than
+// the bounds allow. fresh are the levels that have just become runnable, counted from the world.
+func (s *Scheduler) raise(id ID, c uint32, fresh int) {
+	for n := id; n != Root; n = s.Nodes[n].parent {
+		x := &s.Nodes[n]
+		p := &s.Nodes[x.parent]
+		clock := p.clock
+		if x.parent == Root {
+			clock = s.present(id, c)
+		} else if p.nwait == 0 && p.nrun == 0 {
+			// Nobody else is there to measure by.
+			p.clock, clock = x.tag, x.tag
+		}
+		tag := x.tag
+		lag := uint64(LagMax)
+		if fresh > 0 {
+			lag = WakeCredit
+		}
+		fresh--
+		if floor := clock - mul20(lag, x.inverse); before(x.tag, floor) {
+			x.tag = floor
+		}
+		top := clock + maxDistance
+		if x.reservation != 0 {
+			top = clock + mul20(debtTurns*Slice, x.inverse)
+		}
+		if (x.parent != Root || x.reservation != 0) && before(top, x.tag) {
+			x.tag = top
+		}
+		if x.tag != tag && x.link[byTag].in {
+			s.retag(n)
+		}
+	}
+}
+
+// present is the root's virtual time for a world that is queued at processor c. For one that may run
+// anywhere it is the tag that was picked before others somewhere, the furthest such; so a world that
+// runs alone, with less than it is due or with more, doesn't move it. For others it is what was
+// picked last on that processor.
+func (s *Scheduler) present(id ID, c uint32) uint64 {
+	if s.Nodes[id].flags&anywhere != 0 {
+		return s.Nodes[Root].clock
+	}
+	return s.CPUs[c].clock
+}
+
+// retag puts a node into its place by its tag, which has changed.
+func (s *Scheduler) retag(id ID) {
+	n := &s.Nodes[id]
+	g := &s.Nodes[n.parent]
+	s.remove(&g.least, id, byTag)
+	s.insert(&g.least, id, byTag, n.tag)
+}
+
+// gap is the root's virtual time that passes in ns of wall time.
+func (s *Scheduler) gap(ns uint64) uint64 {
+	a := s.Nodes[Root].active
+	if a == 0 {
+		return 0
+	}
+	return ns * uint64(s.online) << 20 / a // below 2^(20+12+20), and active is at least 1
+}

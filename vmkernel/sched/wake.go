@@ -1,0 +1,208 @@
+package sched
+
+// Wake makes a blocked world runnable; a world that is so already, or paused, stays as it is (a
+// paused one is runnable once it is resumed). The processors to kick are noted.
+func (s *Scheduler) Wake(id ID, now uint64) {
+	n := &s.Nodes[id]
+	switch n.state {
+	case Paused:
+		n.flags &^= blocked0
+		return
+	case Blocked:
+	default:
+		return
+	}
+	s.arrive(id, s.place(id, now), now)
+}
+
+// arrive has a world that was blocked wait for processor c.
+func (s *Scheduler) arrive(id ID, c uint32, now uint64) {
+	s.Nodes[id].since = now
+	s.catchUp(id)
+	s.submit(id, c, s.activate(id), now)
+	s.notice(id, c, now)
+	s.bound(id, now)
+}
+
+// Block ends the turn of processor c's running world, which wants no processor until it is woken. c
+// is to call Pick next. What wakes the world must not come before Block: the caller's lock sees to it.
+func (s *Scheduler) Block(c uint32, now uint64) ID {
+	id := s.stop(c, now)
+	if id == None {
+		return None
+	}
+	s.deactivate(id)
+	n := &s.Nodes[id]
+	n.state = Blocked
+	if n.flags&wantStop != 0 {
+		n.flags = n.flags&^wantStop | blocked0
+		n.state = Paused
+	}
+	return id
+}
+
+// Yield has processor c's running world give up its turn, which Pick does next. A virtual processor
+// that spins gives what is left of it to a sibling that waits, the one with the least progress: it
+// lost its processor longest ago, and is the likeliest to hold the lock. Others go behind all that wait.
+func (s *Scheduler) Yield(c uint32) {
+	p := &s.CPUs[c]
+	if p.current == None {
+		return
+	}
+	p.yielded = true
+	p.next = s.Nodes[s.Nodes[p.current].parent].waiting
+}
+
+// Switch gives the processor directly from its running world, which blocks, to one that is blocked,
+// within what is left of the turn. It returns false if that may not run here now (a limit, a pause,
+// its affinity): then it is woken as by Wake, and c is to call Pick.
+func (s *Scheduler) Switch(c uint32, to ID, now uint64) bool {
+	p, n := &s.CPUs[c], &s.Nodes[to]
+	turn := p.started
+	s.Block(c, now)
+	if n.state != Blocked {
+		return false
+	}
+	n.since = now
+	s.catchUp(to)
+	if !s.allowed(to, c) || s.release(to, now) > now || s.ahead(to) {
+		s.Wake(to, now)
+		return false
+	}
+	s.raise(to, c, s.activate(to))
+	p.clearIdle(now)
+	s.run(to, c, now)
+	p.excess, p.dueTurn = 0, false
+	p.started = turn
+	p.until = min(p.until, s.timer(c, now))
+	return true
+}
+
+// Until is what the last Pick or Switch of processor c returned: when it has to call Pick.
+func (s *Scheduler) Until(c uint32) uint64 { return s.CPUs[c].until }
+
+// notice has processor c look, in time, at a world that began to wait or was parked there.
+func (s *Scheduler) notice(id ID, c uint32, now uint64) {
+	p, n := &s.CPUs[c], &s.Nodes[id]
+	if n.state == Parked {
+		s.kick(c, max(n.link[byKey].key, now+minTimer))
+		return
+	}
+	if p.current == None {
+		s.kick(c, now)
+		return
+	}
+	x := &s.Nodes[p.current]
+	switch {
+	case n.flags&System != 0:
+		if x.flags&System == 0 {
+			s.kick(c, max(s.systemDue(p), now))
+		} else {
+			s.kick(c, max(p.started+s.systemSlice(p), now))
+		}
+	case x.flags&System != 0:
+		if s.pacing {
+			s.kick(c, max(p.started+PacedSlice, now))
+		} else {
+			s.kick(c, add(now, s.allowance(p.current, now)+minTimer))
+		}
+	case s.precedes(id, c, now):
+		s.kick(c, now)
+	default:
+		t := max(p.started+Slice, now)
+		if n.timed == qDue {
+			t = min(t, max(n.link[byDue].key, now))
+		}
+		s.kick(c, t)
+	}
+}
+
+// precedes says whether a guest's world goes before the one that processor c runs by so much that it
+// is to take its place at once.
+func (s *Scheduler) precedes(id ID, c uint32, now uint64) bool {
+	s.charge(c, now)
+	p := &s.CPUs[c]
+	if p.dueTurn {
+		return false
+	}
+	if n := &s.Nodes[id]; n.timed == qDue && n.link[byDue].key <= now {
+		return true
+	}
+	key, _ := s.key(p.current)
+	return before(s.Nodes[id].link[byKey].key+s.gap(PreemptLag), key-p.excess)
+}
+
+// place is the processor where a world is to wait: the one where it ran last if that is idle, else
+// an idle one. A thread of the system group then takes one where a guest runs. Of the others the one
+// where it ran last, unless one of two looked at runs a world that is further ahead, or as far and
+// fewer wait there.
+func (s *Scheduler) place(id ID, now uint64) uint32 {
+	n := &s.Nodes[id]
+	last := n.cpu
+	mayStay := s.allowed(id, last)
+	if mayStay && s.bit(setIdle, last) {
+		return last
+	}
+	if c := s.find(setIdle, id, last); c != noCPU {
+		return c
+	}
+	if n.flags&System != 0 {
+		if c := s.find(setGuest, id, last); c != noCPU {
+			return c
+		}
+	}
+	if mayStay && n.flags&movable == 0 {
+		return last
+	}
+	best, found := last, mayStay
+	var most uint64
+	if found {
+		most = s.front(last, now) + s.gap(PreemptLag)
+	}
+	for i := 0; i < 2; i++ {
+		c := s.probe(last, id)
+		if c == noCPU || c == best {
+			continue
+		}
+		f := s.front(c, now)
+		if !found || before(most, f) || s.CPUs[c].nq < s.CPUs[best].nq && before(most, f+s.gap(Slice)) {
+			best, most, found = c, f, true
+		}
+	}
+	return best
+}
+
+// front is the key of processor c's running world: how far it has come.
+func (s *Scheduler) front(c uint32, now uint64) uint64 {
+	s.charge(c, now)
+	p := &s.CPUs[c]
+	if p.current == None || s.Nodes[p.current].flags&System != 0 {
+		return p.clock
+	}
+	key, _ := s.key(p.current)
+	return key - p.excess
+}
+
+// probe returns some processor on which a world may run, another each time it is called for
+// processor c, noCPU if a few words of the set show none but c.
+func (s *Scheduler) probe(c uint32, id ID) uint32 {
+	p := &s.CPUs[c]
+	aff := (fixedSets + s.Nodes[id].set) * s.words
+	from := p.probe + 1
+	for i := uint32(0); i <= s.words; i++ {
+		if from >= s.words*64 {
+			from = 0
+		}
+		m := s.Bits[aff+from/64] &^ (1<<(from%64) - 1)
+		for ; m != 0; m &= m - 1 {
+			o := from&^63 + lowest(m)
+			if o != c && s.allowed(id, o) {
+				p.probe = o
+				return o
+			}
+		}
+		from = from&^63 + 64
+	}
+	p.probe = 0
+	return noCPU
+}
