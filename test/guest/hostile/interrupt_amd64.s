@@ -30,6 +30,9 @@
 // apic writes random values to the registers of the APICs. Bit 5 is set in all of them, which keeps
 // vectors away from those of exceptions; the command register gets no INIT, SIPI or SMI.
 ROUTINE(·apic, ·apicPC)
+	MOVB $0xFF, AL // a BIOS leaves the 8259s on, whose timer would come as a double fault
+	OUTB $0x21
+	OUTB $0xA1
 	MOVQ $1, R10
 	MOVL $20000, R11
 	STI
