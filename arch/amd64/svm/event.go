@@ -71,10 +71,10 @@ func (v *VCPU) WantInterruptWindow(on bool) {
 		return
 	}
 	if on {
-		c.VIntr |= vIRQ | vIntrPrio | vIgnTPR
+		c.VIntr |= vIntrRequest
 		c.InterceptMisc1 |= interceptVINTR
 	} else {
-		c.VIntr &^= vIRQ | vIntrPrio | vIgnTPR
+		c.VIntr &^= vIntrRequest
 		c.InterceptMisc1 &^= interceptVINTR
 	}
 	c.Clean &^= cleanI | cleanTPR
@@ -158,14 +158,14 @@ func (v *VCPU) reinject(info uint64) {
 	v.event = ev
 }
 
-// offer hands the event to the processor for the entry that follows. An interrupt goes as a virtual
+// offer hands the event, if there is one, to the processor for the entry that follows. An interrupt goes as a virtual
 // one (APM 2 15.21.4), which the processor takes before the guest's first instruction: an interrupt
 // in EVENTINJ is delivered a second time by QEMU's emulation if that is kicked during VMRUN. Only
 // where V_IRQ is in use for a window it is EVENTINJ after all: where the 8259 and the local APIC have
 // one each.
 func (v *VCPU) offer(c *VMCB) {
 	if v.event.Valid() && v.event.Type() == virt.TypeInterrupt && c.InterceptMisc1&interceptVINTR == 0 {
-		c.VIntr = c.VIntr&^vIntrVector | vIRQ | vIntrPrio | vIgnTPR | uint64(v.event.Vector())<<vIntrVectorShift
+		c.VIntr = c.VIntr&^vIntrVector | vIntrRequest | uint64(v.event.Vector())<<vIntrVectorShift
 		c.Clean &^= cleanTPR
 		c.EventInj, v.event, v.offered = 0, 0, true
 		return
@@ -180,7 +180,7 @@ func (v *VCPU) settle(c *VMCB) {
 	if c.VIntr&vIRQ != 0 && !v.event.Valid() {
 		v.event = virt.Interrupt(uint8(c.VIntr >> vIntrVectorShift))
 	}
-	c.VIntr &^= vIntrVector | vIRQ | vIntrPrio | vIgnTPR
+	c.VIntr &^= vIntrVector | vIntrRequest
 	c.Clean &^= cleanTPR
 	v.offered = false
 }

@@ -187,11 +187,7 @@ func (v *VCPU) Enter(s *virt.State) bool {
 	if v.nmi.wanted {
 		v.armStep(c)
 	}
-	if v.event != 0 {
-		v.offer(c)
-	} else {
-		c.EventInj = 0
-	}
+	v.offer(c)
 	v.injected, v.entered = c.EventInj&eventValid != 0, c.RIP
 	c.TLBControl = 0
 	if n := atomic.LoadUint32(&narrowed); v.flush || n != v.narrowed {

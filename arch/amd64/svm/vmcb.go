@@ -172,6 +172,7 @@ const (
 	vIntrPrio    = 0xF << 16
 	vIgnTPR      = 1 << 20
 	vIntrMasking = 1 << 24
+	vIntrRequest = vIRQ | vIntrPrio | vIgnTPR // whatever the task priority
 
 	vIntrVectorShift = 32
 	vIntrVector      = 0xFF << vIntrVectorShift
