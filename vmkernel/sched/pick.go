@@ -136,6 +136,11 @@ func (s *Scheduler) putBack(c uint32, now uint64) {
 		s.deactivate(id)
 		return
 	}
+	s.resubmit(id, c, now)
+}
+
+// resubmit has a world wait again at processor c, or elsewhere if it may not run there.
+func (s *Scheduler) resubmit(id ID, c uint32, now uint64) {
 	to := c
 	if !s.allowed(id, c) {
 		to = s.place(id, now)
@@ -155,14 +160,7 @@ func (s *Scheduler) unparkDue(c uint32, now uint64) {
 			return
 		}
 		s.unpark(id, now)
-		to := c
-		if !s.allowed(id, c) {
-			to = s.place(id, now)
-		}
-		s.submit(id, to, 0, now)
-		if to != c {
-			s.notice(id, to, now)
-		}
+		s.resubmit(id, c, now)
 		s.bound(id, now)
 	}
 }
