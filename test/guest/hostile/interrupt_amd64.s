@@ -238,10 +238,5 @@ each:
 	RET
 wrong:
 	MOVL DX, R9
-	SAY(const_textWrong)
-	MOVL R9, SI
-	HEX
-	MOVL $'\n', DI
-	SUB(const_slotPutc)
-	EXIT(const_ExitFailed)
+	WRONG
 	END

@@ -167,12 +167,7 @@ wait:
 	PAUSE
 	DECL CX
 	JNZ  wait
-	SAY(const_textWrong)
-	MOVL R9, SI
-	HEX
-	MOVL $'\n', DI
-	SUB(const_slotPutc)
-	EXIT(const_ExitFailed)
+	WRONG
 lives:
 	MOVL $INIT_ONE, 0x300(DI)
 	INCL R9

@@ -227,12 +227,7 @@ spin:
 wrong:
 	SHLL $24, R9
 	ORL  DX, R9
-	SAY(const_textWrong)
-	MOVL R9, SI
-	HEX
-	MOVL $'\n', DI
-	SUB(const_slotPutc)
-	EXIT(const_ExitFailed)
+	WRONG
 	END
 
 // RANGE reads the MSRs from first on, and writes to each what it read, ones, and zero. The

@@ -35,5 +35,14 @@ TEXT name(SB), NOSPLIT|NOFRAME, $0-0
 	CLI                        \
 	HLT
 
+// WRONG ends the VM as one whose machine is wrong, with R9 as what was.
+#define WRONG \
+	SAY(const_textWrong)       \
+	MOVL R9, SI                \
+	HEX                        \
+	MOVL $'\n', DI             \
+	SUB(const_slotPutc)        \
+	EXIT(const_ExitFailed)
+
 // MAY says that the next instruction, of n bytes, may fault.
 #define MAY(n) MOVL $n, R15
