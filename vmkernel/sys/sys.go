@@ -14,7 +14,7 @@ const (
 	NumPolicy
 	NumStats
 	NumVMCreate
-	NumVMGrow
+	NumVMBack
 	NumVMMemory
 	NumVMDestroy
 	NumVMReset
@@ -30,7 +30,11 @@ const (
 	NumVMPort
 	NumVMRelease
 	NumVMPopulate
-	NumVMResident
+	NumVMGrant
+	NumVMReserve
+	NumVMSample
+	NumVMMemoryUse
+	NumNodes
 	NumPCIRead
 	NumPCIWrite
 	NumBARMap

@@ -26,6 +26,7 @@ type instance struct {
 	board   *board
 	cpus    []*vcpu
 	format  loader.Format
+	share   *share // of the host's memory; nil until it is admitted
 
 	stopping atomic.Bool
 	ending   chan struct{} // closed with the first reason
@@ -135,6 +136,10 @@ func (in *instance) destroy() {
 	had := !in.gone
 	in.gone = true
 	in.mu.Unlock()
+	if in.share != nil {
+		in.share.rest()
+		defer in.share.end()
+	}
 	if !had {
 		return
 	}

@@ -26,6 +26,7 @@ type Manager struct {
 
 // NewManager returns a Manager without VMs. console gets the guests' lines, one Write each.
 func NewManager(b Backend, host Host, log *slog.Logger, console io.Writer) *Manager {
+	host.memory = newMemory(b)
 	m := &Manager{backend: b, host: host, log: log, console: console}
 	m.quiet.L = &m.mu
 	return m

@@ -21,6 +21,8 @@ type Host struct {
 	Virt  uint64 // sys.VirtVTX or sys.VirtAMDV
 	TSCHz uint64
 	CPUID func(leaf, sub uint32) (eax, ebx, ecx, edx uint32)
+
+	memory *memory // as the VMs share it; NewManager sets it
 }
 
 // powerOn makes an instance that is ready to run: memory, tables and kernel in place, and the boot
@@ -68,7 +70,11 @@ func image(spec *seed.VM, files map[string]*seed.File) (loader.Image, error) {
 }
 
 func (in *instance) build(img loader.Image) error {
-	if err := in.create(); err != nil {
+	load := len(img.Kernel) + len(img.Initrd)
+	for _, m := range img.Modules {
+		load += len(m.Data)
+	}
+	if err := in.create(uint64(load)); err != nil {
 		return err
 	}
 	rsdp, err := acpitable.Build(in.memory, acpitable.Config{CPUs: in.spec.CPU.Count})
@@ -77,6 +83,9 @@ func (in *instance) build(img loader.Image) error {
 	}
 	entry, err := loader.Load(in.memory, img, rsdp)
 	if err != nil {
+		return err
+	}
+	if err := in.share.settle(false); err != nil { // more than was thought
 		return err
 	}
 	in.format = entry.Format
@@ -92,27 +101,14 @@ func (in *instance) build(img loader.Image) error {
 	return nil
 }
 
-// reserve is the memory, in bytes, that no VM gets: the host's own work and the tables that map the
-// VMs' memory need it.
-const reserve = 32 << 20
-
-// available is how much memory a VM can have, in whole MiB.
-func (in *instance) available() uint64 {
-	free := in.backend.FreeMemory()
-	return (free - min(free, reserve)) &^ (1<<20 - 1)
-}
-
-// create makes the machine with all of its memory.
-func (in *instance) create() error {
-	size := in.spec.Memory.Size
-	tooMuch := func() error {
-		return fmt.Errorf("vm: memory of %s is more than the %s that the host has left: make the VM smaller or the host larger",
-			seed.FormatSize(size), seed.FormatSize(in.available()))
+// create makes the machine, with the memory that is reserved for it and room for load bytes.
+func (in *instance) create(load uint64) error {
+	share, err := in.host.memory.admit(in)
+	if err != nil {
+		return err
 	}
-	if size > in.available() {
-		return tooMuch()
-	}
-	cfg := sys.VMConfig{Memory: size, VCPUs: uint64(in.spec.CPU.Count)}
+	in.share = share
+	cfg := sys.VMConfig{Memory: in.spec.Memory.Size, VCPUs: uint64(in.spec.CPU.Count), Overhead: share.costs, Node: uint64(share.node)}
 	model, kvmclock := cpumodel.Build(in.host.Virt, in.host.CPUID, in.spec.CPU.Count, in.host.TSCHz)
 	cfg.NCPUID = uint64(copy(cfg.CPUID[:], model))
 	if kvmclock {
@@ -121,7 +117,8 @@ func (in *instance) create() error {
 	h, err := in.backend.Create(&cfg)
 	switch {
 	case errors.Is(err, syscall.ENOMEM):
-		return tooMuch()
+		return fmt.Errorf("vm: the %s that it costs beyond its memory are more than the host has left, %s: stop a VM or give the host more memory",
+			seed.FormatSize(share.costs), seed.FormatSize(in.backend.FreeMemory()))
 	case errors.Is(err, syscall.EAGAIN):
 		return errors.New("vm: the host has no room for another VM: stop one")
 	case err != nil:
@@ -130,15 +127,11 @@ func (in *instance) create() error {
 	in.mu.Lock()
 	in.handle, in.gone = h, false
 	in.mu.Unlock()
-	for had := uint64(0); had < size; {
-		n, err := in.backend.Grow(h)
-		if errors.Is(err, syscall.ENOMEM) {
-			return tooMuch()
-		}
-		if err != nil {
-			return fmt.Errorf("vm: memory ends at %#x bytes of %#x: %w", had, size, err)
-		}
-		had = n
+	if err := share.begin(); err != nil {
+		return err
+	}
+	if err := share.first(load); err != nil {
+		return err
 	}
 	low, high, err := in.backend.Memory(h)
 	if err != nil {
