@@ -39,6 +39,13 @@ const (
 	NumIRQAlloc
 	NumIRQWake
 	NumSetClock
+	NumPoolCreate
+	NumPoolSet
+	NumPoolDestroy
+	NumPoolStats
+	NumWorldStats
+	NumVMSetCPU
+	NumVMPause
 	End
 )
 

@@ -25,9 +25,10 @@ type CPUIDEntry struct {
 
 // VMConfig describes a VM to make.
 type VMConfig struct {
-	Memory   uint64 // bytes, a multiple of 4 KiB
-	VCPUs    uint64 // 1 to MaxVCPUs
-	KVMClock uint64 // 1: the kvmclock MSRs are there
+	Memory   uint64    // bytes, a multiple of 4 KiB
+	VCPUs    uint64    // 1 to MaxVCPUs
+	KVMClock uint64    // 1: the kvmclock MSRs are there
+	CPU      CPUPolicy // no shares: as many as 1,000 for each virtual processor
 	NCPUID   uint64
 	CPUID    [MaxCPUIDEntries]CPUIDEntry
 }
