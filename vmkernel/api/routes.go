@@ -13,10 +13,11 @@ type Route struct {
 	Class   Class
 	Kind    Kind
 	Query   []Param
-	In      any // the request's type; nil: no body
-	Out     any // the answer's type; nil: no body, or none in JSON
-	Status  int // of success, where the handler has no other
-	Match   bool
+	In      any    // the request's type; nil: no body
+	Out     any    // the answer's type; nil: no body, or none in JSON
+	Status  int    // of success, where the handler has no other
+	Match   bool   // the request carries If-Match
+	Media   string // of a Raw answer
 }
 
 // Roles says which roles may call a route.
@@ -114,12 +115,12 @@ var (
 // Routes is the table. What isn't in it is not served.
 var Routes = []Route{
 	{Method: "GET", Pattern: "/v1/version", Name: "GetVersion", Summary: "What runs, and who you are to it", Roles: everybody, Scope: Free, Out: Version{}},
-	{Method: "GET", Pattern: "/v1/openapi.json", Name: "GetOpenAPI", Summary: "This document", Roles: everybody, Scope: Free, Kind: Raw},
+	{Method: "GET", Pattern: "/v1/openapi.json", Name: "GetOpenAPI", Summary: "This document", Roles: everybody, Scope: Free, Kind: Raw, Media: "application/json"},
 
 	{Method: "GET", Pattern: "/v1/host", Name: "GetHost", Summary: "The host: hardware, resources, health", Roles: readers, Scope: Free, Out: Host{}},
 	{Method: "GET", Pattern: "/v1/host/log", Name: "GetHostLog", Summary: "The host's log, a LogLine a line", Roles: operators, Kind: Stream, Query: readFrom, Out: LogLine{}},
-	{Method: "GET", Pattern: "/v1/host/metrics", Name: "GetMetrics", Summary: "Metrics as Prometheus reads them", Roles: readers, Kind: Raw},
-	{Method: "GET", Pattern: "/v1/host/support", Name: "GetSupport", Summary: "A support bundle, .tar.gz, without secrets", Roles: admins, Kind: Raw},
+	{Method: "GET", Pattern: "/v1/host/metrics", Name: "GetMetrics", Summary: "Metrics as Prometheus reads them", Roles: readers, Kind: Raw, Media: "text/plain; version=0.0.4; charset=utf-8"},
+	{Method: "GET", Pattern: "/v1/host/support", Name: "GetSupport", Summary: "A support bundle, .tar.gz, without secrets", Roles: admins, Kind: Raw, Media: "application/gzip"},
 	{Method: "POST", Pattern: "/v1/host/shutdown", Name: "ShutdownHost", Summary: "Stop all VMs and switch the host off", Roles: admins, Class: Stop, In: HostStop{}, Out: Operation{}, Status: http.StatusAccepted, Query: waiting},
 	{Method: "POST", Pattern: "/v1/host/restart", Name: "RestartHost", Summary: "Stop all VMs and restart the host", Roles: admins, Class: Stop, In: HostStop{}, Out: Operation{}, Status: http.StatusAccepted, Query: waiting},
 	{Method: "GET", Pattern: "/v1/host/time", Name: "GetTime", Summary: "The host's clock", Roles: readers, Scope: Free, Out: HostTime{}},
@@ -143,14 +144,14 @@ var Routes = []Route{
 	{Method: "GET", Pattern: "/v1/vms/{vm}/stats", Name: "GetVMStats", Summary: "What a VM has used", Roles: readers, Scope: OneVM, Out: VMStats{}},
 	{Method: "GET", Pattern: "/v1/vms/{vm}/console/{port}", Name: "OpenConsole", Summary: "A serial port, as WebSocket keel.console.v1", Roles: operators, Scope: OneVM, Class: Change, Kind: WebSocket,
 		Query: []Param{{"mode", "string", "write (default) or watch"}, {"take", "boolean", "take it from who holds it"}, offset}},
-	{Method: "GET", Pattern: "/v1/vms/{vm}/console/{port}/log", Name: "GetConsoleLog", Summary: "What a serial port has shown, as bytes; Console-From and Console-End say which", Roles: operators, Scope: OneVM, Kind: Raw, Query: []Param{offset}},
+	{Method: "GET", Pattern: "/v1/vms/{vm}/console/{port}/log", Name: "GetConsoleLog", Summary: "What a serial port has shown, as bytes; Console-From and Console-End say which", Roles: operators, Scope: OneVM, Kind: Raw, Media: "application/octet-stream", Query: []Param{offset}},
 
 	{Method: "GET", Pattern: "/v1/events", Name: "GetEvents", Summary: "What happens, an Event a line", Roles: readers, Scope: Seen, Kind: Stream, Query: readFrom, Out: Event{}},
 
 	{Method: "GET", Pattern: "/v1/images", Name: "ListImages", Summary: "All images", Roles: readers, Scope: Free, Out: Images{}},
 	{Method: "POST", Pattern: "/v1/images", Name: "CreateImage", Summary: "Begin an upload; the same again is the same image", Roles: operators, Scope: Free, Class: Change, In: ImageCreate{}, Out: Image{}, Status: http.StatusCreated},
 	{Method: "GET", Pattern: "/v1/images/{image}", Name: "GetImage", Summary: "An image, and how far its upload is", Roles: readers, Scope: Free, Out: Image{}},
-	{Method: "HEAD", Pattern: "/v1/images/{image}", Name: "HeadImage", Summary: "How far an upload is, as Upload-Offset and Upload-Length", Roles: readers, Scope: Free, Kind: Raw},
+	{Method: "HEAD", Pattern: "/v1/images/{image}", Name: "HeadImage", Summary: "How far an upload is, as Upload-Offset and Upload-Length", Roles: readers, Scope: Free},
 	{Method: "PATCH", Pattern: "/v1/images/{image}", Name: "AppendImage", Summary: "Go on with an upload at Upload-Offset; at most 8 MiB at once", Roles: operators, Scope: Free, Class: Change, Kind: Upload, Out: Image{}},
 	{Method: "DELETE", Pattern: "/v1/images/{image}", Name: "DeleteImage", Summary: "Delete an image that no VM names", Roles: admins, Class: Change, Status: http.StatusNoContent},
 

@@ -4,8 +4,8 @@ import "time"
 
 // Trust is whom the host believes, and by what it is known.
 type Trust struct {
-	CAs         []CA         `json:"cas"`
-	Revocations []Revocation `json:"revocations"`
+	CAs         []CA         `json:"cas,omitempty"`
+	Revocations []Revocation `json:"revocations,omitempty"`
 	Lockdown    Lockdown     `json:"lockdown"`
 	Claim       ClaimState   `json:"claim"`
 	Host        HostIdentity `json:"host"`

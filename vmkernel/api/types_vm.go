@@ -21,7 +21,7 @@ type VM struct {
 	State  string      `json:"state"`
 	Since  time.Time   `json:"since"`            // when it came into this state
 	Reason string      `json:"reason,omitempty"` // why it stopped last
-	Serial []VMConsole `json:"serial"`           // its consoles
+	Serial []VMConsole `json:"serial,omitempty"` // its consoles
 	Next   bool        `json:"next,omitempty"`   // Spec takes effect when it starts next
 }
 
