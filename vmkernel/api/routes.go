@@ -107,7 +107,7 @@ var (
 	follow   = Param{"follow", "boolean", "go on with what comes (default true)"}
 	from     = Param{"from", "integer", "the first sequence number; without it, the next that comes"}
 	waitFor  = Param{"wait", "duration", "how long to wait for the operation's end, at most 60s"}
-	offset   = Param{"from", "integer", "the first byte, counted from the guest's first; negative: from the end"}
+	offset   = Param{"from", "integer", "the first byte, counted from the guest's first; negative: none of what was, only what comes"}
 	readFrom = []Param{from, follow}
 	waiting  = []Param{waitFor}
 )
@@ -163,10 +163,12 @@ var Routes = []Route{
 	{Method: "GET", Pattern: "/v1/worlds", Name: "ListWorlds", Summary: "What is scheduled, and what it has used", Roles: readers, Out: Worlds{}},
 
 	{Method: "GET", Pattern: "/v1/trust", Name: "GetTrust", Summary: "Whom the host believes, and by what it is known", Roles: admins, Out: Trust{}},
-	{Method: "POST", Pattern: "/v1/trust/revocations", Name: "Revoke", Summary: "End the use of a client certificate", Roles: admins, Class: Stop, In: RevocationAdd{}, Out: Trust{}},
-	{Method: "POST", Pattern: "/v1/trust/lockdown", Name: "LockDown", Summary: "Take no claims and no new authorities from now or from a time on", Roles: admins, Class: Change, In: LockdownSet{}, Out: Trust{}},
+	{Method: "POST", Pattern: "/v1/trust/revocations", Name: "Revoke", Summary: "End the use of a client certificate", Roles: admins, Class: Stop, In: Revocation{}, Out: Trust{}},
+	{Method: "DELETE", Pattern: "/v1/trust/cas/{ca}", Name: "DistrustCA", Summary: "Trust an operator CA no more, by its fingerprint; not the last", Roles: admins, Class: Stop, Out: Trust{}},
+	{Method: "POST", Pattern: "/v1/trust/lockdown", Name: "LockDown", Summary: "Take no claims, no new authorities and no unknown administrators from now on", Roles: admins, Class: Change, Out: Trust{}},
+	{Method: "POST", Pattern: "/v1/trust/proof", Name: "ProveHost", Summary: "Prove that the host knows its seed's token", Roles: everybody, Scope: Free, In: Nonce{}, Out: Proof{}},
 	{Method: "POST", Pattern: "/v1/trust/host-certificate", Name: "SetHostCertificate", Summary: "Give the host a certificate that an operator CA has signed", Roles: admins, Class: Change, In: HostCertificate{}, Out: Trust{}},
-	{Method: "POST", Pattern: "/v1/claim", Name: "ClaimHost", Summary: "Become administrator by the code on the console; only while a claim is open", Roles: Stranger, Scope: Free, Class: Change, In: Claim{}, Out: Claimed{}},
+	{Method: "POST", Pattern: "/v1/claim", Name: "ClaimHost", Summary: "Give an operator CA to a host, by the code on its console; only while a claim is open", Roles: Stranger, Scope: Free, Class: Change, In: Claim{}, Out: Claimed{}},
 
 	{Method: "GET", Pattern: "/v1/audit/checkpoint", Name: "GetCheckpoint", Summary: "The signed state of the audit log", Roles: auditors, Out: AuditCheckpoint{}},
 	{Method: "GET", Pattern: "/v1/audit/records", Name: "GetRecords", Summary: "Records of the audit log", Roles: auditors, Out: AuditRecords{},
