@@ -21,7 +21,7 @@ type VM struct {
 	State  string      `json:"state"`
 	Since  time.Time   `json:"since"`            // when it came into this state
 	Reason string      `json:"reason,omitempty"` // why it stopped last
-	Serial []VMConsole `json:"serial"`           // its consoles
+	Serial []VMConsole `json:"serial,omitempty"` // its consoles
 	Next   bool        `json:"next,omitempty"`   // Spec takes effect when it starts next
 }
 
@@ -30,8 +30,8 @@ type VMConsole struct {
 	Port     string    `json:"port"`             // ttyS0, …
 	Holder   string    `json:"holder,omitempty"` // who types there; empty: nobody
 	Since    time.Time `json:"since,omitzero"`   // since when
-	Watchers int       `json:"watchers"`
-	End      uint64    `json:"end"` // bytes that the guest has written
+	Watchers []string  `json:"watchers,omitempty"`
+	End      int64     `json:"end"` // bytes that the guest has written
 }
 
 // VMSummary is a VM in a list.
