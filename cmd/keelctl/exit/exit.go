@@ -9,8 +9,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
+	"net/http"
+
+	"keel/vmkernel/api/client"
 )
 
 // The exit codes.
@@ -68,20 +69,36 @@ func With(code int, err error) error {
 // Code returns the exit code of an error.
 func Code(err error) int {
 	var coded *Error
-	var network net.Error
+	var refused *client.Refused
+	var failure *client.Failure
 	switch {
 	case err == nil:
 		return OK
 	case errors.As(err, &coded):
 		return coded.Code
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.As(err, &refused):
+		return ofStatus(refused.Status)
+	case errors.As(err, &failure):
+		return map[client.Kind]int{client.Unreachable: Unreachable, client.Denied: Denied, client.Timeout: Timeout, client.Broken: Fault}[failure.Kind]
+	case errors.Is(err, context.DeadlineExceeded):
 		return Timeout
 	case errors.Is(err, context.Canceled):
 		return Interrupted
-	case errors.As(err, &network) && network.Timeout():
+	}
+	return Fault
+}
+
+// ofStatus is the exit code of a host's answer.
+func ofStatus(status int) int {
+	switch status {
+	case http.StatusNotFound:
+		return NotFound
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return Denied
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return Conflict
+	case http.StatusGatewayTimeout, http.StatusRequestTimeout:
 		return Timeout
-	case errors.As(err, new(*net.OpError)), errors.As(err, new(*net.DNSError)):
-		return Unreachable
 	}
 	return Fault
 }
