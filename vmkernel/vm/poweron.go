@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"syscall"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm/acpitable"
@@ -120,9 +120,9 @@ func (in *instance) create() error {
 	}
 	h, err := in.backend.Create(&cfg)
 	switch {
-	case errors.Is(err, syscall.ENOMEM):
+	case errors.Is(err, linux.ENOMEM):
 		return tooMuch()
-	case errors.Is(err, syscall.EAGAIN):
+	case errors.Is(err, linux.EAGAIN):
 		return errors.New("vm: the host has no room for another VM: stop one")
 	case err != nil:
 		return fmt.Errorf("vm: the machine can't be made: %w", err)
@@ -132,7 +132,7 @@ func (in *instance) create() error {
 	in.mu.Unlock()
 	for had := uint64(0); had < size; {
 		n, err := in.backend.Grow(h)
-		if errors.Is(err, syscall.ENOMEM) {
+		if errors.Is(err, linux.ENOMEM) {
 			return tooMuch()
 		}
 		if err != nil {
