@@ -11,6 +11,7 @@ import (
 
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
+	"keel/vmkernel/vm"
 )
 
 // newLogger logs events as lines without the time, one Write each.
@@ -35,8 +36,8 @@ func levelOf(name string) slog.Level {
 	return l
 }
 
-// limitMemory makes the collector work harder before the memory that there is now ends. It is called
-// at the start, and again when VMs have taken theirs.
+// limitMemory makes the collector work harder before the memory ends that VMs leave to the host. It is
+// called before there are any.
 func limitMemory() {
 	var s sys.Stats
 	if sys.GetStats(&s) != nil {
@@ -50,7 +51,7 @@ func limitMemory() {
 // memoryLimit is what the upper half has and could still have, in bytes, less an eighth for what the
 // runtime doesn't count.
 func memoryLimit(s *sys.Stats) int64 {
-	limit := min(s.UpperLimit, s.UpperBacked+s.FreeMemory)
+	limit := min(s.UpperLimit, s.UpperBacked+vm.HostShare(s.FreeMemory))
 	return int64(min(limit-limit/8, 1<<62))
 }
 

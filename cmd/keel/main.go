@@ -65,13 +65,15 @@ func runVMs(log *slog.Logger, console io.Writer, info *sys.Info, s *seed.Seed, s
 		return false // announce has said why
 	}
 	m := vm.NewManager(vm.Kernel{}, vm.Host{Virt: info.Virt, TSCHz: info.TSCHz, CPUID: sys.HostCPUID}, log, console)
+	if err := m.AddPools(s.Host.Pools); err != nil {
+		log.Error("pools refused", "error", err) // VMs in them are, too
+	}
 	for _, v := range s.VMs {
 		if err := m.Add(v, s.Files); err != nil {
 			log.Error("vm refused", "vm", v.Name, "error", err)
 		}
 	}
 	m.Autostart()
-	limitMemory()
 	m.WaitIdle()
 	return true
 }

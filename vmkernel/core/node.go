@@ -1,10 +1,9 @@
 package core
 
 import (
-	"syscall"
-
 	"keel/arch/amd64"
 	"keel/boot/acpi"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -101,7 +100,7 @@ func moveBlock(i uint32, to uint8) {
 // callNodes tells what each node has.
 func callNodes(p uintptr) int64 {
 	if !ensure(p, nodesSize, true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	out := at[sys.Nodes](p)
 	out.N = uint64(numNodes)

@@ -2,9 +2,9 @@ package core
 
 import (
 	"sync/atomic"
-	"syscall"
 
 	"keel/arch/amd64"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -21,7 +21,7 @@ import (
 // missing and there is so much, else a page. It is 0 if memory is there now.
 func (m *machine) populate(gpa uint64) int64 {
 	if !m.isRAM(gpa, 1) {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	m.pages.lock()
 	e, level := m.nested(gpa)
@@ -43,7 +43,7 @@ func (m *machine) populate(gpa uint64) int64 {
 	}
 	if pa == 0 {
 		if pa = allocFrame(o); pa == 0 {
-			return -int64(syscall.ENOMEM)
+			return -int64(linux.ENOMEM)
 		}
 	}
 	gpa &^= size - 1
@@ -65,7 +65,7 @@ func (m *machine) populate(gpa uint64) int64 {
 		freeFrame(pa, o)
 	}
 	if !there {
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	return 0
 }
@@ -95,12 +95,12 @@ func (m *machine) back(gpa uint64) int64 {
 	if m.piece == 0 {
 		switch e, level := m.nested(gpa); {
 		case gpa&(gib-1) != 0 || !m.isRAM(gpa, gib):
-			return -int64(syscall.EINVAL)
+			return -int64(linux.EINVAL)
 		case !has1G || !nestedHas1G() || *e != 0 || level < 3:
-			return -int64(syscall.ENOSYS)
+			return -int64(linux.ENOSYS)
 		}
 		if m.piece = takeRun(gib/amd64.HugeSize, memoryOf(m.id)); m.piece == 0 {
-			return -int64(syscall.ENOMEM)
+			return -int64(linux.ENOMEM)
 		}
 		m.pieceGPA, m.pieceDone = gpa, 0
 	}
@@ -129,7 +129,7 @@ func (m *machine) back(gpa uint64) int64 {
 	}
 	m.piece = 0
 	if !ok {
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	return 0
 }
@@ -138,7 +138,7 @@ func (m *machine) back(gpa uint64) int64 {
 func (m *machine) grant(bytes int64) int64 {
 	o := memoryOf(m.id)
 	if bytes > 0 && !o.setAside(uint64(bytes)/amd64.PageSize, spareFrames) {
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	if bytes < 0 {
 		if count, budget := o.holds(); count+budget > m.reserved { // what is reserved stays
@@ -152,13 +152,13 @@ func (m *machine) grant(bytes int64) int64 {
 // reserve says how much the machine holds at least from now on, in bytes.
 func (m *machine) reserve(bytes uint64) int64 {
 	if bytes > m.memory {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	o := memoryOf(m.id)
 	n := bytes / amd64.PageSize
 	count, budget := o.holds()
 	if n > count+budget && !o.setAside(n-count-budget, spareFrames) {
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	m.reserved = n
 	return 0
@@ -167,7 +167,7 @@ func (m *machine) reserve(bytes uint64) int64 {
 // memoryUse fills a sys.MemoryUse.
 func (m *machine) memoryUse(p uintptr) int64 {
 	if !ensure(p, memoryUseSize, true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	_, budget := memoryOf(m.id).holds()
 	overhead, _ := overheadOf(m.id).holds()
@@ -186,10 +186,10 @@ const sampleStep = 1024
 func (m *machine) sample(p uintptr) int64 {
 	accessed := nestedAccessed()
 	if accessed == 0 {
-		return -int64(syscall.ENOSYS)
+		return -int64(linux.ENOSYS)
 	}
 	if !ensure(p, 24, true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	end := m.low
 	if m.high != 0 {
@@ -241,7 +241,7 @@ func windowFault(va uintptr) bool {
 		return false
 	}
 	r := found.populate(gpa)
-	if r == -int64(syscall.ENOMEM) && memoryOf(found.id).setAside(1, scarceFrames) {
+	if r == -int64(linux.ENOMEM) && memoryOf(found.id).setAside(1, scarceFrames) {
 		for _, v := range found.vcpus {
 			if v != 0 {
 				atomic.StoreUint32(&at[vcpu](v).shared().Overdrawn, 1)

@@ -2,11 +2,11 @@ package core
 
 import (
 	"sync/atomic"
-	"syscall"
 
 	"keel/arch/amd64"
 	"keel/arch/amd64/svm"
 	"keel/arch/amd64/vmx"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -91,10 +91,10 @@ func pieceSize(level int) uint64 { return amd64.PageSize << (9 * uint(level-1)) 
 // back before counts too.
 func (m *machine) vmRelease(gpa, n uint64) int64 {
 	if (gpa|n)&(amd64.PageSize-1) != 0 || !m.isRAM(gpa, n) {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	if virtKind == sys.VirtVTX && !vmx.HasINVEPTAll() {
-		return -int64(syscall.ENOSYS)
+		return -int64(linux.ENOSYS)
 	}
 	if atomic.SwapUint32(&m.holes, 1) == 0 {
 		flushAll() // from here on nobody relies on the window: see word
@@ -113,14 +113,14 @@ func (m *machine) vmRelease(gpa, n uint64) int64 {
 		case level > 2 || at != 0 || left < size:
 			if !m.split(e, level, gpa+done) {
 				m.pages.unlock()
-				return m.freeUnmapped(c, count, done, -int64(syscall.ENOMEM))
+				return m.freeUnmapped(c, count, done, -int64(linux.ENOMEM))
 			}
 			continue
 		}
 		w, _ := leaf(m.window(gpa + done))
 		if w == nil { // it is mapped at all or not at all
 			m.pages.unlock()
-			return m.freeUnmapped(c, count, done, -int64(syscall.EINVAL))
+			return m.freeUnmapped(c, count, done, -int64(linux.EINVAL))
 		}
 		c.unmapped[count] = *e & amd64.PTE_ADDR
 		if level == 2 {

@@ -1,12 +1,11 @@
 package core
 
 import (
-	"syscall"
-
 	"keel/arch/amd64"
 	"keel/vmkernel/device/i8254"
 	"keel/vmkernel/device/i8259"
 	"keel/vmkernel/device/ioapic"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -83,16 +82,16 @@ func vcpuOf(handle, i uint64) *vcpu {
 // vmCreate makes a machine with its virtual processors, and without memory.
 func vmCreate(p uintptr) int64 {
 	if virtKind == sys.VirtNone {
-		return -int64(syscall.ENODEV)
+		return -int64(linux.ENODEV)
 	}
 	if !ensure(p, vmConfigSize, false) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	cfg := at[sys.VMConfig](p)
 	size, n, ncpuid, overhead := cfg.Memory, cfg.VCPUs, cfg.NCPUID, cfg.Overhead/amd64.PageSize
 	if size == 0 || size%amd64.PageSize != 0 || size > 1<<40 || n == 0 || n > sys.MaxVCPUs || ncpuid > sys.MaxCPUIDEntries ||
 		cfg.Overhead > size+1<<30 || cfg.Node >= uint64(numNodes) {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	machinesLock.lock()
 	id := uint32(0)
@@ -101,7 +100,7 @@ func vmCreate(p uintptr) int64 {
 	}
 	if id == maxMachines {
 		machinesLock.unlock()
-		return -int64(syscall.EAGAIN)
+		return -int64(linux.EAGAIN)
 	}
 	frameOwners[memoryOf(id)].home, frameOwners[overheadOf(id)].home = uint8(cfg.Node), uint8(cfg.Node)
 	pa := uint64(0)
@@ -112,7 +111,7 @@ func vmCreate(p uintptr) int64 {
 	}
 	if pa == 0 {
 		machinesLock.unlock()
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	m := phys[machine](pa)
 	machines[id] = addrOf(m)
@@ -132,7 +131,7 @@ func vmCreate(p uintptr) int64 {
 	}
 	if !ok {
 		m.destroy()
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	m.reset()
 	return int64(id)
@@ -377,7 +376,7 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		return callNodes(uintptr(a0))
 	case sys.NumHostCPUID:
 		if !ensure(uintptr(a2), 16, true) {
-			return -int64(syscall.EFAULT)
+			return -int64(linux.EFAULT)
 		}
 		r := at[[4]uint32](uintptr(a2))
 		r[0], r[1], r[2], r[3] = amd64.CPUID(uint32(a0), uint32(a1))
@@ -385,18 +384,18 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 	case sys.NumVMMMIO:
 		v := vcpuOf(a0>>8, a0&0xFF)
 		if v == nil {
-			return -int64(syscall.EINVAL)
+			return -int64(linux.EINVAL)
 		}
 		return v.mmio(a1, a2 != 0, uint32(a3))
 	}
 	m := machineOf(a0)
 	if m == nil {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	switch n {
 	case sys.NumVMMemory:
 		if !ensure(uintptr(a1), 32, true) {
-			return -int64(syscall.EFAULT)
+			return -int64(linux.EFAULT)
 		}
 		w := at[[4]uint64](uintptr(a1))
 		w[0], w[1] = uint64(m.windowLow), m.low
@@ -404,7 +403,7 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		return 0
 	case sys.NumVMDestroy, sys.NumVMReset:
 		if !m.idle() {
-			return -int64(syscall.EBUSY)
+			return -int64(linux.EBUSY)
 		}
 		if n == sys.NumVMReset {
 			m.reset()
@@ -437,7 +436,7 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		return int64(r)
 	case sys.NumVMKick, sys.NumVCPUPage:
 		if a1 >= uint64(m.nvcpu) {
-			return -int64(syscall.EINVAL)
+			return -int64(linux.EINVAL)
 		}
 		v := at[vcpu](m.vcpus[a1])
 		if n == sys.NumVCPUPage {
@@ -446,5 +445,5 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		v.requestExit()
 		return 0
 	}
-	return -int64(syscall.ENOSYS)
+	return -int64(linux.ENOSYS)
 }

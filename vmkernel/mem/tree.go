@@ -103,6 +103,7 @@ type Tree struct {
 
 	low, high uint64 // see Balance
 	pressure  bool
+	held      uint64 // pages, see Hold
 	sum       uint64 // of the targets of the last Balance
 }
 
@@ -119,8 +120,26 @@ func New(pages uint64) (*Tree, error) {
 	return t, nil
 }
 
-// Pages is how many pages there are.
+// Pages is how many pages there are, but for those that are held.
 func (t *Tree) Pages() uint64 { return t.host.budget.Limit }
+
+// Hold takes pages away for the host's own use; Drop gives them back.
+func (t *Tree) Hold(pages uint64) error {
+	if left := t.Unreserved(); pages >= t.Pages() || pages > left {
+		return fmt.Errorf("mem: %s for the host itself are more than the %s that it has left (of %s): stop a VM or give the host more memory",
+			size(pages), size(left), size(t.Pages()))
+	}
+	t.host.budget.Limit -= pages
+	t.held += pages
+	return nil
+}
+
+// Drop gives back pages that Hold took.
+func (t *Tree) Drop(pages uint64) {
+	pages = min(pages, t.held)
+	t.host.budget.Limit += pages
+	t.held -= pages
+}
 
 // Free is how many pages nobody holds.
 func (t *Tree) Free() uint64 { return t.Pages() - t.host.granted - t.overheads() }

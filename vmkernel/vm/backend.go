@@ -1,9 +1,8 @@
 package vm
 
 import (
-	"syscall"
-
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -22,7 +21,7 @@ type Backend interface {
 	Sample(h sys.VMHandle) (seen, touched uint64, last bool, err error)
 	MemoryUse(h sys.VMHandle) (sys.MemoryUse, error)
 
-	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno
+	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno
 	RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64
 	Kick(h sys.VMHandle, cpu int) error
 	Line(h sys.VMHandle, gsi uint8, level bool)
@@ -68,7 +67,7 @@ func (Kernel) ReadRegister(h sys.VMHandle, c int, gpa uint64) uint32 {
 	return sys.VMMMIORead(h, c, gpa)
 }
 
-func (Kernel) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno {
+func (Kernel) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno {
 	return sys.VCPURun(h, cpu, flags, event, block)
 }
 

@@ -6,11 +6,11 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm/guestmem"
@@ -22,7 +22,7 @@ type fake struct {
 	free     uint64
 	nodes    sys.Nodes
 	populate error // what Populate returns
-	run      func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) syscall.Errno
+	run      func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) linux.Errno
 
 	mu       sync.Mutex
 	machines []*fakeMachine
@@ -49,7 +49,7 @@ type fakeMachine struct {
 	ports     map[uint16]uint32
 }
 
-func newFake(run func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) syscall.Errno) *fake {
+func newFake(run func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) linux.Errno) *fake {
 	return &fake{free: 1 << 30, run: run}
 }
 
@@ -125,7 +125,7 @@ func (f *fake) Populate(h sys.VMHandle, gpa uint64) error {
 	case m.there[gpa]:
 		return nil
 	case m.granted < 4096:
-		return syscall.ENOMEM
+		return linux.ENOMEM
 	}
 	m.populated = append(m.populated, gpa)
 	m.there[gpa] = true
@@ -144,7 +144,7 @@ func (f *fake) Grant(h sys.VMHandle, bytes int64) (uint64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if bytes > 0 && uint64(bytes) > f.free {
-		return 0, syscall.ENOMEM
+		return 0, linux.ENOMEM
 	}
 	if bytes < 0 {
 		bytes = -int64(min(uint64(-bytes), m.granted, m.resident+m.granted-min(m.reserved, m.resident+m.granted)))
@@ -160,7 +160,7 @@ func (f *fake) Reserve(h sys.VMHandle, bytes uint64) error {
 	defer f.mu.Unlock()
 	more := bytes - min(bytes, m.resident+m.granted)
 	if more > f.free {
-		return syscall.ENOMEM
+		return linux.ENOMEM
 	}
 	f.free -= more
 	m.granted += more
@@ -182,7 +182,7 @@ func (f *fake) MemoryUse(h sys.VMHandle) (sys.MemoryUse, error) {
 
 func (f *fake) Nodes() *sys.Nodes { return &f.nodes }
 
-func (f *fake) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno {
+func (f *fake) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno {
 	m := f.machine(h, "Run")
 	p := m.pages[cpu]
 	if cpu == 0 && f.run != nil {
@@ -234,7 +234,7 @@ func (f *fake) FreeMemory() uint64 {
 func (f *fake) UsedMemory() uint64 { return 12 << 20 }
 
 // out is the exit of an OUT.
-func out(p *sys.VCPUPage, port uint16, size uint8, v uint32) syscall.Errno {
+func out(p *sys.VCPUPage, port uint16, size uint8, v uint32) linux.Errno {
 	p.State.Exit = virt.Exit{Kind: virt.KindIO, Port: port, Size: size, Len: 2}
 	p.State.GPR[virt.RAX] = uint64(v)
 	return 0

@@ -43,8 +43,9 @@ func newMemory(b Backend) *memory {
 	return &memory{backend: b, more: make(chan struct{}), now: make(chan struct{}, 1)}
 }
 
-// hostShare is the memory, in bytes, that no VM gets of so much that is free: the host's own work needs it.
-func hostShare(free uint64) uint64 { return min(free, max(32<<20, free/32)) }
+// HostShare is the memory, in bytes, that no VM gets of so much that is free before there are any: the host's own work
+// needs it. What the host needs beyond is to be asked for, by Manager.HoldMemory.
+func HostShare(free uint64) uint64 { return min(free, max(48<<20, free/32)) }
 
 // init makes the tree of what is free now. The mutex is held.
 func (m *memory) init() error {
@@ -52,7 +53,7 @@ func (m *memory) init() error {
 		return nil
 	}
 	free := m.backend.FreeMemory()
-	tree, err := mem.New((free - hostShare(free)) &^ (1<<20 - 1) / mem.PageSize)
+	tree, err := mem.New((free - HostShare(free)) &^ (1<<20 - 1) / mem.PageSize)
 	if err != nil {
 		return errors.New("vm: the host has no memory for VMs: give it more")
 	}
@@ -87,6 +88,32 @@ func (m *Manager) AddPools(pools []seed.Pool) error {
 		all = append(all, h.tree.AddPool(p.Name, p.Parent, budget(p.Memory, 0)))
 	}
 	return errors.Join(all...)
+}
+
+// HoldMemory takes so many bytes from what VMs can have, for the host's own use, or says with the numbers why they can't be
+// had. It doesn't allocate them.
+func (m *Manager) HoldMemory(bytes uint64) error {
+	h := m.host.memory
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.init(); err != nil {
+		return err
+	}
+	if err := h.tree.Hold(pages(bytes + mem.PageSize - 1)); err != nil {
+		return fmt.Errorf("vm: %w", err)
+	}
+	return nil
+}
+
+// DropMemory gives back what HoldMemory took.
+func (m *Manager) DropMemory(bytes uint64) {
+	h := m.host.memory
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.tree != nil {
+		h.tree.Drop(pages(bytes + mem.PageSize - 1))
+		h.stir()
+	}
 }
 
 // perCPU is what a virtual processor takes of page frames: its state, XSAVE area, local APIC, control structure, bitmaps,

@@ -2,9 +2,9 @@ package vm
 
 import (
 	"errors"
+	"keel/vmkernel/linux"
 	"math"
 	"sync/atomic"
-	"syscall"
 
 	"keel/arch/amd64/virt"
 	"keel/vmkernel/device/balloon"
@@ -73,7 +73,7 @@ func (c *vcpu) absent(s *virt.State) bool {
 		if err == nil {
 			return true
 		}
-		if !errors.Is(err, syscall.ENOMEM) {
+		if !errors.Is(err, linux.ENOMEM) {
 			c.crash("memory at %#x can't be given to the guest: %v", gpa, err)
 			return true
 		}

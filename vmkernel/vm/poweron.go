@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"syscall"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm/acpitable"
@@ -116,10 +116,10 @@ func (in *instance) create(load uint64) error {
 	}
 	h, err := in.backend.Create(&cfg)
 	switch {
-	case errors.Is(err, syscall.ENOMEM):
+	case errors.Is(err, linux.ENOMEM):
 		return fmt.Errorf("vm: the %s that it costs beyond its memory are more than the host has left, %s: stop a VM or give the host more memory",
 			seed.FormatSize(share.costs), seed.FormatSize(in.backend.FreeMemory()))
-	case errors.Is(err, syscall.EAGAIN):
+	case errors.Is(err, linux.EAGAIN):
 		return errors.New("vm: the host has no room for another VM: stop one")
 	case err != nil:
 		return fmt.Errorf("vm: the machine can't be made: %w", err)
