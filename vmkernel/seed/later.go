@@ -6,7 +6,6 @@ package seed
 var Later = map[string][]string{
 	"host":            {"networks", "datastores", "pools"},
 	"host.management": {"vlan", "allowFrom"},
-	"host.trust":      {"operatorCAs", "revoked"},
 	"vm":              {"disks", "nics", "displays", "tpm"},
 	"vm.cpu":          {"shares", "reservation", "limit", "affinity", "pool"},
 	"vm.memory":       {"shares", "reservation", "limit", "pool"},

@@ -14,6 +14,9 @@ type Seed struct {
 	VMs     []VM // in the seed's order
 	Refused []*Refusal
 	Files   map[string]*File // by the name that VMs use
+
+	Manifest  []byte // keel.json as it is in the archive: not to be written to
+	Signature []byte // the archive's keel.sig, likewise; nil without one
 }
 
 // Refusal is one VM that is not started for what the seed says of it.
@@ -64,6 +67,11 @@ func Parse(tar []byte) (*Seed, error) {
 
 // Open is Parse without reading the files' contents: for a caller that calls Verify for a file before it uses it.
 func Open(tar []byte) (*Seed, error) {
+	return OpenChecked(tar, func(_, _ []byte) error { return nil })
+}
+
+// OpenChecked is Open for a host that doesn't take every seed.
+func OpenChecked(tar []byte, check Check) (*Seed, error) {
 	entries, err := walk(tar)
 	if err != nil {
 		return nil, err
@@ -126,8 +134,8 @@ func (s *Seed) files(d *Decoder, n *Node) {
 		item := n.Items[i]
 		if err := CheckName(name); err != nil {
 			d.fail(item, "%s", err)
-		} else if name == Manifest {
-			d.fail(item, "%s does not list itself", Manifest)
+		} else if name == Manifest || name == SignatureName {
+			d.fail(item, "%s does not list itself or its signature", Manifest)
 		}
 		o := d.object(item)
 		f := &File{Name: name}
@@ -150,7 +158,7 @@ func (s *Seed) files(d *Decoder, n *Node) {
 func (s *Seed) attach(entries []entry) error {
 	held := 0
 	for _, e := range entries {
-		if e.name == Manifest {
+		if e.name == Manifest || e.name == SignatureName {
 			continue
 		}
 		f := s.Files[e.name]
