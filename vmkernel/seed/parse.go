@@ -84,11 +84,17 @@ func OpenChecked(tar []byte, check Check) (*Seed, error) {
 	if len(text) > MaxManifest {
 		return nil, fmt.Errorf("seed: %s has %d bytes; at most %d are possible", Manifest, len(text), MaxManifest)
 	}
+	s := &Seed{Host: DefaultHost(), Files: map[string]*File{}, Manifest: text}
+	if at := slices.IndexFunc(entries, func(e entry) bool { return e.name == SignatureName }); at >= 0 {
+		s.Signature = entries[at].data
+	}
+	if err := check(s.Manifest, s.Signature); err != nil {
+		return nil, fmt.Errorf("seed: %w", err)
+	}
 	root, err := ParseJSON(text)
 	if err != nil {
 		return nil, err
 	}
-	s := &Seed{Host: DefaultHost(), Files: map[string]*File{}}
 	d := &Decoder{File: s.find}
 
 	o := d.object(root)

@@ -117,8 +117,8 @@ func TestASignedSeedIsThatSeed(t *testing.T) {
 	if err != nil || len(s.VMs) != 1 || s.verify() != nil {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	if again := sign(sign(good, stranger, 9), ca, 7); len(again) != len(good) {
-		t.Errorf("signed again, the seed has %d bytes of %d", len(again), len(good))
+	if s, err := open(sign(sign(good, stranger, 9), ca, 7)); err != nil || len(s.VMs) != 1 {
+		t.Errorf("signed again: %+v, %v", s, err)
 	}
 	changed := bytes.Replace(good, []byte(`"keel"`), []byte(`"kool"`), 1)
 	if bytes.Equal(changed, good) {
