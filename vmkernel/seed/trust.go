@@ -14,11 +14,11 @@ type Trust struct {
 	OperatorCAs []string                  `json:"operatorCAs,omitempty"` // certificates in PEM, one each
 	Revoked     []auth.RevokedCertificate `json:"revoked,omitempty"`
 	Token       string                    `json:"token,omitempty"` // a secret: it isn't shown
-	Lockdown    *Lockdown                 `json:"lockdown,omitempty"`
+	Lockdown    *HostLockdown                 `json:"lockdown,omitempty"`
 }
 
-// Lockdown has the host take no claims and no new administrators; auth.Lockdown says what that means.
-type Lockdown struct {
+// HostLockdown has the host take no claims and no new administrators; auth.Lockdown says what that means.
+type HostLockdown struct {
 	After          After              `json:"after"`
 	Administrators []auth.Fingerprint `json:"administrators,omitempty"` // of their keys
 }
@@ -101,13 +101,13 @@ func (d *Decoder) revoked(n *Node) (r auth.RevokedCertificate) {
 	return r
 }
 
-func (d *Decoder) lockdown(trust *object) *Lockdown {
+func (d *Decoder) lockdown(trust *object) *HostLockdown {
 	n := trust.get("lockdown")
 	if n == nil {
 		return nil
 	}
 	o := d.object(n)
-	l := &Lockdown{}
+	l := &HostLockdown{}
 	if after := o.require("after", "a time such as 24h, or now"); after != nil && !(after.Kind == String && after.Text == afterNow) {
 		l.After = After(d.duration(after, MaxLockdownAfter))
 	}

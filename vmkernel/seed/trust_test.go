@@ -27,7 +27,7 @@ func operatorCA(t testing.TB, name string) *auth.CA {
 // trusting is the trust of a host that has everything.
 func trusting(cas ...*auth.CA) Trust {
 	t := Trust{Token: auth.NewToken(), Revoked: []auth.RevokedCertificate{{Issuer: cas[0].Fingerprint(), Serial: "0000000000000000000000000000abcd"}},
-		Lockdown: &Lockdown{After: After(48 * time.Hour), Administrators: []auth.Fingerprint{cas[0].Fingerprint()}}}
+		Lockdown: &HostLockdown{After: After(48 * time.Hour), Administrators: []auth.Fingerprint{cas[0].Fingerprint()}}}
 	for _, ca := range cas {
 		t.OperatorCAs = append(t.OperatorCAs, string(ca.CertificatePEM()))
 	}
