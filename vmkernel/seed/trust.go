@@ -14,7 +14,7 @@ type Trust struct {
 	OperatorCAs []string                  `json:"operatorCAs,omitempty"` // certificates in PEM, one each
 	Revoked     []auth.RevokedCertificate `json:"revoked,omitempty"`
 	Token       string                    `json:"token,omitempty"` // a secret: it isn't shown
-	Lockdown    *HostLockdown                 `json:"lockdown,omitempty"`
+	Lockdown    *HostLockdown             `json:"lockdown,omitempty"`
 }
 
 // HostLockdown has the host take no claims and no new administrators; auth.Lockdown says what that means.
