@@ -31,6 +31,7 @@ const (
 	NumVMRelease
 	NumVMPopulate
 	NumVMResident
+	NumVMNMI
 	NumPCIRead
 	NumPCIWrite
 	NumBARMap
