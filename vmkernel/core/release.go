@@ -2,11 +2,11 @@ package core
 
 import (
 	"sync/atomic"
-	"syscall"
 
 	"keel/arch/amd64"
 	"keel/arch/amd64/svm"
 	"keel/arch/amd64/vmx"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -91,10 +91,10 @@ func pieceSize(level int) uint64 { return amd64.PageSize << (9 * uint(level-1)) 
 // back before counts too.
 func (m *machine) vmRelease(gpa, n uint64) int64 {
 	if (gpa|n)&(amd64.PageSize-1) != 0 || !m.isRAM(gpa, n) {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	if virtKind == sys.VirtVTX && !vmx.HasINVEPTAll() {
-		return -int64(syscall.ENOSYS)
+		return -int64(linux.ENOSYS)
 	}
 	if atomic.SwapUint32(&m.holes, 1) == 0 {
 		flushAll() // from here on nobody relies on the window: see word
@@ -113,14 +113,14 @@ func (m *machine) vmRelease(gpa, n uint64) int64 {
 		case level > 2 || at != 0 || left < size:
 			if !m.split(e, level, gpa+done) {
 				m.pages.unlock()
-				return m.freeUnmapped(c, count, done, -int64(syscall.ENOMEM))
+				return m.freeUnmapped(c, count, done, -int64(linux.ENOMEM))
 			}
 			continue
 		}
 		w, _ := leaf(m.window(gpa + done))
 		if w == nil { // it is mapped at all or not at all
 			m.pages.unlock()
-			return m.freeUnmapped(c, count, done, -int64(syscall.EINVAL))
+			return m.freeUnmapped(c, count, done, -int64(linux.EINVAL))
 		}
 		c.unmapped[count] = *e & amd64.PTE_ADDR
 		if level == 2 {
@@ -196,7 +196,7 @@ func (m *machine) split(e *uint64, level int, gpa uint64) bool {
 // is that much. It is 0 if memory is there now.
 func (m *machine) populate(gpa uint64) int64 {
 	if !m.isRAM(gpa, 1) {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	m.pages.lock()
 	e, level := m.nested(gpa)
@@ -219,7 +219,7 @@ func (m *machine) populate(gpa uint64) int64 {
 		unpromise(1)
 	}
 	if pa == 0 {
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	gpa &^= size - 1
 	m.pages.lock()
@@ -240,7 +240,7 @@ func (m *machine) populate(gpa uint64) int64 {
 		freeFrame(pa)
 	}
 	if !there {
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	return 0
 }

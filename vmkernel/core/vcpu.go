@@ -2,13 +2,13 @@ package core
 
 import (
 	"sync/atomic"
-	"syscall"
 
 	"keel/arch/amd64"
 	"keel/arch/amd64/svm"
 	"keel/arch/amd64/virt"
 	"keel/arch/amd64/vmx"
 	"keel/vmkernel/device/lapic"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -209,11 +209,11 @@ func setSegment(g *virt.Segment, sel uint16, base uint64, limit, attr uint32) {
 func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 	v := vcpuOf(id>>8, id&0xFF)
 	if v == nil {
-		w.setResult(-int64(syscall.EINVAL))
+		w.setResult(-int64(linux.EINVAL))
 		return
 	}
 	if !atomic.CompareAndSwapUint32(&v.taken, 0, 1) {
-		w.setResult(-int64(syscall.EBUSY))
+		w.setResult(-int64(linux.EBUSY))
 		return
 	}
 	sched.lock()

@@ -1,12 +1,11 @@
 package core
 
 import (
-	"syscall"
-
 	"keel/arch/amd64"
 	"keel/vmkernel/device/i8254"
 	"keel/vmkernel/device/i8259"
 	"keel/vmkernel/device/ioapic"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -81,18 +80,18 @@ func vcpuOf(handle, i uint64) *vcpu {
 // vmCreate makes a machine with its virtual processors; memory comes with vmGrow.
 func vmCreate(p uintptr) int64 {
 	if virtKind == sys.VirtNone {
-		return -int64(syscall.ENODEV)
+		return -int64(linux.ENODEV)
 	}
 	if !ensure(p, vmConfigSize, false) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	cfg := at[sys.VMConfig](p)
 	size, n, ncpuid := cfg.Memory, cfg.VCPUs, cfg.NCPUID
 	if size == 0 || size%amd64.PageSize != 0 || size > 1<<40 || n == 0 || n > sys.MaxVCPUs || ncpuid > sys.MaxCPUIDEntries {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	if !promise(size / amd64.PageSize) {
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	machinesLock.lock()
 	id := 0
@@ -102,13 +101,13 @@ func vmCreate(p uintptr) int64 {
 	if id == maxMachines {
 		machinesLock.unlock()
 		unpromise(size / amd64.PageSize)
-		return -int64(syscall.EAGAIN)
+		return -int64(linux.EAGAIN)
 	}
 	pa := allocPages(machinePages)
 	if pa == 0 {
 		machinesLock.unlock()
 		unpromise(size / amd64.PageSize)
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	m := phys[machine](pa)
 	machines[id] = addrOf(m)
@@ -128,7 +127,7 @@ func vmCreate(p uintptr) int64 {
 	}
 	if !ok {
 		m.destroy()
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	m.reset()
 	return int64(id)
@@ -226,14 +225,14 @@ func dropWindow(va uintptr, n uint64) {
 func vmGrow(handle uint64) int64 {
 	m := machineOf(handle)
 	if m == nil {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	if m.grown == m.memory {
 		return int64(m.grown)
 	}
 	for step := uint64(0); step < growStep && m.grown < m.memory; {
 		if m.pieceSize == 0 && !m.takePiece() {
-			return -int64(syscall.ENOMEM)
+			return -int64(linux.ENOMEM)
 		}
 		n := min(m.pieceSize-m.pieceDone, growStep-step)
 		clear(bytesAt(amd64.DirectMap+uintptr(m.piece+m.pieceDone), int(n)))
@@ -247,7 +246,7 @@ func vmGrow(handle uint64) int64 {
 			gpa, va = highStart+m.grown-m.low, m.windowHigh+uintptr(m.grown-m.low)
 		}
 		if !m.mapNested(gpa, m.piece, m.pieceSize) || !mapRange(va, m.piece, m.pieceSize, amd64.PTE_W|amd64.PTE_NX) {
-			return -int64(syscall.ENOMEM)
+			return -int64(linux.ENOMEM)
 		}
 		m.grown += m.pieceSize
 		m.pieceSize = 0
@@ -427,7 +426,7 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		return vmGrow(a0)
 	case sys.NumHostCPUID:
 		if !ensure(uintptr(a2), 16, true) {
-			return -int64(syscall.EFAULT)
+			return -int64(linux.EFAULT)
 		}
 		r := at[[4]uint32](uintptr(a2))
 		r[0], r[1], r[2], r[3] = amd64.CPUID(uint32(a0), uint32(a1))
@@ -435,18 +434,18 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 	case sys.NumVMMMIO:
 		v := vcpuOf(a0>>8, a0&0xFF)
 		if v == nil {
-			return -int64(syscall.EINVAL)
+			return -int64(linux.EINVAL)
 		}
 		return v.mmio(a1, a2 != 0, uint32(a3))
 	}
 	m := machineOf(a0)
 	if m == nil {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	switch n {
 	case sys.NumVMMemory:
 		if !ensure(uintptr(a1), 32, true) {
-			return -int64(syscall.EFAULT)
+			return -int64(linux.EFAULT)
 		}
 		w := at[[4]uint64](uintptr(a1))
 		w[0], w[1] = uint64(m.windowLow), m.low
@@ -454,7 +453,7 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		return 0
 	case sys.NumVMDestroy, sys.NumVMReset:
 		if !m.idle() {
-			return -int64(syscall.EBUSY)
+			return -int64(linux.EBUSY)
 		}
 		if n == sys.NumVMReset {
 			m.reset()
@@ -482,7 +481,7 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		return int64(r)
 	case sys.NumVMKick, sys.NumVCPUPage:
 		if a1 >= uint64(m.nvcpu) {
-			return -int64(syscall.EINVAL)
+			return -int64(linux.EINVAL)
 		}
 		v := at[vcpu](m.vcpus[a1])
 		if n == sys.NumVCPUPage {
@@ -491,5 +490,5 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		v.requestExit()
 		return 0
 	}
-	return -int64(syscall.ENOSYS)
+	return -int64(linux.ENOSYS)
 }

@@ -76,7 +76,7 @@ func Open(tar []byte) (*Seed, error) {
 	if len(text) > MaxManifest {
 		return nil, fmt.Errorf("seed: %s has %d bytes; at most %d are possible", Manifest, len(text), MaxManifest)
 	}
-	root, err := parseJSON(text)
+	root, err := ParseJSON(text)
 	if err != nil {
 		return nil, err
 	}

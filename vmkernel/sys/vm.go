@@ -1,10 +1,10 @@
 package sys
 
 import (
-	"syscall"
 	"unsafe"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/linux"
 )
 
 // Limits of a VM.
@@ -25,9 +25,10 @@ type CPUIDEntry struct {
 
 // VMConfig describes a VM to make.
 type VMConfig struct {
-	Memory   uint64 // bytes, a multiple of 4 KiB
-	VCPUs    uint64 // 1 to MaxVCPUs
-	KVMClock uint64 // 1: the kvmclock MSRs are there
+	Memory   uint64    // bytes, a multiple of 4 KiB
+	VCPUs    uint64    // 1 to MaxVCPUs
+	KVMClock uint64    // 1: the kvmclock MSRs are there
+	CPU      CPUPolicy // no shares: as many as 1,000 for each virtual processor
 	NCPUID   uint64
 	CPUID    [MaxCPUIDEntries]CPUIDEntry
 }
@@ -168,15 +169,15 @@ func vmbrief(id, flags, event uint64) int64
 // block says that exits have become rare, so that the P is handed on at once.
 //
 //go:nosplit
-func VCPURun(h VMHandle, i int, flags uint64, event virt.Event, block bool) syscall.Errno {
+func VCPURun(h VMHandle, i int, flags uint64, event virt.Event, block bool) linux.Errno {
 	if block {
 		entersyscallblock()
 	} else {
 		entersyscall()
 	}
-	_, _, errno := syscall.RawSyscall6(NumVMRun, uintptr(h)<<8|uintptr(i), uintptr(flags), uintptr(event), 0, 0, 0)
+	r := raw(NumVMRun, uintptr(h)<<8|uintptr(i), uintptr(flags), uintptr(event), 0)
 	exitsyscall()
-	return errno
+	return errnoOf(r)
 }
 
 // VCPUKick makes a VCPURun of virtual processor i return soon, with KindNop; a later one if there is

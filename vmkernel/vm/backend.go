@@ -1,9 +1,8 @@
 package vm
 
 import (
-	"syscall"
-
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -19,7 +18,7 @@ type Backend interface {
 	Populate(h sys.VMHandle, gpa uint64) error
 	Resident(h sys.VMHandle) (uint64, error)
 
-	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno
+	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno
 	RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64
 	Kick(h sys.VMHandle, cpu int) error
 	NMI(h sys.VMHandle) error
@@ -59,7 +58,7 @@ func (Kernel) ReadRegister(h sys.VMHandle, c int, gpa uint64) uint32 {
 	return sys.VMMMIORead(h, c, gpa)
 }
 
-func (Kernel) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno {
+func (Kernel) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno {
 	return sys.VCPURun(h, cpu, flags, event, block)
 }
 

@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"keel/arch/amd64/virt"
 	"keel/vmkernel/datastore"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm/guestmem"
@@ -23,7 +23,7 @@ type fake struct {
 	free     uint64
 	populate error  // what Populate returns
 	growTo   uint64 // where memory ends before it should; 0: it doesn't
-	run      func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) syscall.Errno
+	run      func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) linux.Errno
 
 	mu       sync.Mutex
 	machines []*fakeMachine
@@ -46,7 +46,7 @@ type fakeMachine struct {
 	ports     map[uint16]uint32
 }
 
-func newFake(run func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) syscall.Errno) *fake {
+func newFake(run func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) linux.Errno) *fake {
 	return &fake{free: 1 << 30, run: run}
 }
 
@@ -62,7 +62,7 @@ func (f *fake) machine(h sys.VMHandle, what string) *fakeMachine {
 
 func (f *fake) Create(c *sys.VMConfig) (sys.VMHandle, error) {
 	if c.Memory > f.free {
-		return 0, syscall.ENOMEM
+		return 0, linux.ENOMEM
 	}
 	low, high := guestmem.Split(c.Memory)
 	m := &fakeMachine{cfg: *c, low: make([]byte, low), high: make([]byte, high), registers: map[uint64]uint32{}, ports: map[uint16]uint32{}}
@@ -79,7 +79,7 @@ func (f *fake) Create(c *sys.VMConfig) (sys.VMHandle, error) {
 func (f *fake) Grow(h sys.VMHandle) (uint64, error) {
 	m := f.machine(h, "Grow")
 	if f.growTo != 0 && m.grown >= f.growTo {
-		return 0, syscall.ENOMEM
+		return 0, linux.ENOMEM
 	}
 	m.grown = min(m.grown+1<<20, m.cfg.Memory)
 	return m.grown, nil
@@ -116,7 +116,7 @@ func (f *fake) Populate(h sys.VMHandle, gpa uint64) error {
 	return f.populate
 }
 
-func (f *fake) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno {
+func (f *fake) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno {
 	m := f.machine(h, "Run")
 	p := m.pages[cpu]
 	if cpu == 0 && f.run != nil {
@@ -168,7 +168,7 @@ func (f *fake) FreeMemory() uint64 { return f.free }
 func (f *fake) UsedMemory() uint64 { return 12 << 20 }
 
 // out is the exit of an OUT.
-func out(p *sys.VCPUPage, port uint16, size uint8, v uint32) syscall.Errno {
+func out(p *sys.VCPUPage, port uint16, size uint8, v uint32) linux.Errno {
 	p.State.Exit = virt.Exit{Kind: virt.KindIO, Port: port, Size: size, Len: 2}
 	p.State.GPR[virt.RAX] = uint64(v)
 	return 0

@@ -5,24 +5,25 @@ import (
 	"errors"
 	"strings"
 	"sync/atomic"
-	"syscall"
+
 	"testing"
 	"time"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 )
 
 // idles is a guest that waits until it is kicked.
-func idles(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) syscall.Errno {
+func idles(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) linux.Errno {
 	<-m.kicks[0]
 	p.State.Exit = virt.Exit{Kind: virt.KindNop}
 	return 0
 }
 
 // obeys is a guest that switches itself off once its power button is pressed.
-func obeys(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) syscall.Errno {
+func obeys(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) linux.Errno {
 	const pwrbtn = 1 << 8
 	p.State.Exit = virt.Exit{Kind: virt.KindIO, In: true, Port: 0x600, Size: 2} // PM1 status
 	if m.runs > 1 && p.State.GPR[virt.RAX]&pwrbtn != 0 {
@@ -133,7 +134,7 @@ func TestShutdownThatIsWithdrawnLeavesTheVMRunning(t *testing.T) {
 
 func TestPauseRestsEveryProcessorUntilResume(t *testing.T) {
 	var ran atomic.Int64
-	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) syscall.Errno {
+	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) linux.Errno {
 		ran.Add(1)
 		p.State.Exit = virt.Exit{Kind: virt.KindNop}
 		return 0
@@ -229,7 +230,7 @@ func TestWhatFailsToStartSaysWhyInItsStatus(t *testing.T) {
 }
 
 func TestStatsWhileItRuns(t *testing.T) {
-	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, flags uint64, e virt.Event) syscall.Errno {
+	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, flags uint64, e virt.Event) linux.Errno {
 		atomic.StoreUint64(&p.Exits[virt.KindCPUID], 5)
 		atomic.StoreUint64(&p.Ticks, 700)
 		return idles(m, p, flags, e)

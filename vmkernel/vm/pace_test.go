@@ -1,10 +1,10 @@
 package vm
 
 import (
-	"syscall"
 	"testing"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -41,8 +41,8 @@ func (p *paced) next(got step) int64 {
 	return s.r
 }
 
-func (p *paced) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno {
-	return syscall.Errno(p.next(step{block: block, flags: flags}))
+func (p *paced) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno {
+	return linux.Errno(p.next(step{block: block, flags: flags}))
 }
 
 func (p *paced) RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64 {

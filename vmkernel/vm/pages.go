@@ -3,10 +3,10 @@ package vm
 import (
 	"errors"
 	"math"
-	"syscall"
 
 	"keel/arch/amd64/virt"
 	"keel/vmkernel/device/balloon"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/seed"
 )
 
@@ -85,7 +85,7 @@ func (c *vcpu) absent(s *virt.State) bool {
 	}
 	switch err := in.backend.Populate(in.handle, gpa); {
 	case err == nil:
-	case errors.Is(err, syscall.ENOMEM):
+	case errors.Is(err, linux.ENOMEM):
 		c.crash("out of memory: the guest touched what it had given back, at %#x, and the host has %s left", gpa, seed.FormatSize(in.backend.FreeMemory()))
 	default:
 		c.crash("memory at %#x can't be given to the guest: %v", gpa, err)

@@ -1,12 +1,12 @@
 package vm
 
 import (
-	"syscall"
 	"testing"
 
 	"keel/arch/amd64/virt"
 	"keel/vmkernel/device/virtio"
 	"keel/vmkernel/device/virtio/virtiotest"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/vm/acpitable"
 )
 
@@ -47,7 +47,7 @@ func TestMemoryThatIsAbsentComesBackAndTheGuestTriesAgain(t *testing.T) {
 func TestGuestIsStoppedWhereThereIsNoMemoryLeft(t *testing.T) {
 	f := newFake(nil)
 	in := testInstance(t, f, 4<<20)
-	f.populate, f.free = syscall.ENOMEM, 12<<10
+	f.populate, f.free = linux.ENOMEM, 12<<10
 	touch(in.cpus[0], 0x3000)
 	const want = "crash: out of memory: the guest touched what it had given back, at 0x3000, and the host has 12KiB left"
 	if got := in.reason.String(); got != want {

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"syscall"
 
 	"keel/arch/amd64/virt"
 	"keel/vmkernel/datastore"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm/acpitable"
@@ -130,9 +130,9 @@ func (in *instance) create(stop <-chan struct{}) error {
 	}
 	h, err := in.backend.Create(&cfg)
 	switch {
-	case errors.Is(err, syscall.ENOMEM):
+	case errors.Is(err, linux.ENOMEM):
 		return tooMuch()
-	case errors.Is(err, syscall.EAGAIN):
+	case errors.Is(err, linux.EAGAIN):
 		return faultf(ErrNoRoom, "the host has no room for another VM: stop one")
 	case err != nil:
 		return fmt.Errorf("vm: the machine can't be made: %w", err)
@@ -147,7 +147,7 @@ func (in *instance) create(stop <-chan struct{}) error {
 		default:
 		}
 		n, err := in.backend.Grow(h)
-		if errors.Is(err, syscall.ENOMEM) {
+		if errors.Is(err, linux.ENOMEM) {
 			return tooMuch()
 		}
 		if err != nil {

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"syscall"
 
 	"keel/arch/amd64/virt"
 	"keel/vmkernel/device"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm/mmio"
 )
@@ -124,7 +124,7 @@ func (c *vcpu) interlude(r int64) pace {
 		c.often = 0
 		return moderate
 	}
-	c.crash("virtual processor %d can't run: %v", c.index, syscall.Errno(-r))
+	c.crash("virtual processor %d can't run: %v", c.index, linux.Errno(-r))
 	return rare
 }
 

@@ -215,7 +215,7 @@ func TestErrorsNameFileAndLine(t *testing.T) {
 		{strings.Replace(vmYAML("memory: {size: 4MiB}"), "kernel: k", "kernel: big", 1),
 			`host.yaml:5: memory.size: 4MiB is too little for the files that it starts with, 4194305 bytes`},
 		{header + "networks: []\n", `host.yaml:3: networks: "networks" is not in this version of Keel: leave it out`},
-		{header + "management:\n  vlan: 7\n", `host.yaml:4: management.vlan: "vlan" is not in this version of Keel: leave it out`},
+		{header + "management:\n  vlan: 4095\n", `host.yaml:4: management.vlan: 4095 is above the maximum of 4094`},
 		{header + "trust: {operatorCAs: []}\n", `host.yaml:3: trust.operatorCAs: "operatorCAs" is not in this version of Keel: leave it out`},
 		{"kind: Host\n", `host.yaml:1: apiVersion: is missing: give keel/v1`},
 		{"apiVersion: keel/v2\nkind: Host\n", `host.yaml:1: apiVersion: "keel/v2" is not possible; give keel/v1`},

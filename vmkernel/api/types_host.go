@@ -1,0 +1,124 @@
+package api
+
+import "time"
+
+// Version says what runs.
+type Version struct {
+	Version string `json:"version"` // the host's release
+	Build   string `json:"build"`   // the image's build ID
+	API     string `json:"api"`     // v1
+	Host    string `json:"host"`    // the host's name
+	You     Caller `json:"you"`     // who the host takes the caller for
+}
+
+// Caller is whom a client certificate names.
+type Caller struct {
+	Name     string            `json:"name"`
+	Role     string            `json:"role"`
+	Scope    map[string]string `json:"scope,omitempty"` // labels that a VM must have; none: all VMs
+	NotAfter time.Time         `json:"notAfter"`        // when the certificate ends
+}
+
+// Host is the host as a whole.
+type Host struct {
+	Name      string        `json:"name"`
+	State     string        `json:"state"` // the status page's word: ready, recovering, safe, …
+	Serial    string        `json:"serial,omitempty"`
+	Version   string        `json:"version"`
+	Boot      string        `json:"boot"` // this boot's id, that of its audit log
+	Started   time.Time     `json:"started"`
+	Hardware  Hardware      `json:"hardware"`
+	Resources HostResources `json:"resources"`
+	Health    Health        `json:"health"`
+	Seed      HostSeed      `json:"seed"`
+}
+
+// Hardware is what Keel found.
+type Hardware struct {
+	CPUs           int    `json:"cpus"` // logical processors
+	CPUModel       string `json:"cpuModel,omitempty"`
+	Virtualisation string `json:"virtualisation"` // vt-x, amd-v or none
+	TSCHz          uint64 `json:"tscHz"`
+	ClockSource    string `json:"clockSource"` // what the time-stamp counter was measured by
+	Memory         uint64 `json:"memory"`      // bytes usable by Keel
+	DMAProtection  bool   `json:"dmaProtection"`
+	Cards          []Card `json:"cards,omitempty"`
+}
+
+// Card is a network card.
+type Card struct {
+	Address string `json:"address"` // PCI, as 0000:00:03.0
+	Driver  string `json:"driver"`  // empty: none of Keel's drives it
+	MAC     string `json:"mac,omitempty"`
+	Link    string `json:"link,omitempty"` // 1000Mbit/s, down
+}
+
+// HostResources is what there is and what is taken. Memory is in bytes.
+type HostResources struct {
+	MemoryUsed uint64 `json:"memoryUsed"` // by Keel itself
+	MemoryFree uint64 `json:"memoryFree"` // free, and not promised to anybody
+	ImagesUsed uint64 `json:"imagesUsed"`
+	ImagesFree uint64 `json:"imagesFree"`
+	VMs        int    `json:"vms"`
+	VMsRunning int    `json:"vmsRunning"`
+	Worlds     int    `json:"worlds"`
+}
+
+// Health is ok while there are no problems.
+type Health struct {
+	State    string   `json:"state"` // ok or warning
+	Problems []string `json:"problems,omitempty"`
+}
+
+// HostSeed is the seed that the host has applied.
+type HostSeed struct {
+	Source string   `json:"source"`           // boot module, medium, …; empty: none
+	Signer string   `json:"signer,omitempty"` // the CA whose signature it has
+	Others []string `json:"others,omitempty"` // why another wasn't used, a line each
+}
+
+// HostStop asks the host to shut down or to restart.
+type HostStop struct {
+	Force bool `json:"force,omitempty"` // ends VMs at once instead of pressing their power buttons
+}
+
+// HostTime is the host's clock.
+type HostTime struct {
+	Now     time.Time `json:"now"`
+	Source  string    `json:"source"`            // sntp, rtc, build, seed or set
+	Servers []string  `json:"servers,omitempty"` // SNTP's
+	Last    time.Time `json:"last,omitzero"`     // when SNTP answered last
+}
+
+// HostTimeSet sets the clock, the servers that it follows, or both.
+type HostTimeSet struct {
+	Now     *time.Time `json:"now,omitempty"`
+	Servers *[]string  `json:"servers,omitempty"` // addresses; empty: those that DHCP gives
+}
+
+// LogLine is one line of the host's log, and of the guests' consoles that are copied to it.
+type LogLine struct {
+	Sequence uint64    `json:"sequence"` // from 1; a gap: lines that are no longer kept
+	Time     time.Time `json:"time"`
+	Text     string    `json:"text"`
+}
+
+// World is what is scheduled: a thread of Keel's own, or a virtual processor.
+type World struct {
+	ID      uint64 `json:"id"`
+	Kind    string `json:"kind"`         // thread or vcpu
+	VM      string `json:"vm,omitempty"` // a vcpu's
+	VCPU    int    `json:"vcpu"`         // a vcpu's number
+	CPU     int    `json:"cpu"`          // the logical processor where it runs or ran last
+	State   string `json:"state"`        // running, ready, blocked, paused
+	Used    uint64 `json:"usedNS"`       // processor time
+	Ready   uint64 `json:"readyNS"`      // waiting for a processor
+	Blocked uint64 `json:"blockedNS"`    // waiting for something else
+	Stolen  uint64 `json:"stolenNS"`     // held back by a limit, or taken by others
+	Shares  uint64 `json:"shares"`       // of its parent's processors
+}
+
+// Worlds is the answer to a list of them.
+type Worlds struct {
+	Worlds []World `json:"worlds"`
+}

@@ -1,0 +1,69 @@
+package api
+
+import (
+	"time"
+
+	"keel/vmkernel/seed"
+)
+
+// States of a VM.
+const (
+	Stopped  = "stopped"
+	Starting = "starting"
+	Running  = "running"
+	Paused   = "paused"
+	Stopping = "stopping"
+)
+
+// VM is a virtual machine: what it is to be, and how it is.
+type VM struct {
+	Spec   seed.VM     `json:"spec"` // the seed's description; files are images, by name or by id
+	State  string      `json:"state"`
+	Since  time.Time   `json:"since"`            // when it came into this state
+	Reason string      `json:"reason,omitempty"` // why it stopped last
+	Serial []VMConsole `json:"serial,omitempty"` // its consoles
+	Next   bool        `json:"next,omitempty"`   // Spec takes effect when it starts next
+}
+
+// VMConsole is a serial port of a VM.
+type VMConsole struct {
+	Port     string    `json:"port"`             // ttyS0, …
+	Holder   string    `json:"holder,omitempty"` // who types there; empty: nobody
+	Since    time.Time `json:"since,omitzero"`   // since when
+	Watchers []string  `json:"watchers,omitempty"`
+	End      int64     `json:"end"` // bytes that the guest has written
+}
+
+// VMSummary is a VM in a list.
+type VMSummary struct {
+	Name   string            `json:"name"`
+	ID     string            `json:"id"`
+	State  string            `json:"state"`
+	Since  time.Time         `json:"since"`
+	Reason string            `json:"reason,omitempty"`
+	CPUs   int               `json:"cpus"`
+	Memory uint64            `json:"memory"` // bytes
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// VMs is the answer to a list of VMs, in the order of their creation.
+type VMs struct {
+	VMs   []VMSummary       `json:"vms"`
+	Scope map[string]string `json:"scope,omitempty"` // there may be others: the caller's role is for VMs with these labels
+}
+
+// VMStats is what a VM used since it was started. Times are in ns, summed over its virtual processors.
+type VMStats struct {
+	State        string            `json:"state"`
+	Used         uint64            `json:"usedNS"`    // processor time in guest mode and on its behalf
+	Ready        uint64            `json:"readyNS"`   // waiting for a processor
+	Blocked      uint64            `json:"blockedNS"` // idle
+	Stolen       uint64            `json:"stolenNS"`  // held back by a limit, or taken by others
+	Exits        map[string]uint64 `json:"exits"`     // by their reason, but for those that never happened
+	Memory       uint64            `json:"memory"`    // bytes that the VM was given
+	Resident     uint64            `json:"resident"`  // of these, bytes that the host holds for it now
+	BalloonTaken uint64            `json:"balloonTaken"`
+}
+
+// VMSpec is the body of a create or an update: the seed's description of a VM, in JSON.
+type VMSpec = seed.VM
