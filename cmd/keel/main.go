@@ -65,7 +65,7 @@ func runVMs(log *slog.Logger, console io.Writer, info *sys.Info, s *seed.Seed, s
 	if info.Virt == sys.VirtNone {
 		return false // announce has said why
 	}
-	images := datastore.NewMemory(imageSpace(info.Memory), datastore.Mapped)
+	images := datastore.NewMemory(imageSpace(info.Memory), imageMemory)
 	for _, f := range s.Files {
 		if err := images.AddFile(f); err != nil {
 			log.Error("image refused", "image", f.Name, "error", err)
