@@ -45,7 +45,7 @@ type Host struct {
 	OnPanic    OnPanic    `json:"onPanic"`
 	Log        HostLog    `json:"log"`
 	Management Management `json:"management,omitzero"`
-	Trust      struct{}   `json:"trust"`           // nothing in it yet
+	Trust      Trust      `json:"trust"`
 	Pools      []Pool     `json:"pools,omitempty"` // parents first; at most MaxPools
 }
 
