@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"keel/vmkernel/datastore"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm"
@@ -53,6 +54,25 @@ func limitMemory() {
 func memoryLimit(s *sys.Stats) int64 {
 	limit := min(s.UpperLimit, s.UpperBacked+vm.HostShare(s.FreeMemory))
 	return int64(min(limit-limit/8, 1<<62))
+}
+
+// imageSpace is how much memory uploaded images may take, in bytes: a quarter of the machine's.
+func imageSpace(memory uint64) int64 { return int64(memory / 4) }
+
+// imageMemory is where their contents are: outside Go's heap, in memory that VMs can't have then.
+func imageMemory(vms func() *vm.Manager) datastore.Allocator {
+	return func(n int64) ([]byte, func(), error) {
+		m := vms()
+		if err := m.HoldMemory(uint64(n)); err != nil {
+			return nil, nil, err
+		}
+		b, err := sys.MapMemory(n)
+		if err != nil {
+			m.DropMemory(uint64(n))
+			return nil, nil, err
+		}
+		return b, func() { sys.UnmapMemory(b); m.DropMemory(uint64(n)) }, nil
+	}
 }
 
 // announce says that the host is ready, and, where no VM can run, why. used is the memory that the

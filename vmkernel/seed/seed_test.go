@@ -293,7 +293,6 @@ func TestBrokenManifestIsOneClearError(t *testing.T) {
 		{`{"apiVersion":"keel/v1","host":{"management":{"addresses":["192.0.2.5"]}},FILES}`, `host.management.addresses[0]: "192.0.2.5" is no address: give a host's with its network's length`},
 		{`{"apiVersion":"keel/v1","host":{"management":{"addresses":["192.0.2.5/24"],"routers":["198.51.100.1"]}},FILES}`, `host.management.routers[0]: "198.51.100.1" is in no network of management.addresses`},
 		{`{"apiVersion":"keel/v1","host":{"management":{"dns":["127.0.0.1"]}},FILES}`, `host.management.dns[0]: "127.0.0.1" is no host's address`},
-		{`{"apiVersion":"keel/v1","host":{"trust":{"operatorCAs":[]}},FILES}`, `host.trust.operatorCAs: "operatorCAs" is not in this version`},
 		{`{"apiVersion":"keel/v1","host":{"name":"A"},FILES}`, `host.name: "A" is not a name; it has 1 to 63 of a-z, 0-9 and -`},
 		{`{"apiVersion":"keel/v1","host":{"whenIdle":"sleep"},FILES}`, `host.whenIdle: "sleep" is not possible; give stay or poweroff`},
 		{`{"apiVersion":"keel/v1","host":{"onPanic":1},FILES}`, `host.onPanic: 1 is not text: put it in quotes`},

@@ -13,6 +13,7 @@ const (
 	NumPower
 	NumModule
 	NumPolicy
+	NumPage
 	NumStats
 	NumVMCreate
 	NumVMBack
@@ -36,6 +37,7 @@ const (
 	NumVMSample
 	NumVMMemoryUse
 	NumNodes
+	NumVMNMI
 	NumPCIRead
 	NumPCIWrite
 	NumBARMap
@@ -65,6 +67,8 @@ type Info struct {
 	TSCSource   [16]byte
 	NoVirt      [160]byte // why there is no virtualisation, NUL-terminated
 	CommandLine [1024]byte
+	// Maker, Product and Serial are the machine's, as its firmware has them: NUL-padded, maybe empty.
+	Maker, Product, Serial [48]byte
 }
 
 // Values of Info.Virt.

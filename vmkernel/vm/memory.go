@@ -33,7 +33,7 @@ type share struct {
 	costs  uint64 // bytes set aside for what it costs beyond
 	begun  bool   // there is a machine
 	active activity
-	wait   wait
+	wait   waiters
 }
 
 // errNoShare is what a share returns that has ended.
@@ -55,7 +55,7 @@ func (m *memory) init() error {
 	free := m.backend.FreeMemory()
 	tree, err := mem.New((free - HostShare(free)) &^ (1<<20 - 1) / mem.PageSize)
 	if err != nil {
-		return errors.New("vm: the host has no memory for VMs: give it more")
+		return faultf(ErrNoMemory, "the host has no memory for VMs: give it more")
 	}
 	m.tree = tree
 	return nil
@@ -100,7 +100,7 @@ func (m *Manager) HoldMemory(bytes uint64) error {
 		return err
 	}
 	if err := h.tree.Hold(pages(bytes + mem.PageSize - 1)); err != nil {
-		return fmt.Errorf("vm: %w", err)
+		return faultf(ErrNoMemory, "%v", err)
 	}
 	return nil
 }
@@ -136,7 +136,7 @@ func (m *memory) admit(in *instance) (*share, error) {
 	v := mem.VM{Name: spec.Name, Pool: spec.Memory.Pool, Size: pages(size), Overhead: overhead, Budget: budget(spec.Memory.Share, size)}
 	guest, err := m.tree.Admit(v)
 	if err != nil {
-		return nil, fmt.Errorf("vm: memory: %w", err)
+		return nil, faultf(ErrNoMemory, "memory: %v", err)
 	}
 	// Who reserves nothing is admitted by the tree, and would wait for ever where nobody gives anything back.
 	needs := pages(size)
@@ -146,7 +146,7 @@ func (m *memory) admit(in *instance) (*share, error) {
 	if needs > v.Budget.Reservation {
 		if has := m.tree.Obtainable(v.Pool) + v.Budget.Reservation; needs > has {
 			guest.Release()
-			return nil, fmt.Errorf("vm: memory of %s is more than the %s that the host has left and other VMs can give back: make the VM smaller, limit its memory, stop a VM or give the host more memory",
+			return nil, faultf(ErrNoMemory, "memory of %s is more than the %s that the host has left and other VMs can give back: make the VM smaller, limit its memory, stop a VM or give the host more memory",
 				seed.FormatSize(needs*mem.PageSize), seed.FormatSize(has*mem.PageSize&^(1<<20-1)))
 		}
 	}
@@ -178,11 +178,11 @@ func (m *memory) home(size uint64) int {
 
 // begin has the new machine hold what is reserved for it. Where all of its memory is, that is given to it at once in
 // pages of 1 GiB, as far as there are such.
-func (s *share) begin() error {
+func (s *share) begin(stop <-chan struct{}) error {
 	in, b := s.in, s.guest.Budget()
 	err := s.m.backend.Reserve(in.handle, b.Reservation*mem.PageSize)
 	if err != nil {
-		return fmt.Errorf("vm: the reservation of %s can't be set aside: the host has %s left: %w",
+		return faultf(ErrNoMemory, "the reservation of %s can't be set aside: the host has %s left: %v",
 			seed.FormatSize(b.Reservation*mem.PageSize), seed.FormatSize(s.m.backend.FreeMemory()), err)
 	}
 	s.m.mu.Lock()
@@ -190,31 +190,36 @@ func (s *share) begin() error {
 	err = s.guest.Take(b.Reservation, false)
 	s.m.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("vm: %w", err)
+		return faultf(ErrNoMemory, "%v", err)
 	}
 	if b.Reservation < pages(in.spec.Memory.Size) {
 		return nil
 	}
 	low, high := guestmem.Split(in.spec.Memory.Size)
-	s.back(0, low)
-	s.back(guestmem.HighStart, high)
+	if !s.back(0, low, stop) || !s.back(guestmem.HighStart, high, stop) {
+		return errHalted
+	}
 	return nil
 }
 
 // back has the machine hold so much from gpa on in pages of 1 GiB. What doesn't come so comes when it is touched.
-func (s *share) back(gpa, n uint64) {
+// It is false where the VM is to stop.
+func (s *share) back(gpa, n uint64, stop <-chan struct{}) bool {
 	const gib = 1 << 30
 	for ; n >= gib; gpa, n = gpa+gib, n-gib {
-		for {
-			again, err := s.m.backend.Back(s.in.handle, gpa)
-			if err != nil {
-				return
+		for again := true; again; {
+			select {
+			case <-stop:
+				return false
+			default:
 			}
-			if !again {
-				break
+			var err error
+			if again, err = s.m.backend.Back(s.in.handle, gpa); err != nil {
+				return true
 			}
 		}
 	}
+	return true
 }
 
 // first has the machine hold as much as loading so many bytes takes.
@@ -227,7 +232,7 @@ func (s *share) first(load uint64) error {
 		return nil
 	}
 	if err := s.take(want-s.guest.Granted(), false); err != nil {
-		return fmt.Errorf("vm: %w", err)
+		return faultf(ErrNoMemory, "%v", err)
 	}
 	return nil
 }

@@ -28,11 +28,13 @@ type MemoryStats struct {
 // MemoryStats says how the VM's memory stands, and whether the VM runs.
 func (v *VM) MemoryStats() (st MemoryStats, running bool) {
 	v.mu.Lock()
-	in := v.current
-	v.mu.Unlock()
-	if in == nil || in.share == nil {
+	r := v.run
+	if r == nil || r.in == nil || r.in.share == nil {
+		v.mu.Unlock()
 		return st, false
 	}
+	in := r.in
+	v.mu.Unlock()
 	state := in.board.balloon.State()
 	s := in.share
 	s.m.mu.Lock()

@@ -3,10 +3,10 @@ package vm
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/datastore"
 	"keel/vmkernel/linux"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
@@ -27,16 +27,18 @@ type Host struct {
 
 // powerOn makes an instance that is ready to run: memory, tables and kernel in place, and the boot
 // processor at the kernel's entry. An error is one line that names what was wrong.
-func powerOn(b Backend, host Host, spec *seed.VM, files map[string]*seed.File, log *slog.Logger, console io.Writer) (*instance, error) {
-	img, err := image(spec, files)
+// When stop is closed meanwhile it is errHalted.
+func powerOn(b Backend, host Host, spec *seed.VM, images datastore.Store, log *slog.Logger, out outlets, stop <-chan struct{}) (*instance, error) {
+	img, done, err := image(spec, images)
 	if err != nil {
 		return nil, err
 	}
-	in, err := newInstance(b, host, spec, log, console)
+	defer done()
+	in, err := newInstance(b, host, spec, log, out)
 	if err != nil {
 		return nil, err
 	}
-	if err := in.build(img); err != nil {
+	if err := in.build(img, stop); err != nil {
 		in.board.close()
 		in.destroy()
 		return nil, err
@@ -44,37 +46,45 @@ func powerOn(b Backend, host Host, spec *seed.VM, files map[string]*seed.File, l
 	return in, nil
 }
 
-// image is what spec boots from, its files' contents checked.
-func image(spec *seed.VM, files map[string]*seed.File) (loader.Image, error) {
-	var err error
-	get := func(name string) []byte {
-		f := files[name]
-		if f == nil {
-			err = errors.Join(err, fmt.Errorf("vm: file %q is not in the seed", name))
+// image is what spec boots from, its images' contents checked; they may be used until done is called.
+func image(spec *seed.VM, images datastore.Store) (img loader.Image, done func(), err error) {
+	var open []datastore.Contents
+	done = func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}
+	get := func(ref string) []byte {
+		if err != nil {
 			return nil
 		}
-		if e := f.Verify(); e != nil {
-			err = errors.Join(err, e)
+		var c datastore.Contents
+		if c, err = images.Open(ref); err != nil {
+			return nil
 		}
-		return f.Data
+		open = append(open, c)
+		return c.Bytes()
 	}
 	d := &spec.Boot.Direct
-	img := loader.Image{Kernel: get(d.Kernel), Cmdline: d.Cmdline}
+	img = loader.Image{Kernel: get(d.Kernel), Cmdline: d.Cmdline}
 	if d.Initrd != "" {
 		img.Initrd = get(d.Initrd)
 	}
 	for _, m := range d.Modules {
 		img.Modules = append(img.Modules, loader.Module{Data: get(m.File), Cmdline: m.Cmdline})
 	}
-	return img, err
+	if err != nil {
+		done()
+	}
+	return img, done, err
 }
 
-func (in *instance) build(img loader.Image) error {
+func (in *instance) build(img loader.Image, stop <-chan struct{}) error {
 	load := len(img.Kernel) + len(img.Initrd)
 	for _, m := range img.Modules {
 		load += len(m.Data)
 	}
-	if err := in.create(uint64(load)); err != nil {
+	if err := in.create(uint64(load), stop); err != nil {
 		return err
 	}
 	rsdp, err := acpitable.Build(in.memory, acpitable.Config{CPUs: in.spec.CPU.Count})
@@ -102,7 +112,7 @@ func (in *instance) build(img loader.Image) error {
 }
 
 // create makes the machine, with the memory that is reserved for it and room for load bytes.
-func (in *instance) create(load uint64) error {
+func (in *instance) create(load uint64, stop <-chan struct{}) error {
 	share, err := in.host.memory.admit(in)
 	if err != nil {
 		return err
@@ -117,17 +127,17 @@ func (in *instance) create(load uint64) error {
 	h, err := in.backend.Create(&cfg)
 	switch {
 	case errors.Is(err, linux.ENOMEM):
-		return fmt.Errorf("vm: the %s that it costs beyond its memory are more than the host has left, %s: stop a VM or give the host more memory",
+		return faultf(ErrNoMemory, "the %s that it costs beyond its memory are more than the host has left, %s: stop a VM or give the host more memory",
 			seed.FormatSize(share.costs), seed.FormatSize(in.backend.FreeMemory()))
 	case errors.Is(err, linux.EAGAIN):
-		return errors.New("vm: the host has no room for another VM: stop one")
+		return faultf(ErrNoRoom, "the host has no room for another VM: stop one")
 	case err != nil:
 		return fmt.Errorf("vm: the machine can't be made: %w", err)
 	}
 	in.mu.Lock()
 	in.handle, in.gone = h, false
 	in.mu.Unlock()
-	if err := share.begin(); err != nil {
+	if err := share.begin(stop); err != nil {
 		return err
 	}
 	if err := share.first(load); err != nil {

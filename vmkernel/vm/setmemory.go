@@ -1,33 +1,29 @@
 package vm
 
 import (
-	"fmt"
-
 	"keel/vmkernel/mem"
 	"keel/vmkernel/seed"
 )
 
-// SetMemory changes shares, reservation and limit of a VM's memory, running or not; of a running one at once. It is refused
-// with the numbers where it can't be.
-func (m *Manager) SetMemory(name string, to seed.Share) error {
-	v := m.Find(name)
-	if v == nil {
-		return fmt.Errorf("vm: there is no VM named %s", name)
+// SetMemory changes shares, reservation and limit of the VM's memory, whether it is on or not; of one that is on at once. It
+// is refused with the numbers where it can't be. Errors: those of Update, ErrNoMemory.
+func (v *VM) SetMemory(to seed.Share) error {
+	spec := *v.Spec()
+	spec.Memory.Share = to
+	return v.Update(spec, 0)
+}
+
+// setMemory has a description's policy of memory take effect, or refuses it. The VM's mutex is held.
+func (v *VM) setMemory(spec *seed.VM) error {
+	size := spec.Memory.Size
+	b := budget(spec.Memory.Share, size)
+	if err := b.Check(pages(size)); err != nil {
+		return faultf(ErrInvalid, "memory of %s: %v", spec.Name, err)
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	size := v.spec.Memory.Size
-	b := budget(to, size)
-	if v.current != nil && v.current.share != nil {
-		if err := v.current.share.set(b); err != nil {
-			return err
-		}
-	} else if err := b.Check(pages(size)); err != nil {
-		return fmt.Errorf("vm: memory of %s: %w", name, err)
+	if v.run == nil || v.run.in == nil || v.run.in.share == nil {
+		return nil // it takes effect when it is started
 	}
-	to.Shares = uint32(b.Shares)
-	v.spec.Memory.Share = to
-	return nil
+	return v.run.in.share.set(b)
 }
 
 // set changes what a running VM has of its parent's memory.
@@ -39,11 +35,11 @@ func (s *share) set(b mem.Budget) error {
 	}
 	old := s.guest.Budget()
 	if err := s.guest.SetBudget(b); err != nil {
-		return fmt.Errorf("vm: memory: %w", err)
+		return faultf(ErrNoMemory, "memory: %v", err)
 	}
 	if err := s.m.backend.Reserve(s.in.handle, b.Reservation*mem.PageSize); err != nil {
 		s.guest.SetBudget(old)
-		return fmt.Errorf("vm: memory: VM %s: a reservation of %s can't be set aside: the host has %s left: %w", s.in.spec.Name,
+		return faultf(ErrNoMemory, "memory: VM %s: a reservation of %s can't be set aside: the host has %s left: %v", s.in.spec.Name,
 			seed.FormatSize(b.Reservation*mem.PageSize), seed.FormatSize(s.m.backend.FreeMemory()), err)
 	}
 	if held, err := s.m.backend.Grant(s.in.handle, 0); err == nil && pages(held) > s.guest.Granted() {

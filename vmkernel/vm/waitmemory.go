@@ -9,8 +9,8 @@ import (
 	"keel/vmkernel/mem"
 )
 
-// A wait is what is known of those of a VM's processors that wait for memory.
-type wait struct {
+// waiters is what is known of those of a VM's processors that wait for memory.
+type waiters struct {
 	log   *slog.Logger
 	mu    sync.Mutex
 	n     int  // that wait
@@ -20,8 +20,8 @@ type wait struct {
 
 // How long a processor that waits for memory does so before it asks again, or impatiently.
 const (
-	tryAgain   = 50 * time.Millisecond
-	pacedPause = 20 * time.Millisecond // for a page, where there is little left: see mem.ErrPaced
+	tryAgain   = 5 * time.Millisecond
+	pacedPause = 10 * time.Millisecond // for a page, where there is little left: see mem.ErrPaced
 	patience   = 2 * time.Second       // for others to give back
 )
 
@@ -70,11 +70,15 @@ func (s *share) await(ask func(n uint64, patient bool) error) bool {
 		case <-more:
 		case <-time.After(pause):
 		}
+		if s.in.attention.Load() && !s.in.attend() { // it is paused
+			s.wait.over(began)
+			return false
+		}
 	}
 }
 
 // begin counts a processor that waits.
-func (w *wait) begin() time.Time {
+func (w *waiters) begin() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.n == 0 {
@@ -85,7 +89,7 @@ func (w *wait) begin() time.Time {
 }
 
 // say logs once why they wait.
-func (w *wait) say(why error) {
+func (w *waiters) say(why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.said {
@@ -95,7 +99,7 @@ func (w *wait) say(why error) {
 }
 
 // over counts one that doesn't any more.
-func (w *wait) over(began time.Time) {
+func (w *waiters) over(began time.Time) {
 	if began.IsZero() {
 		return
 	}
@@ -108,7 +112,7 @@ func (w *wait) over(began time.Time) {
 }
 
 // waiting is how many processors wait.
-func (w *wait) waiting() int {
+func (w *waiters) waiting() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.n
