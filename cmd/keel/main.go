@@ -33,6 +33,9 @@ func main() {
 	level.Set(levelOf(host.Log.Level))
 
 	announce(log, &info)
+	if errImage != nil {
+		log.Error("no seed is taken", "error", errImage)
+	}
 	for _, p := range problems {
 		log.LogAttrs(context.Background(), p.level, p.message, p.attrs...)
 	}
