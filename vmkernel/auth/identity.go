@@ -67,23 +67,28 @@ func IdentityOf(c *x509.Certificate) (Identity, error) {
 	}, nil
 }
 
+// ours lists the URIs of a certificate that are of this package's scheme.
+func ours(c *x509.Certificate) (list []string) {
+	for _, u := range c.URIs {
+		if s := u.String(); strings.HasPrefix(strings.ToLower(s), scheme) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 // grantOf finds the one grant among a certificate's URIs. Others' URIs say nothing to us; a second of ours is refused,
 // whatever it says.
 func grantOf(c *x509.Certificate) (Grant, error) {
-	var ours []string
-	for _, u := range c.URIs {
-		if s := u.String(); strings.HasPrefix(strings.ToLower(s), scheme) {
-			ours = append(ours, s)
-		}
-	}
-	switch len(ours) {
+	list := ours(c)
+	switch len(list) {
 	case 0:
 		return Grant{}, refuse(NoRole, "the certificate has no role: have it signed by `keelctl cert sign --role`")
 	case 1:
 	default:
-		return Grant{}, refuse(NoRole, "the certificate has %d roles (%s, ...): a certificate has one", len(ours), quote(ours[0]))
+		return Grant{}, refuse(NoRole, "the certificate has %d roles (%s, ...): a certificate has one", len(list), quote(list[0]))
 	}
-	g, err := ParseGrant(ours[0])
+	g, err := ParseGrant(list[0])
 	if err != nil {
 		return Grant{}, refuse(NoRole, "the certificate's role: %s", err)
 	}

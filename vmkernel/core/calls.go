@@ -22,6 +22,8 @@ func (c *cpu) call(w *world, n, a0, a1, a2, a3 uint64) int64 {
 		reset()
 	case sys.NumModule:
 		return callModule(a0, uintptr(a1))
+	case sys.NumPage:
+		return callPage(uintptr(a0))
 	case sys.NumCrash:
 		return callCrash(uintptr(a0))
 	case sys.NumPolicy:
@@ -45,6 +47,7 @@ func callInfo(p uintptr) int64 {
 	i.Modules = uint64(boot.NumModules)
 	i.Virt = uint64(virtKind)
 	i.WallNS = wallOffset
+	i.Maker, i.Product, i.Serial = firmware.Maker, firmware.Product, firmware.Serial
 	putString(i.TSCSource[:], tscSource)
 	putString(i.NoVirt[:], noVirt)
 	n := min(int(boot.CommandLineLength), len(i.CommandLine)-1)

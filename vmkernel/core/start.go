@@ -5,12 +5,14 @@ import (
 	"keel/boot/acpi"
 	"keel/boot/handover"
 	"keel/boot/physmem"
+	"keel/boot/smbios"
 )
 
 // What the boot loader handed over, and what the firmware says about the machine.
 var (
-	boot   handover.Handover
-	tables acpi.Tables
+	boot     handover.Handover
+	tables   acpi.Tables
+	firmware smbios.System
 )
 
 const (
@@ -56,6 +58,7 @@ func start(magic, info uint64) {
 	if e := acpi.Parse(mem, boot.RSDP, &tables); e != "" {
 		die(e)
 	}
+	smbios.Find(mem, boot.EFISystem, &firmware)
 	mapDevices()
 	initIDT()
 	c := &cpus[0]

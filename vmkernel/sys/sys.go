@@ -13,6 +13,7 @@ const (
 	NumPower
 	NumModule
 	NumPolicy
+	NumPage
 	NumStats
 	NumVMCreate
 	NumVMGrow
@@ -32,6 +33,7 @@ const (
 	NumVMRelease
 	NumVMPopulate
 	NumVMResident
+	NumVMNMI
 	NumPCIRead
 	NumPCIWrite
 	NumBARMap
@@ -61,6 +63,8 @@ type Info struct {
 	TSCSource   [16]byte
 	NoVirt      [160]byte // why there is no virtualisation, NUL-terminated
 	CommandLine [1024]byte
+	// Maker, Product and Serial are the machine's, as its firmware has them: NUL-padded, maybe empty.
+	Maker, Product, Serial [48]byte
 }
 
 // Values of Info.Virt.

@@ -1,8 +1,9 @@
-// Package client calls a Keel host's API: keelctl's end of the door, and that of tests.
+// Package client is the other end of a host's door: calls, streams and WebSockets over TLS 1.3 with a client certificate,
+// to a host that is recognised by its key.
 //
-// The rules: a host is known by its key or by a CA before anything is asked of it; what went wrong is of a Kind, that
-// programs can tell apart, and says what to do; nothing is sent twice but what is harmless twice: connections that the
-// door has turned away in a crowd, and pieces of an upload. Fields of answers that it doesn't know it ignores.
+// The rule: not a byte of a request leaves before the host's key was judged, unless the caller takes any host. What
+// fails comes back as one error that says which host, what and why: a *Refused is the host's own answer, a *Failure says
+// that there was none. No call waits without limit. What an answer has more than is known here is ignored.
 //
-// It is built for every system that keelctl runs on, and must not know of package server.
+// cmd/keelctl calls it. It keeps nothing and asks nobody anything: whom to trust is the caller's to say.
 package client
