@@ -172,6 +172,8 @@ func (f *fake) Reserve(h sys.VMHandle, bytes uint64) error {
 
 func (f *fake) Sample(h sys.VMHandle) (seen, touched uint64, last bool, err error) {
 	m := f.machine(h, "Sample")
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return m.resident, m.touched, true, nil
 }
 
