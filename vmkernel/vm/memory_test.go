@@ -130,6 +130,7 @@ func TestMemoryComesWhenItIsTouchedAndGoesToOthers(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	a.run.in.Release(0, 8*mebi)
+	a.run.in.Settle()
 	if n := resident(a); n != 12 {
 		t.Errorf("after giving 8 MiB back it has %d", n)
 	}
@@ -206,6 +207,7 @@ func TestReservationIsThereWhateverOthersDo(t *testing.T) {
 	eventually(t, "both have what they touch", func() bool { return resident(a) == 30 && resident(b) == 30 })
 	// What a guest gives back of its reservation stays set aside for it.
 	a.run.in.Release(0, 16*mebi)
+	a.run.in.Settle()
 	if s, _ := a.MemoryStats(); s.Granted != 30*mebi || s.Resident != 14*mebi {
 		t.Errorf("%+v", s)
 	}
