@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"keel/vmkernel/api"
-	"keel/vmkernel/api/door"
 	"keel/vmkernel/auth"
 )
 
@@ -20,7 +19,7 @@ func sample(pattern string) string {
 }
 
 func TestEveryRouteWithEveryRole(t *testing.T) {
-	r := newRig(t, limits(func(l *door.Limits) { l.Rate, l.Burst, l.Rate1, l.Burst1 = 1e6, 1e6, 1e6, 1e6 }))
+	r := newRig(t, busy)
 	for _, role := range auth.Roles() {
 		c := r.as(role)
 		var scoped *caller
@@ -90,7 +89,7 @@ func (r *rig) unknown() map[string]*tls.Certificate {
 }
 
 func TestEveryRouteWithoutAKnownCertificate(t *testing.T) {
-	r := newRig(t, limits(func(l *door.Limits) { l.Rate, l.Burst, l.Rate1, l.Burst1 = 1e6, 1e6, 1e6, 1e6 }))
+	r := newRig(t, busy)
 	for name, cert := range r.unknown() {
 		c := &caller{rig: r, client: r.clientOf(cert)}
 		for _, route := range api.Routes {

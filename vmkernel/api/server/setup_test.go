@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -150,6 +151,18 @@ type caller struct {
 	client *http.Client
 }
 
+// request is a call as it comes to the server from somebody with a certificate.
+func (r *rig) request(method, path string, cert *tls.Certificate) *http.Request {
+	r.t.Helper()
+	id, err := r.trust.Identify([]*x509.Certificate{cert.Leaf}, time.Now())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	request := httptest.NewRequest(method, path, nil)
+	peer := &door.Peer{Caller: id.Name, Admin: id.Role == auth.Admin, Known: true, ID: &id, Source: netip.MustParseAddrPort("192.0.2.9:1234")}
+	return request.WithContext(context.WithValue(request.Context(), peerKey{}, peer))
+}
+
 // answer is what came.
 type answer struct {
 	t      testing.TB
@@ -251,6 +264,15 @@ func limits(change func(*door.Limits)) func(*auth.Config, *Config) {
 		c.Limits = door.DefaultLimits()
 		change(&c.Limits)
 	}
+}
+
+// busy are limits for a test that connects more often than one source may.
+func busy(_ *auth.Config, c *Config) {
+	if c.Limits == (door.Limits{}) {
+		c.Limits = door.DefaultLimits()
+	}
+	l := &c.Limits
+	l.Rate, l.Burst, l.Rate1, l.Burst1 = 1e6, 1e6, 1e6, 1e6
 }
 
 // records are those of the audit log, decoded.
