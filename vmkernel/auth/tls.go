@@ -31,9 +31,6 @@ func (s *Store) ServerConfig(host *HostKey) *tls.Config {
 			if len(chains) == 0 {
 				return nil // none was given, and ClientAuth has allowed that
 			}
-			if err := checkKey(chains[0][0].PublicKey); err != nil {
-				return refuse(BadKey, "the certificate's key %s", err)
-			}
 			_, err := s.identify(chains)
 			return err
 		},
