@@ -33,6 +33,8 @@ var drivers = []driver{
 type Card struct {
 	Function *pci.Function
 	Driver   string // "": none
+	MAC      nic.MAC  // of those that Choose has opened
+	Link     nic.Link // as it was then
 	open     func(*pci.Function) (nic.NIC, error)
 }
 
@@ -78,7 +80,8 @@ func Choose(found []Card, mac nic.MAC) (nic.NIC, Card, error) {
 	var list []opened
 	var failed []error
 	known := false
-	for _, c := range found {
+	for i := range found {
+		c := &found[i]
 		if c.open == nil {
 			continue
 		}
@@ -88,7 +91,8 @@ func Choose(found []Card, mac nic.MAC) (nic.NIC, Card, error) {
 			failed = append(failed, err)
 			continue
 		}
-		list = append(list, opened{n, c})
+		c.MAC, c.Link = n.MAC(), n.Link()
+		list = append(list, opened{n, *c})
 	}
 	switch {
 	case !known:
