@@ -75,7 +75,7 @@ func Choose(found []Card, mac nic.MAC) (nic.NIC, Card, error) {
 	}
 	type opened struct {
 		nic.NIC
-		Card
+		card Card
 	}
 	var list []opened
 	var failed []error
@@ -109,7 +109,7 @@ func Choose(found []Card, mac nic.MAC) (nic.NIC, Card, error) {
 		}
 		if chosen < 0 {
 			for _, o := range list {
-				o.Function.Disable()
+				o.card.Function.Disable()
 			}
 			return nil, Card{}, errors.Join(append(failed, fmt.Errorf("%v: %w", mac, ErrNoSuch))...)
 		}
@@ -133,8 +133,8 @@ func Choose(found []Card, mac nic.MAC) (nic.NIC, Card, error) {
 	}
 	for i, o := range list {
 		if i != chosen {
-			o.Function.Disable()
+			o.card.Function.Disable()
 		}
 	}
-	return list[chosen].NIC, list[chosen].Card, nil
+	return list[chosen].NIC, list[chosen].card, nil
 }
