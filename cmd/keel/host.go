@@ -26,6 +26,14 @@ func newLogger(w io.Writer, level slog.Leveler) *slog.Logger {
 	}))
 }
 
+// startLog has the log go to the machine's own console.
+func (h *host) startLog(own io.Writer, level slog.Leveler) {
+	h.console = own
+	h.own = newLogger(own, level)
+	h.errors = watchErrors(newLogger(h.console, level).Handler())
+	h.log = slog.New(h.errors)
+}
+
 // levelOf is the level of a seed's log.level.
 func levelOf(name string) slog.Level {
 	var l slog.Level

@@ -12,7 +12,6 @@ import (
 
 	"keel/vmkernel/audit"
 	"keel/vmkernel/auth"
-	"keel/vmkernel/auth/builtin"
 )
 
 // identity is who the host is, whom it trusts, and what it writes down.
@@ -45,19 +44,20 @@ func newIdentity(name string, c auth.Config, floor time.Time) (*identity, error)
 }
 
 // trustOf is whom the host trusts from its boot on, and the time before which it can't be.
-func trustOf(image *builtin.Trust, s *appliedSeed) (c auth.Config, built, floor time.Time, err error) {
+func trustOf(s *appliedSeed, recover bool) (c auth.Config, floor time.Time, err error) {
 	if c, err = s.Host.Trust.Config(); err != nil {
-		return c, built, floor, err
+		return c, floor, err
 	}
 	c = image.Extend(c)
-	if built = image.Built; built.IsZero() {
-		built = earliest
+	c.Recover = recover
+	if errImage != nil {
+		c = auth.Config{Lockdown: auth.Lockdown{On: true}} // which offers no claim
 	}
 	var signed time.Time
 	if s.signature != nil {
 		signed = s.signature.Time
 	}
-	return c, built, auth.Floor(built, signed, c.CAs), nil
+	return c, auth.Floor(builtAt(), signed, c.CAs), nil
 }
 
 // dial connects to the audit log's collector.

@@ -37,6 +37,14 @@ func (p *statusPage) changed() {
 	}
 }
 
+// cards says which network cards there are.
+func (p *statusPage) cards(found []cards.Card) {
+	p.mu.Lock()
+	p.found = found
+	p.mu.Unlock()
+	p.changed()
+}
+
 // run draws the page for as long as the screen takes one.
 func (p *statusPage) run() {
 	tick := time.NewTicker(pageEvery)
@@ -83,7 +91,7 @@ func (p *statusPage) info() *status.Info {
 		i.Addresses = append(i.Addresses, a.String())
 	}
 	for _, c := range p.found {
-		nic := status.NIC{Where: c.Function.Address.String(), Driver: c.Driver}
+		nic := status.NIC{Where: strings.TrimPrefix(c.Function.Address.String(), "0000:"), Driver: c.Driver}
 		if c.MAC.Valid() {
 			nic.MAC, nic.Link = c.MAC.String(), c.Link.String()
 		}

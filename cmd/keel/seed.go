@@ -79,6 +79,9 @@ func chooseSeed(modules []bootModule, rules *auth.SeedRules) (*appliedSeed, []pr
 	}
 	s := &appliedSeed{source: chosen.Source}
 	s.Seed, err = seed.OpenChecked(chosen.Data, func(manifest, signature []byte) (err error) {
+		if errImage != nil {
+			return errImage
+		}
 		s.signature, err = rules.Check(manifest, signature)
 		return err
 	})

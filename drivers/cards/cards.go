@@ -32,7 +32,7 @@ var drivers = []driver{
 // A Card is a network card that was found.
 type Card struct {
 	Function *pci.Function
-	Driver   string // "": none
+	Driver   string   // "": none
 	MAC      nic.MAC  // of those that Choose has opened
 	Link     nic.Link // as it was then
 	open     func(*pci.Function) (nic.NIC, error)
