@@ -37,7 +37,8 @@ type Writer struct {
 	lost  chan struct{}
 	err   error // set before lost is closed
 
-	credit float64 // bytes that may go at once; Write's own
+	rate   float64 // bytes a second; Write's own, as what follows
+	credit float64 // bytes that may go at once
 	last   time.Time
 }
 
@@ -58,7 +59,7 @@ func (p *Port) Hold(name string, takeOver bool) (*Writer, error) {
 		p.writer.lose(&TakenError{name})
 	}
 	now := time.Now()
-	p.writer = &Writer{port: p, name: name, since: now, room: make(chan struct{}, 1), lost: make(chan struct{}), credit: burst, last: now}
+	p.writer = &Writer{port: p, name: name, since: now, room: make(chan struct{}, 1), lost: make(chan struct{}), rate: bytesPer, credit: burst, last: now}
 	return p.writer, nil
 }
 
@@ -128,7 +129,7 @@ func (w *Writer) Write(ctx context.Context, p []byte) (n int, err error) {
 // allowance is how many of n bytes may be typed now; for none, how long until some may.
 func (w *Writer) allowance(n int) (may int, wait time.Duration) {
 	now := time.Now()
-	w.credit = min(burst, w.credit+now.Sub(w.last).Seconds()*bytesPer)
+	w.credit = min(burst, w.credit+now.Sub(w.last).Seconds()*w.rate)
 	w.last = now
 	if w.credit >= 1 {
 		return min(n, int(w.credit)), 0
