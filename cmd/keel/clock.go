@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"keel/vmkernel/auth"
-	"keel/vmkernel/sys"
 )
 
 // Where the time of day is from.
@@ -94,6 +93,30 @@ func (c *hostClock) from(source string, server netip.Addr) {
 	}
 }
 
+// clockState is a hostClock at one moment.
+type clockState struct {
+	source  string
+	last    time.Time
+	servers []netip.Addr // nil: those that the network knows
+}
+
+func (c *hostClock) now() clockState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return clockState{c.source, c.last, c.servers}
+}
+
+// use has the clock follow these servers; none: those that the network knows.
+func (c *hostClock) use(servers []netip.Addr) {
+	if len(servers) == 0 {
+		servers = nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.servers = servers
+	c.last = time.Time{} // they are believed as the first ones were
+}
+
 // describe says which clock is in use.
 func (c *hostClock) describe() string {
 	c.mu.Lock()
@@ -175,6 +198,3 @@ func (c *hostClock) follow(ctx context.Context, ask asker, servers func() []neti
 		told = err != nil
 	}
 }
-
-// setClock is the machine's.
-func setClock(ns int64) error { return sys.SetClock(ns) }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"keel/vmkernel/api/server"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 )
@@ -26,9 +27,10 @@ func newLogger(w io.Writer, level slog.Leveler) *slog.Logger {
 	}))
 }
 
-// startLog has the log go to the machine's own console.
+// startLog has the log go to the machine's own console, and be kept for who asks at the door.
 func (h *host) startLog(own io.Writer, level slog.Leveler) {
-	h.console = own
+	h.lines = server.NewLines()
+	h.console = io.MultiWriter(own, h.lines)
 	h.own = newLogger(own, level)
 	h.errors = watchErrors(newLogger(h.console, level).Handler())
 	h.log = slog.New(h.errors)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	_ "keel/boot" // the entry from firmware
+	"keel/vmkernel/api/server"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm"
@@ -24,10 +25,11 @@ type host struct {
 	safe    bool // no VM is started
 	recover bool // someone at the boot menu has asked for a claim
 
-	log     *slog.Logger // also kept for who asks for it
+	log     *slog.Logger // to console
 	errors  *errorWatch
-	console io.Writer    // where log goes, for the guests' lines
-	own     *slog.Logger // to the machine's own console alone
+	console io.Writer     // the machine's own, and lines; for the guests' lines too
+	lines   *server.Lines // what the door shows of the log
+	own     *slog.Logger  // to the machine's own console alone
 	clock   *hostClock
 	id      *identity
 	vms     *vm.Manager

@@ -9,7 +9,6 @@ import (
 	"keel/drivers/cards"
 	"keel/vmkernel/api"
 	"keel/vmkernel/net"
-	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 )
 
@@ -172,16 +171,12 @@ func (m managed) SetNetwork(c api.NetworkConfig) error {
 	if c.VLAN < 0 || c.VLAN > net.MaxVLAN {
 		return invalid(fmt.Errorf("vlan: %d is none: give 1 to %d, or leave it out", c.VLAN, net.MaxVLAN))
 	}
-	if err := seed.CheckManagement(&seed.Management{NIC: seed.NICAuto, VLAN: config.VLAN, Addresses: c.Addresses, Routers: c.Routers, DNS: c.DNS, NTP: c.NTP, AllowFrom: c.AllowFrom}); err != nil {
-		return invalid(err)
-	}
 	_, err := n.stack.Try(config, net.ConfirmWithin, func(err error) {
 		if err != nil {
 			m.log.Error("the network's change can't be made: it is as before", "error", err)
 		} else {
 			m.log.Warn("the network's change is reverted: nobody has confirmed it", "within", net.ConfirmWithin.String())
 		}
-		m.networkEnded(err)
 	})
 	if err != nil {
 		return invalid(err)

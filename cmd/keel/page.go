@@ -45,6 +45,21 @@ func (p *statusPage) cards(found []cards.Card) {
 	p.changed()
 }
 
+// foundCards are those network cards.
+func (p *statusPage) foundCards() []cards.Card {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.found
+}
+
+// stop says whether the host is being switched off.
+func (p *statusPage) stop(on bool) {
+	p.mu.Lock()
+	p.stopping = on
+	p.mu.Unlock()
+	p.changed()
+}
+
 // run draws the page for as long as the screen takes one.
 func (p *statusPage) run() {
 	tick := time.NewTicker(pageEvery)
