@@ -16,7 +16,7 @@ const idleAfter = 10 * time.Second
 
 // defineVMs makes the seed's images and VMs, without starting any.
 func (h *host) defineVMs() {
-	images := datastore.NewMemory(imageSpace(h.info.Memory), imageMemory)
+	images := datastore.NewMemory(imageSpace(h.info.Memory), imageMemory(func() *vm.Manager { return h.vms }))
 	for _, f := range h.seed.Files {
 		if err := images.AddFile(f); err != nil {
 			h.log.Error("image refused", "image", f.Name, "error", err)
@@ -24,6 +24,9 @@ func (h *host) defineVMs() {
 	}
 	h.vms = vm.NewManager(vm.Kernel{}, vm.Host{Virt: h.info.Virt, TSCHz: h.info.TSCHz, CPUID: sys.HostCPUID}, h.log, h.console, images)
 	h.vms.OnEvent(h.vmEvent)
+	if err := h.vms.AddPools(h.seed.Host.Pools); err != nil {
+		h.log.Error("pools refused", "error", err) // VMs in them are, too
+	}
 	for _, v := range h.seed.VMs {
 		if _, _, err := h.vms.Create(v); err != nil {
 			h.log.Error("vm refused", "vm", v.Name, "error", err)
@@ -42,7 +45,6 @@ func (h *host) runVMs() bool {
 		return false // the log says why
 	}
 	h.vms.Autostart(context.Background())
-	limitMemory()
 	h.vms.WaitIdle()
 	return true
 }
