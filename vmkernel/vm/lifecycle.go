@@ -9,6 +9,9 @@ import (
 // Start switches the VM on: when it returns nil, it runs. The error has been logged, unless it is a StateError. When the
 // context ends before, it is off again. Errors: StateError, ErrNoMemory, ErrNoRoom, and whatever is wrong with its images.
 func (v *VM) Start(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	v.mu.Lock()
 	if err := v.want("start", Off); err != nil {
 		v.mu.Unlock()

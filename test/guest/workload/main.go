@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -105,11 +106,26 @@ func end(how string) {
 		syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART)
 	case "halt":
 		syscall.Reboot(syscall.LINUX_REBOOT_CMD_HALT)
+	case "echo":
+		echo()
 	case "panic":
 		os.WriteFile("/proc/sysrq-trigger", []byte("c"), 0)
 	}
 	syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF)
 	select {}
+}
+
+// echo says back each line that is typed on the console, until one is `off`.
+func echo() {
+	fmt.Println("WORKLOAD echo")
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		text := strings.TrimSpace(lines.Text())
+		if text == "off" {
+			return
+		}
+		fmt.Println("you typed " + text)
+	}
 }
 
 // cpus returns how many processors are online.
