@@ -6,13 +6,17 @@ import (
 	"time"
 )
 
-// Start switches the VM on: when it returns nil, it runs. The error has been logged, unless it is a StateError. When the
-// context ends before, it is off again. Errors: StateError, ErrNoMemory, ErrNoRoom, and whatever is wrong with its images.
+// Start switches the VM on: when it returns nil, it runs. The error has been logged, unless it is a StateError or ErrClosing. When the
+// context ends before, it is off again. Errors: StateError, ErrClosing, ErrNoMemory, ErrNoRoom, and whatever is wrong with its images.
 func (v *VM) Start(ctx context.Context) error {
 	v.mu.Lock()
 	if err := v.want("start", Off); err != nil {
 		v.mu.Unlock()
 		return err
+	}
+	if v.m.closing.Load() > 0 {
+		v.mu.Unlock()
+		return ErrClosing
 	}
 	release := v.m.Hold()
 	r := &run{stop: make(chan struct{}), done: make(chan struct{})}
@@ -20,13 +24,14 @@ func (v *VM) Start(ctx context.Context) error {
 	v.enter(Starting, PoweringOn, "")
 	v.mu.Unlock()
 
-	given := context.AfterFunc(ctx, func() {
+	cancelled := func() {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		if v.run == r && v.status.State == Starting {
+		if v.run == r {
 			v.kill(r, Reason{Cause: Stopped, Text: "its start was cancelled"})
 		}
-	})
+	}
+	given := context.AfterFunc(ctx, cancelled)
 	in, err := v.powerOn(r)
 	given()
 	if err != nil {
@@ -42,6 +47,11 @@ func (v *VM) Start(ctx context.Context) error {
 			v.m.remove(v)
 		}
 	}()
+	if ctx.Err() != nil { // since when is of no interest
+		cancelled()
+		<-r.done
+		return ctx.Err()
+	}
 	return nil
 }
 
