@@ -11,8 +11,8 @@ import (
 	"time"
 
 	_ "keel/boot"
-	_ "keel/vmkernel/core"
 	"keel/vmkernel/console"
+	_ "keel/vmkernel/core"
 	"keel/vmkernel/datastore"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
