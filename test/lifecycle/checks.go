@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -166,7 +167,11 @@ func checkChurn(ctx context.Context, e *env) (string, error) {
 	if err := e.v.Kill(ctx); err != nil {
 		return "", err
 	}
-	free := func() (s sys.Stats) { sys.GetStats(&s); return s }
+	free := func() (s sys.Stats) {
+		debug.FreeOSMemory() // what is garbage by now isn't lost
+		sys.GetStats(&s)
+		return s
+	}
 	before := free()
 	for i := range times {
 		if err := e.v.Start(ctx); err != nil {
