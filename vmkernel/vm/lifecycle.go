@@ -6,9 +6,13 @@ import (
 	"time"
 )
 
-// Start switches the VM on: when it returns nil, it runs. The error has been logged, unless it is a StateError or ErrClosing. When the
-// context ends before, it is off again. Errors: StateError, ErrClosing, ErrNoMemory, ErrNoRoom, and whatever is wrong with its images.
+// Start switches the VM on: when it returns nil, it runs. The error has been logged, unless it is a StateError or ErrClosing.
+// When the context ends before, it is off again. Errors: StateError, ErrClosing, ErrNoMemory, ErrNoRoom, and whatever is
+// wrong with its images.
 func (v *VM) Start(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	v.mu.Lock()
 	if err := v.want("start", Off); err != nil {
 		v.mu.Unlock()
@@ -47,7 +51,7 @@ func (v *VM) Start(ctx context.Context) error {
 			v.m.remove(v)
 		}
 	}()
-	if ctx.Err() != nil { // since when is of no interest
+	if ctx.Err() != nil { // it ended before anybody looked
 		cancelled()
 		<-r.done
 		return ctx.Err()
