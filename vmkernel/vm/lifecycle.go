@@ -45,6 +45,15 @@ func (v *VM) Start(ctx context.Context) error {
 			v.m.remove(v)
 		}
 	}()
+	if ctx.Err() != nil { // it ended before anybody looked
+		v.mu.Lock()
+		if v.run == r {
+			v.kill(r, Reason{Cause: Stopped, Text: "its start was cancelled"})
+		}
+		v.mu.Unlock()
+		<-r.done
+		return ctx.Err()
+	}
 	return nil
 }
 
