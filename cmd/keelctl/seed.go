@@ -14,7 +14,7 @@ import (
 	"keel/vmkernel/seed"
 )
 
-func (a *app) seed() *cobra.Command {
+func (a *app) seedCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "seed",
 		Short: "Make, check and show seeds",
@@ -87,7 +87,6 @@ this seed alone; with --assign it is also written into the YAML file.`,
   keelctl seed create -f host.yaml -f vms.yaml -o seed.tar --assign`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			a.started = true
 			set, err := a.load(names)
 			if err != nil {
 				return err
@@ -166,7 +165,6 @@ The exit code is 0 if a host would start with all of it.
 			return nil
 		},
 		RunE: func(_ *cobra.Command, seeds []string) error {
-			a.started = true
 			if len(names) > 0 {
 				set, err := a.load(names)
 				if err != nil {
@@ -223,7 +221,6 @@ VMs that a host would refuse are shown with the reason, and the exit code is the
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			a.started = true
 			s, _, err := read(args[0])
 			if err != nil {
 				return err

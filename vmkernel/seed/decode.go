@@ -20,6 +20,9 @@ type Decoder struct {
 	// File finds the file that n names and returns its name in the archive and its size in bytes.
 	File func(n *Node) (name string, size int64, err error)
 
+	// AnyPool takes a VM's pool whatever it is, where the host's pools are not known.
+	AnyPool bool
+
 	taken       map[string]string // "name demo" → where it was first given
 	pools       []Pool            // of the host, for the VMs that name one
 	poolsUnsure bool              // something is wrong with them: that a VM's pool isn't there says nothing

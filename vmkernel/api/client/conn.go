@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -44,6 +45,7 @@ type Conn struct {
 
 	mu   sync.Mutex
 	peer auth.Fingerprint
+	key  crypto.PublicKey
 }
 
 // New returns a Conn. It connects when it is first asked something.
@@ -72,7 +74,7 @@ func (c *Conn) transport(http2 bool) *http.Transport {
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.peer = auth.KeyOf(&state)
+		c.peer, c.key = auth.KeyOf(&state), state.PeerCertificates[0].PublicKey
 		return nil
 	}
 	if !http2 {
@@ -93,6 +95,25 @@ func (c *Conn) Peer() auth.Fingerprint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.peer
+}
+
+// PeerKey returns the host's key, nil before the first call.
+func (c *Conn) PeerKey() crypto.PublicKey {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.key
+}
+
+// Handshake asks the host for nothing but its key, and returns the fingerprint.
+func (c *Conn) Handshake(ctx context.Context) (auth.Fingerprint, error) {
+	ctx, cancel := context.WithTimeout(ctx, DialTimeout+HandshakeTimeout)
+	defer cancel()
+	conn, err := c.handshake(ctx)
+	if err != nil {
+		return "", c.failed(ctx, Request{Method: "TLS", Path: "handshake"}, err)
+	}
+	defer conn.Close()
+	return c.Peer(), nil
 }
 
 // Name returns how messages name the host.
