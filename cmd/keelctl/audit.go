@@ -90,7 +90,7 @@ func (a *app) auditTail() *cobra.Command {
 		Use:   "tail",
 		Short: "Show the last records of the audit log",
 		Long: `Show the last records of the audit log, and with --follow those that come, until Ctrl-C.
-What it shows isn't checked: ` + "`keelctl audit verify`" + ` does that.`,
+What it shows isn't checked: ` + "`keelctl audit verify`" + ` does that. It needs the role auditor or admin.`,
 		Example: `  keelctl audit tail -n 50
   keelctl audit tail --follow -o json`,
 		Args: cobra.NoArgs,
@@ -257,7 +257,7 @@ edited, removed or put elsewhere, it says what and exits with 1; if the host has
 since, it says so. With --file an exported log is checked instead.
 
 What happened between the head that is remembered and a restart only a collector knows:
-keelctl audit forwarding.`,
+keelctl audit forwarding. It needs the role auditor or admin.`,
 		Example: `  keelctl audit verify
   keelctl audit verify --file audit.jsonl`,
 		Args: cobra.NoArgs,
@@ -377,7 +377,7 @@ func (a *app) auditExport() *cobra.Command {
 		Use:   "export",
 		Short: "Save the audit log, so that it can be checked anywhere",
 		Long: `Save a host's audit log with its signed head, as lines of JSON: ` + "`keelctl audit verify --file`" + `
-checks it, without the host. It is checked before it is saved.`,
+checks it, without the host. It is checked before it is saved. It needs the role auditor or admin.`,
 		Example: `  keelctl audit export -o audit.jsonl
   keelctl audit export -o - | jq .`,
 		Args: cobra.NoArgs,

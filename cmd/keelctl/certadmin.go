@@ -40,9 +40,13 @@ to be for the key that was made then, and the operator CA's. It needs no host.`,
 			if err != nil {
 				return inFile(args[0], err)
 			}
-			id, err := auth.IdentityOf(own)
-			if err != nil {
-				return inFile(args[0], err)
+			what := "may sign seeds"
+			if !auth.SignsSeeds(own) {
+				id, err := auth.IdentityOf(own)
+				if err != nil {
+					return inFile(args[0], err)
+				}
+				what = id.Grant.String()
 			}
 			if err := a.installKey(c, own); err != nil {
 				return err
@@ -58,12 +62,12 @@ to be for the key that was made then, and the operator CA's. It needs no host.`,
 			if err := config.Write(c.CertFile(), auth.CertificatePEM(own)); err != nil {
 				return err
 			}
-			c.User = id.Name
+			c.User = own.Subject.CommonName
 			if err := a.file.Save(); err != nil {
 				return err
 			}
-			a.note("you are %s, %s, in context %s until %s", id.Name, id.Grant, c.Name, output.Time(id.NotAfter))
-			if len(c.Hosts) == 0 {
+			a.note("you are %s, %s, in context %s until %s", c.User, what, c.Name, output.Time(own.NotAfter))
+			if len(c.Hosts) == 0 && !auth.SignsSeeds(own) {
 				a.note("what comes next: keelctl host add ADDRESS")
 			}
 			return nil

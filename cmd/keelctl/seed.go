@@ -20,10 +20,12 @@ func (a *app) seedCommand() *cobra.Command {
 		Short: "Make, check and show seeds",
 		Long: `A seed is the file that tells a host what it is and which virtual machines it runs.
 Give it to a host as a boot module or as /keel/seed.tar on the boot medium.`,
+		Example: `  keelctl seed create -f host.yaml -o seed.tar
+  keelctl seed show seed.tar`,
 		Args: cobra.NoArgs,
 		RunE: help,
 	}
-	cmd.AddCommand(a.seedCreate(), a.seedCheck(), a.seedShow())
+	cmd.AddCommand(a.seedCreate(), a.seedSign(), a.seedCheck(), a.seedShow())
 	return cmd
 }
 
@@ -78,7 +80,9 @@ func (a *app) seedCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create -f FILE.yaml [-f FILE.yaml]... -o SEED.tar",
 		Short: "Make a seed from YAML",
-		Long: `Make a seed from YAML, after checking all of it. The same input gives the same seed, byte for byte.
+		Long: `Make a seed from YAML, after checking all of it. The same input gives the same seed, byte
+for byte, but for the signature: where the context has the operator CA's key (or a
+certificate for seeds) the seed is signed, and has the certificates that were revoked here.
 ` + description() + `
 
 Each VM has an id, a UUID that never changes. For a VM without one an id is made for
@@ -86,13 +90,19 @@ this seed alone; with --assign it is also written into the YAML file.`,
 		Example: `  keelctl seed create -f host.yaml -o seed.tar
   keelctl seed create -f host.yaml -f vms.yaml -o seed.tar --assign`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := a.load(names)
 			if err != nil {
 				return err
 			}
+			if err := a.revoke(&set.Document); err != nil {
+				return err
+			}
 			archive, err := set.Build()
 			if err != nil {
+				return err
+			}
+			if archive, err = a.seal(cmd, archive, &set.Document); err != nil {
 				return err
 			}
 			if assign {
@@ -113,6 +123,7 @@ this seed alone; with --assign it is also written into the YAML file.`,
 		},
 	}
 	a.inputFlag(cmd, &names)
+	a.signFlag(cmd)
 	cmd.MarkFlagRequired("file")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "the seed to write; - is standard output")
 	cmd.MarkFlagRequired("output")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"keel/cmd/keelctl/exit"
 	"keel/cmd/keelctl/output"
 	"keel/vmkernel/api"
 	"keel/vmkernel/api/client"
@@ -75,6 +76,9 @@ doesn't know what is asked of it says so.`,
 				})
 				if err != nil {
 					v.Host = nil
+				}
+				if exit.Code(err) == exit.NotFound && a.options.context == "" && a.options.host == "" {
+					err = nil // there is no host to ask yet
 				}
 			}
 			// Its own it prints in any case.

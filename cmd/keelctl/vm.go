@@ -266,8 +266,8 @@ func (a *app) vmStats() *cobra.Command {
 					rows.Field("idle", spent(s.Blocked))
 					rows.Field("held back", spent(s.Stolen))
 					rows.Field("memory", output.Size(s.Memory)+", "+output.Size(s.Resident)+" in use on the host")
-					if s.BalloonTaken > 0 {
-						rows.Field("in the balloon", output.Size(s.BalloonTaken))
+					if s.Balloon > 0 {
+						rows.Field("in the balloon", output.Size(s.Balloon))
 					}
 					if len(s.Exits) > 0 {
 						rows.Break()
