@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -98,7 +99,7 @@ func oneOf(what string) cobra.PositionalArgs {
 		if len(args) != 1 {
 			return fmt.Errorf("give one %s, not %d", what, len(args))
 		}
-		return nil
+		return notEmpty(what, args)
 	}
 }
 
@@ -108,8 +109,16 @@ func someOf(what string) cobra.PositionalArgs {
 		if len(args) == 0 {
 			return fmt.Errorf("give a %s, or several", what)
 		}
-		return nil
+		return notEmpty(what, args)
 	}
+}
+
+// notEmpty refuses an argument that a script's unset variable has become.
+func notEmpty(what string, args []string) error {
+	if slices.Contains(args, "") {
+		return fmt.Errorf("the %s is empty: give its name", what)
+	}
+	return nil
 }
 
 // atMost is Args for a command about one thing or the default.
