@@ -26,7 +26,9 @@ func TestAConsoleIsATerminal(t *testing.T) {
 	c.out.waitFor(t, "LS\x03\x1d") // Ctrl-C and Ctrl-] reach the guest
 	io.WriteString(hands, "\x1ds")
 	c.out.waitFor(t, "STTY ROWS 30 COLS 100\r")
-	io.WriteString(hands, "\x1d?7\x1dq8")
+	io.WriteString(hands, "\x1d?7")
+	c.out.waitFor(t, "7")
+	io.WriteString(hands, "\x1dq8")
 	r := c.end(t)
 	if r.code != 0 || !strings.Contains(r.out, "7") || strings.Contains(r.out, "8") {
 		t.Errorf("%+v", r)

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -243,12 +242,24 @@ func TestAHostProvesItselfByItsToken(t *testing.T) {
 	s := newSession(t)
 	s.must(t, "init")
 	cas := []*x509.Certificate{s.ca(t)}
-	token := auth.NewToken()
-	path := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(path, []byte(token+"\n"), 0o644); err != nil {
+	inDir(t, map[string]string{"host.yaml": hostYAML + "trust: {operatorCAs: [" + s.file("ca.pem") + "]}\n"})
+	const path = "token"
+	s.must(t, "seed", "token", path)
+	s.fails(t, 5, "not overwritten", "seed", "token", path)
+	if r := s.must(t, "seed", "create", "-f", "host.yaml", "--token-file", path, "-o", "seed.tar"); strings.Contains(r.errout, "token") {
+		t.Errorf("%s", r.errout)
+	}
+	archive, err := os.ReadFile("seed.tar")
+	if err != nil {
 		t.Fatal(err)
 	}
+	sd, err := seed.Parse(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := sd.Host.Trust.Token
 	first := boot(t, rigOptions{cas: cas, token: token})
+	os.Chmod(path, 0o644)
 	s.fails(t, 1, "can be read by others", "host", "add", first.address, "--token-file", path)
 	os.Chmod(path, 0o600)
 	s.must(t, "host", "add", first.address, "--token-file", path)

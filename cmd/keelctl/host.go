@@ -99,13 +99,8 @@ func (a *app) meet(ctx context.Context, h *config.Host, own *tls.Certificate, fi
 	}
 	switch {
 	case tokenFile != "":
-		text, err := config.ReadSecret(tokenFile)
-		if err != nil {
+		if token, err = readToken(tokenFile); err != nil {
 			return "", err
-		}
-		token = strings.TrimSpace(string(text))
-		if err := auth.CheckToken(token); err != nil {
-			return "", inFile(tokenFile, err)
 		}
 		if err := a.proveByToken(ctx, h.Address, named, own, got, token); err != nil {
 			return "", err

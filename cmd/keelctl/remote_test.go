@@ -136,11 +136,18 @@ func TestImagesAreSentOnceAndGoOn(t *testing.T) {
 	}
 	write(t, "big", []byte(strings.Repeat("y", 3<<20)))
 	s.fails(t, 5, "big", "image", "upload", "big")
-	s.fails(t, 1, "", "image", "upload", "big", "--name", "other")
+	s.fails(t, 1, "3145728", "image", "upload", "big", "--name", "other")
 	if out := s.must(t, "image", "list").out; !strings.Contains(out, "small") || !strings.Contains(out, "free") {
 		t.Errorf("%s", out)
 	}
 	s.must(t, "image", "delete", "small", "big")
+
+	// On a terminal there is a bar.
+	s.tty = true
+	if got := s.must(t, "image", "upload", "big"); !strings.Contains(got.errout, "MiB") || !strings.Contains(got.errout, "big: uploaded") {
+		t.Errorf("%q", got.errout)
+	}
+	s.tty = false
 	s.fails(t, 3, "small", "image", "delete", "small")
 	s.fails(t, 1, "no such file", "image", "upload", "nope")
 }

@@ -25,7 +25,7 @@ Give it to a host as a boot module or as /keel/seed.tar on the boot medium.`,
 		Args: cobra.NoArgs,
 		RunE: help,
 	}
-	cmd.AddCommand(a.seedCreate(), a.seedSign(), a.seedCheck(), a.seedShow())
+	cmd.AddCommand(a.seedCreate(), a.seedSign(), a.seedToken(), a.seedCheck(), a.seedShow())
 	return cmd
 }
 
@@ -75,6 +75,7 @@ func (a *app) seedCreate() *cobra.Command {
 	var (
 		names  []string
 		output string
+		token  string
 		assign bool
 	)
 	cmd := &cobra.Command{
@@ -93,6 +94,9 @@ this seed alone; with --assign it is also written into the YAML file.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := a.load(names)
 			if err != nil {
+				return err
+			}
+			if err := giveToken(set, token); err != nil {
 				return err
 			}
 			if err := a.revoke(&set.Document); err != nil {
@@ -128,6 +132,8 @@ this seed alone; with --assign it is also written into the YAML file.`,
 	cmd.Flags().StringVarP(&output, "output", "o", "", "the seed to write; - is standard output")
 	cmd.MarkFlagRequired("output")
 	cmd.MarkFlagFilename("output", "tar")
+	cmd.Flags().StringVar(&token, "token-file", "", "a file with the host's token, as keelctl seed token makes it")
+	cmd.MarkFlagFilename("token-file")
 	cmd.Flags().BoolVar(&assign, "assign", false, "write the ids that are made into the YAML files")
 	return cmd
 }

@@ -23,6 +23,7 @@ import (
 const (
 	DialTimeout      = 10 * time.Second
 	HandshakeTimeout = 10 * time.Second
+	answerTimeout    = 2 * time.Minute // for the beginning of an answer, and for the whole of one in JSON
 	silence          = 2 * time.Minute // a stream without a byte for so long is dead: hosts send empty lines
 
 	maxAnswer = 64 << 20 // bytes of JSON
@@ -60,12 +61,13 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 
 func (c *Conn) transport(http2 bool) *http.Transport {
 	t := &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: DialTimeout}).DialContext,
-		TLSHandshakeTimeout: HandshakeTimeout,
-		ForceAttemptHTTP2:   http2,
-		MaxIdleConnsPerHost: 4,
-		DisableCompression:  true,
-		TLSClientConfig:     auth.ClientConfig(c.config.Client, c.config.Expect),
+		DialContext:           (&net.Dialer{Timeout: DialTimeout}).DialContext,
+		TLSHandshakeTimeout:   HandshakeTimeout,
+		ResponseHeaderTimeout: answerTimeout,
+		ForceAttemptHTTP2:     http2,
+		MaxIdleConnsPerHost:   4,
+		DisableCompression:    true,
+		TLSClientConfig:       auth.ClientConfig(c.config.Client, c.config.Expect),
 	}
 	check := t.TLSClientConfig.VerifyConnection
 	t.TLSClientConfig.VerifyConnection = func(state tls.ConnectionState) error {
@@ -148,6 +150,8 @@ func Path(parts ...string) string {
 
 // Call makes a call and reads its answer's JSON into out, unless that is nil. It returns the answer's header.
 func (c *Conn) Call(ctx context.Context, r Request, out any) (http.Header, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout) // unless it ends before
+	defer cancel()
 	response, err := c.Do(ctx, r)
 	if err != nil {
 		return nil, err
