@@ -108,6 +108,12 @@ func (a *app) ownCertificate(c *config.Context) (*tls.Certificate, error) {
 		a.warned = true
 		a.note("warning: your certificate for context %s ends at %s, in %s: `keelctl cert renew`", c.Name, output.Time(own.Leaf.NotAfter), output.Age(left))
 	}
+	if ca, err := readCertificate(c.CAFile()); err == nil {
+		if left := ca.NotAfter.Sub(a.now()); left < auth.WarnBefore && !a.warned {
+			a.warned = true
+			a.note("warning: the operator CA of context %s ends at %s: make another (`keelctl init --context`), and name both in the hosts' seeds", c.Name, output.Time(ca.NotAfter))
+		}
+	}
 	return own, nil
 }
 
@@ -179,7 +185,7 @@ func (a *app) proveByToken(ctx context.Context, address, name string, own *tls.C
 }
 
 // canAsk says whether there is somebody to ask.
-func (a *app) canAsk() bool { return a.terminal.Stdin() && a.terminal.Stderr() && !a.completing }
+func (a *app) canAsk() bool { return a.terminal.Stdin() && a.terminal.Stderr() && !a.quiet }
 
 // prompt asks for a line. It ends with the command.
 func (a *app) prompt(ctx context.Context, question string) (string, error) {
@@ -203,9 +209,12 @@ func (a *app) prompt(ctx context.Context, question string) (string, error) {
 			return "", exit.Errorf(exit.Fault, "no answer")
 		}
 		return r.line, nil
-	case <-a.ctx.Done():
+	case <-ctx.Done():
 		fmt.Fprintln(a.stderr)
-		return "", a.ctx.Err()
+		if a.ctx.Err() != nil {
+			return "", a.ctx.Err()
+		}
+		return "", exit.Errorf(exit.Timeout, "no answer in time")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"keel/cmd/keelctl/config"
@@ -17,7 +18,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()
 		stop() // a second Ctrl-C ends the program at once
@@ -42,7 +43,7 @@ type app struct {
 	file    *config.File // config.yaml, once it was needed
 	warned  bool         // of the certificate's end
 
-	completing bool // for a shell, in a half-typed line: nothing is asked
+	quiet bool // nothing is asked: into a half-typed line, or a picture
 }
 
 // run runs the command with these arguments and returns its exit code.

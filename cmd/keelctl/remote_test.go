@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -186,6 +189,46 @@ func TestAnUpdateDoesNotUndoAnothers(t *testing.T) {
 	}
 	s.fails(t, 5, "", "query", "PUT", "/v1/vms/demo", "--if-match", `"stale"`, "--data", mustJSON(t, spec))
 	s.fails(t, 3, id2, "vm", "update", "-f", vmNamed(t, "nope", id2))
+}
+
+func TestADescriptionIsEdited(t *testing.T) {
+	s, r := running(t)
+	text := s.must(t, "vm", "get", "demo", "--manifest").out
+	write(t, "again.yaml", []byte(text))
+	s.must(t, "vm", "update", "-f", "again.yaml")
+	if spec, _ := r.vms.find("demo").Spec(); !reflect.DeepEqual(*spec, r.vms.find("demo").made) {
+		t.Errorf("%+v\nbecame %+v by %s", r.vms.find("demo").made, *spec, text)
+	}
+
+	script := func(line string) string {
+		write(t, "editor.sh", []byte("#!/bin/sh\n"+line+"\n"))
+		os.Chmod("editor.sh", 0o755)
+		path, err := filepath.Abs("editor.sh")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("the editor is a shell script")
+	}
+	s.env["EDITOR"] = script(`sed -i s/64MiB/96MiB/ "$1"`)
+	s.must(t, "vm", "edit", "demo")
+	if spec, _ := r.vms.find("demo").Spec(); spec.Memory.Size != 96<<20 {
+		t.Errorf("%d", spec.Memory.Size)
+	}
+	_, revision := r.vms.find("demo").Spec()
+	s.env["EDITOR"] = script("true")
+	if got := s.must(t, "vm", "edit", "demo"); !strings.Contains(got.errout, "nothing was changed") {
+		t.Errorf("%s", got.errout)
+	}
+	s.env["EDITOR"] = script(`sed -i s/96MiB/3KiB/ "$1"`)
+	s.fails(t, 1, "what you wrote is kept in", "vm", "edit", "demo")
+	s.env["EDITOR"] = script("false")
+	s.fails(t, 1, "the editor", "vm", "edit", "demo")
+	if _, now := r.vms.find("demo").Spec(); now != revision {
+		t.Error("it was changed all the same")
+	}
 }
 
 func mustJSON(t *testing.T, v any) string {

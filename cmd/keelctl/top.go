@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"keel/cmd/keelctl/output"
 	"keel/vmkernel/api"
 	"keel/vmkernel/api/client"
+	"keel/vmkernel/auth"
 )
 
 func (a *app) topCommand() *cobra.Command {
@@ -127,6 +129,17 @@ func (t *top) measure() {
 		})
 	}
 	group.Wait()
+	for _, h := range t.hosts { // one after the other: there may be something to ask
+		if other := (*auth.ErrOtherKey)(nil); errors.As(h.err, &other) {
+			ctx, cancel := t.app.bounded(t.app.limit(callTimeout))
+			if known, err := t.app.recognise(ctx, t.context, h.host, own, other.Got); err != nil {
+				h.err = err
+			} else {
+				h.host = known
+			}
+			cancel()
+		}
+	}
 }
 
 func take(ctx context.Context, conn *client.Conn) (s sample, err error) {
@@ -313,6 +326,7 @@ func (t *top) live() error {
 			}
 		}()
 	}
+	t.app.quiet = true // no questions into the picture
 	io.WriteString(t.app.stdout, enterScreen)
 	defer io.WriteString(t.app.stdout, leaveScreen)
 	for {

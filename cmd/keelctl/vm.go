@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keel/cmd/keelctl/exit"
+	"keel/cmd/keelctl/manifest"
 	"keel/cmd/keelctl/output"
 	"keel/vmkernel/api"
 	"keel/vmkernel/api/client"
@@ -26,7 +27,7 @@ with its seed again.`,
 		`  keelctl vm create -f vm.yaml --start
   keelctl vm list
   keelctl vm console demo`,
-		a.vmCreate(), a.vmUpdate(), a.vmList(), a.vmGet(), a.vmDelete(),
+		a.vmCreate(), a.vmUpdate(), a.vmEdit(), a.vmList(), a.vmGet(), a.vmDelete(),
 		a.vmOperation("start", "Start VMs", "Start VMs that are stopped.", "started", true),
 		a.vmOperation("shutdown", "Ask VMs to shut down, as by their power button", "Press the power button of VMs. One that hasn't stopped within its stopTimeout is ended.", "stopped", true),
 		a.vmOperation("kill", "End VMs at once", "End VMs at once, as if their power had failed: what a guest hasn't written is lost.", "stopped", true),
@@ -110,11 +111,14 @@ func labelsOf(labels map[string]string) string {
 }
 
 func (a *app) vmGet() *cobra.Command {
+	var asManifest bool
 	cmd := &cobra.Command{
-		Use:               "get VM",
-		Short:             "Show a VM: its description and its state",
-		Long:              "Show a VM's description and state, and who holds its consoles. It needs the role viewer.",
-		Example:           "  keelctl vm get demo -o yaml",
+		Use:   "get VM",
+		Short: "Show a VM: its description and its state",
+		Long: `Show a VM's description and state, and who holds its consoles. With --manifest print the
+description alone, as ` + "`create`, `update`" + ` and seeds take it. It needs the role viewer.`,
+		Example: `  keelctl vm get demo -o json
+  keelctl vm get demo --manifest > demo.yaml`,
 		Args:              oneOf("VM"),
 		ValidArgsFunction: a.completeVMs,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -123,12 +127,20 @@ func (a *app) vmGet() *cobra.Command {
 				if err := r.Get(ctx, client.Path("vms", args[0]), nil, &v); err != nil {
 					return err
 				}
+				if asManifest {
+					text, err := manifest.Format(&v.Spec)
+					if err == nil {
+						_, err = a.stdout.Write(text)
+					}
+					return err
+				}
 				return a.print(v, func(rows *output.Rows) { a.fieldsOfVM(rows, v) })
 			})
 		},
 	}
 	a.remoteFlags(cmd)
 	a.outputFlag(cmd)
+	cmd.Flags().BoolVar(&asManifest, "manifest", false, "print the description alone, as YAML for create and update")
 	return cmd
 }
 
