@@ -41,6 +41,7 @@ type rigOptions struct {
 	token   string
 	boot    string
 	space   int64 // of images
+	recover bool  // somebody in front of the machine wants access
 }
 
 // boot starts a host, which has a new key.
@@ -60,7 +61,7 @@ func boot(t *testing.T, o rigOptions) *rig {
 	began := time.Now()
 	r := &rig{t: t, vms: newFakeVMs(), host: &fakeHost{}, images: datastore.NewMemory(o.space, nil), lines: server.NewLines(), boot: o.boot}
 	var err error
-	if r.trust, err = auth.NewStore(auth.Config{CAs: o.cas, Revoked: o.revoked, Token: o.token, Clock: time.Now,
+	if r.trust, err = auth.NewStore(auth.Config{CAs: o.cas, Revoked: o.revoked, Token: o.token, Recover: o.recover, Clock: time.Now,
 		Uptime: func() time.Duration { return time.Since(began) }}); err != nil {
 		t.Fatal(err)
 	}
