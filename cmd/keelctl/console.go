@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -94,14 +93,13 @@ type console struct {
 	typed    chan []byte // closed at stdin's end
 }
 
-// say writes a line of the client's own: in raw mode a line's end needs its carriage return.
+// say writes a line of the client's own. In raw mode the guest may have left the cursor within one.
 func (c *console) say(format string, args ...any) {
-	end := "\n"
+	begin, end := "", "\n"
 	if c.raw {
-		end = "\r\n"
+		begin, end = "\r\n", "\r\n"
 	}
-	text := output.Clean(fmt.Sprintf(format, args...))
-	fmt.Fprintf(c.app.stderr, "%skeelctl: %s%s", strings.TrimSuffix(end, "\n"), text, end)
+	fmt.Fprintf(c.app.stderr, "%skeelctl: %s%s", begin, output.Clean(fmt.Sprintf(format, args...)), end)
 }
 
 func (c *console) run(ctx context.Context, s consoleOptions) error {

@@ -97,7 +97,7 @@ func TestWhoHoldsAConsoleIsSaidAndItCanBeTakenOver(t *testing.T) {
 func TestAWatcherOnlyReads(t *testing.T) {
 	s, r := running(t)
 	v := r.vms.find("demo")
-	w := s.background(strings.NewReader(""), "vm", "console", "demo", "--watch", "--timeout", "3s")
+	w := s.background(strings.NewReader(""), "vm", "console", "demo", "--watch")
 	for i := range 500 {
 		v.port.Put("watched"[i%7])
 		time.Sleep(time.Millisecond)
@@ -106,6 +106,7 @@ func TestAWatcherOnlyReads(t *testing.T) {
 		}
 	}
 	w.out.waitFor(t, "watched")
+	w.cancel()
 	if got := w.end(t); got.code != 0 {
 		t.Errorf("%+v", got)
 	}

@@ -59,7 +59,7 @@ func TestFromTheFirstKeyToAConsole(t *testing.T) {
 	}
 
 	s.stdin = "hello\n"
-	typed := s.must(t, "vm", "console", "demo", "--timeout", "2s")
+	typed := s.must(t, "vm", "console", "demo", "--timeout", "1s")
 	if !strings.Contains(typed.out, "HELLO") || !strings.Contains(typed.errout, "ttyS0 of demo on keel-1: you type there") {
 		t.Errorf("console: %+v", typed)
 	}

@@ -228,7 +228,7 @@ func (a *app) each(names []string, f func(name string) error) error {
 		if err == nil {
 			continue
 		}
-		if a.ctx.Err() != nil {
+		if a.ctx.Err() != nil || errors.As(err, new(*auth.ErrOtherKey)) { // ask finds out what the new key is about
 			return err
 		}
 		if first != nil {

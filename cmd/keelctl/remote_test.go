@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/seed"
 )
 
 func TestExitCodesTellFailuresApart(t *testing.T) {
@@ -73,6 +74,41 @@ func TestAFaultOfOneDoesNotStopTheOthers(t *testing.T) {
 	}
 	if out := s.must(t, "vm", "stats", "demo").out; !strings.Contains(out, "io") || !strings.Contains(out, "1s") {
 		t.Errorf("%s", out)
+	}
+}
+
+func TestAListOfManyVMsIsOneCall(t *testing.T) {
+	s, r := managed(t, rigOptions{})
+	for i := range 1000 {
+		spec := seed.VM{Name: fmt.Sprintf("vm-%d", i), ID: fmt.Sprintf("0b0e6a52-1d9f-4a53-9d0c-%012d", i), CPU: seed.CPU{Count: 1}, Memory: seed.Memory{Size: 64 << 20}}
+		r.vms.list = append(r.vms.list, &fakeVM{all: r.vms, spec: spec, state: api.Stopped})
+	}
+	records := func() int64 {
+		head, err := r.log.Head()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return head.Size
+	}
+	before := records()
+	out := s.must(t, "vm", "list").out
+	if strings.Count(out, "\n") != 1001 {
+		t.Errorf("%d lines", strings.Count(out, "\n"))
+	}
+	if calls := records() - before; calls > 2 { // an intent and an outcome
+		t.Errorf("it left %d records", calls)
+	}
+}
+
+func TestAHostThatRestartedIsAskedAboutOnce(t *testing.T) {
+	s, first := running(t)
+	first.server.Close()
+	second := boot(t, rigOptions{address: first.address, cas: []*x509.Certificate{s.ca(t)}, boot: "b0076"})
+	s.tty = true
+	s.stdin = strings.TrimPrefix(second.fingerprint(), "SHA256:") + "\n"
+	got := s.fails(t, 3, "there is no VM", "vm", "pause", "one", "two")
+	if strings.Count(got.errout, "new key") != 1 || strings.Count(got.errout, "there is no VM") != 2 {
+		t.Errorf("%s", got.errout)
 	}
 }
 
@@ -147,7 +183,7 @@ func TestImagesAreSentOnceAndGoOn(t *testing.T) {
 
 	// On a terminal there is a bar.
 	s.tty = true
-	if got := s.must(t, "image", "upload", "big"); !strings.Contains(got.errout, "MiB") || !strings.Contains(got.errout, "big: uploaded") {
+	if got := s.must(t, "image", "upload", "big"); !strings.Contains(got.errout, " / 3.0 MiB") || !strings.Contains(got.errout, "big: uploaded") {
 		t.Errorf("%q", got.errout)
 	}
 	s.tty = false
@@ -313,14 +349,14 @@ func TestARestartIsWaitedForUntilTheHostIsGone(t *testing.T) {
 
 func TestTopShowsHostsVMsAndWorlds(t *testing.T) {
 	s, r := running(t)
-	out := s.must(t, "top", "--worlds").out
+	out := s.must(t, "top", "--worlds", "--every", "300ms").out
 	for _, want := range []string{"keel-1  ready", "demo  keel-1  running", "vcpu 0", "thread 1"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("top lacks %q:\n%s", want, out)
 		}
 	}
 	var all []usage
-	if err := json.Unmarshal([]byte(s.must(t, "top", "-o", "json").out), &all); err != nil || len(all) != 2 || all[1].CPU < 5 || all[1].CPU > 100 {
+	if err := json.Unmarshal([]byte(s.must(t, "top", "-o", "json", "--every", "300ms").out), &all); err != nil || len(all) != 2 || all[1].CPU < 5 || all[1].CPU > 200 {
 		t.Errorf("%v %+v", err, all)
 	}
 	s.tty = true
