@@ -25,8 +25,8 @@ func tampered(format string, args ...any) error {
 // Report says what a verified log is.
 type Report struct {
 	Checkpoint  *Checkpoint
-	Fingerprint auth.Fingerprint // of the key that signed it
-	First       int64            // records from here on are there; of those before only hashes, as the log itself says
+	Fingerprint string // of the key that signed it
+	First       int64  // records from here on are there; of those before only hashes, as the log itself says
 
 	// Remembered is the head that this log was compared with and goes on from. nil: there was nothing to compare.
 	Remembered *Checkpoint
@@ -86,7 +86,7 @@ func (e *Export) check(size int64) (r *Report, at tlog.Hash, shown bool, err err
 	if !dropped {
 		return nil, at, false, tampered("records before %d are missing, and no record says that they were dropped", e.Head.First)
 	}
-	return &Report{Checkpoint: c, Fingerprint: auth.FingerprintOfSPKI(e.Key), First: e.Head.First}, at, shown, nil
+	return &Report{Checkpoint: c, Fingerprint: string(auth.FingerprintOfSPKI(e.Key)), First: e.Head.First}, at, shown, nil
 }
 
 // Prover gets a proof from the host that its log goes on from an older head: Source's Consistency.

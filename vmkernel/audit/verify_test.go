@@ -55,13 +55,13 @@ func verify(t testing.TB, m *Memory, l *Log) (*Report, error) {
 
 func (l *Log) signerKey() crypto.PublicKey { return l.signer.(*signer).pub }
 
-func (l *Log) fingerprint(t testing.TB) auth.Fingerprint {
+func (l *Log) fingerprint(t testing.TB) string {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(l.signerKey())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return auth.FingerprintOfSPKI(der)
+	return string(auth.FingerprintOfSPKI(der))
 }
 
 func TestALogThatGrowsVerifiesAgainstWhatIsRemembered(t *testing.T) {
