@@ -326,6 +326,34 @@ func TestWithTheCollectorDownChangesAreRefusedAndNothingIsLost(t *testing.T) {
 	})
 }
 
+func TestUnconfirmedRecordsAreNeverDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSink(t)
+		s.refuse = errors.New("connection refused")
+		l := s.log(t)
+		for range 2 * maxRecords { // more than calls and events are ever let to
+			l.mu.Lock()
+			l.event(&Entry{Action: "vm.stopped"})
+			l.mu.Unlock()
+		}
+		if first := l.store.first(); first != 0 {
+			t.Errorf("records before %d are gone", first)
+		}
+		s.mu.Lock()
+		s.refuse = nil
+		s.mu.Unlock()
+		time.Sleep(time.Hour)
+		calls(t, l, chunkRecords, "demo")
+		if n := len(l.store.chunks); n > maxChunks {
+			t.Errorf("%d chunks are left once all are confirmed", n)
+		}
+		if err := l.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.check(t, l)
+	})
+}
+
 func TestConfirmedRecordsMakeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSink(t)
@@ -363,8 +391,12 @@ func TestAnotherCollectorGetsWhatTheFirstHasntConfirmed(t *testing.T) {
 		calls(t, l, 10, "demo")
 		time.Sleep(time.Hour)
 		at = s
+		pending := l.forward.confirmed
 		if err := l.Forward(s.collector()); err != nil {
 			t.Fatal(err)
+		}
+		if l.forward.confirmed != pending {
+			t.Errorf("records from %d on were pending, now those from %d on", pending, l.forward.confirmed)
 		}
 		if err := l.Close(t.Context()); err != nil {
 			t.Fatal(err)
@@ -416,6 +448,10 @@ func TestForwardingOverTCP(t *testing.T) {
 			return true
 		case 1:
 			c.readMessage() // and closes with data unread: TCP resets
+			return true
+		case 2: // the same, in answer to close_notify
+			time.Sleep(time.Second)
+			c.CloseWrite()
 			return true
 		}
 		return false

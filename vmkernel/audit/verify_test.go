@@ -103,8 +103,8 @@ func TestARestartIsReportedAsARestart(t *testing.T) {
 
 // A host that lies has its key, so what it shows is always signed.
 func TestALyingHostIsFoundOut(t *testing.T) {
-	truth := func() *Log {
-		l := newLog(t)
+	truth := func(change ...func(*Config)) *Log {
+		l := newLog(t, append(change, fixed)...)
 		for _, on := range []string{"a", "b", "c", "d"} {
 			calls(t, l, 1, on)
 		}
@@ -114,7 +114,7 @@ func TestALyingHostIsFoundOut(t *testing.T) {
 		"truncated":     func() *Log { l := newLog(t); calls(t, l, 1, "a"); return l },
 		"edited":        func() *Log { l := newLog(t); calls(t, l, 1, "A"); calls(t, l, 4, "d"); return l },
 		"removed":       func() *Log { l := newLog(t); calls(t, l, 1, "a"); calls(t, l, 1, "c"); calls(t, l, 4, "d"); return l },
-		"other key":     func() *Log { _, k, _ := ed25519.GenerateKey(nil); return newLog(t, func(c *Config) { c.Key = k }) },
+		"other key":     func() *Log { _, k, _ := ed25519.GenerateKey(nil); return truth(func(c *Config) { c.Key = k }) },
 		"fork, as long": func() *Log { l := newLog(t); calls(t, l, 4, "fork"); return l },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,6 +160,20 @@ func TestAHeadFromBeforeTheFirstRecordThatIsLeftIsProved(t *testing.T) {
 	}
 	if _, err := unseen.Verify(t.Context(), e, host{lie}.Consistency, time.Now()); !errors.Is(err, ErrForgotten) {
 		t.Errorf("a fork that was never asked for so old a head: %v", err)
+	}
+}
+
+// A host may sign what it likes: its records' numbers have to be those of their places.
+func TestRecordsOutOfPlaceAreNamed(t *testing.T) {
+	l := newLog(t)
+	calls(t, l, 2, "demo")
+	l.tree.n++ // as if one had been skipped
+	l.start(l.now(), kindEvent)
+	l.tree.n--
+	l.append()
+	var m Memory
+	if _, err := verify(t, &m, l); !errors.Is(err, ErrTampered) || !strings.Contains(err.Error(), "record 6 is where 5 should be") {
+		t.Errorf("error: %v", err)
 	}
 }
 
