@@ -38,7 +38,6 @@ func (s *share) await(ask func(n uint64, patient bool) error) bool {
 	for n, patient := uint64(large), true; ; n = 1 {
 		s.m.mu.Lock()
 		err := ask(n, patient)
-		more := s.m.more
 		s.m.mu.Unlock()
 		switch {
 		case err == nil:
@@ -54,7 +53,7 @@ func (s *share) await(ask func(n uint64, patient bool) error) bool {
 		pause := tryAgain
 		switch {
 		case errors.Is(err, mem.ErrPaced):
-			pause, patient, more = pacedPause, false, nil
+			pause, patient = pacedPause, false
 		case errors.Is(err, mem.ErrLater) && time.Since(began) < patience:
 			patient = true
 		case errors.Is(err, mem.ErrLater):
@@ -63,14 +62,8 @@ func (s *share) await(ask func(n uint64, patient bool) error) bool {
 			s.wait.say(err)
 			patient = true
 		}
-		select {
-		case <-s.in.ending:
-			s.wait.over(began)
-			return false
-		case <-more:
-		case <-time.After(pause):
-		}
-		if s.in.attention.Load() && !s.in.attend() { // it is paused
+		time.Sleep(pause)
+		if s.in.attention.Load() && !s.in.attend() { // it rests meanwhile where it is paused
 			s.wait.over(began)
 			return false
 		}
