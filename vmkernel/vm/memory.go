@@ -231,7 +231,10 @@ func (s *share) first(load uint64) error {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	const beside = 8 << 20 // tables, and what is moved
-	want := min(pages(load+beside), pages(s.in.spec.Memory.Size))
+	want := min((pages(load+beside)+large-1)&^(large-1), pages(s.in.spec.Memory.Size))
+	if limit := s.guest.Budget().Limit; limit != 0 {
+		want = min(want, limit) // whether that is enough shows when it is loaded
+	}
 	if want <= s.guest.Granted() {
 		return nil
 	}
