@@ -21,7 +21,7 @@ import (
 
 // Lines of a host that is managed.
 var (
-	doorLine  = regexp.MustCompile(`^level=INFO msg="door open" address=(\S+) port=443 version=\S+ fingerprint=(SHA256:\S+) clock=(\S+)$`)
+	doorLine  = regexp.MustCompile(`^level=INFO msg="door open" address=(\S+) port=443 version=\S+ fingerprint=(SHA256:\S+) clock=(\S+) ticks=(\d+)$`)
 	claimLine = regexp.MustCompile(`^level=WARN msg="claim open" code=(\S+) fingerprint=(SHA256:\S+) `)
 )
 
