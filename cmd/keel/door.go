@@ -20,7 +20,7 @@ func (h *host) openDoor() {
 		m.NIC = seed.NICAuto // so that it can be claimed
 	}
 	found := findCards(h.log)
-	n, err := startNetwork(h.log, &h.seed.Host, found, h.page.changed)
+	n, err := startNetwork(h.log, &h.seed.Host, found, h.networkChanged)
 	h.page.cards(found)
 	if err != nil {
 		h.log.Error("no network", "error", err)
@@ -32,7 +32,7 @@ func (h *host) openDoor() {
 	h.vms.IdleAfter(idleAfter)
 	<-n.usable
 	h.firstTime(n)
-	go h.clock.follow(context.Background(), n.stack.AskTime, n.timeServers)
+	go h.guarded("clock", func() { h.clock.follow(context.Background(), n.stack.AskTime, n.timeServers) })
 	h.listen(n)
 }
 
@@ -66,12 +66,21 @@ func (h *host) listen(n *hostNetwork) {
 	h.door.Store(true)
 	list := n.addresses()
 	h.log.Info("door open", "address", listOf(n.stack.State().Addresses), "port", doorPort, "version", release(),
-		"fingerprint", string(h.id.key.Fingerprint()), "clock", h.clock.source)
+		"fingerprint", string(h.id.key.Fingerprint()), "clock", h.clock.now().source,
+		"ticks", ticks(uint64(time.Since(h.started)), h.info.TSCHz))
 	if len(list) > 0 {
 		h.id.showClaim(h.own, list[0].String())
 	}
 	h.page.changed()
 	h.serve(l)
+}
+
+// networkChanged is told of addresses and links.
+func (h *host) networkChanged() {
+	if n := h.id.net.Load(); n != nil && h.door.Load() {
+		h.named(n)
+	}
+	h.page.changed()
 }
 
 // named has the host's certificate be for the addresses that it has.

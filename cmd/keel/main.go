@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +22,7 @@ import (
 // host is what the parts of the kernel's main share.
 type host struct {
 	info    sys.Info
-	started time.Time
+	started time.Time // when the boot loader handed over
 	seed    *appliedSeed
 	safe    bool // no VM is started
 	recover bool // someone at the boot menu has asked for a claim
@@ -47,6 +49,7 @@ func main() {
 		h.log.Error("not on the bare machine: boot this image with GRUB or QEMU's -kernel", "error", err)
 		os.Exit(1)
 	}
+	h.started = time.Now().Add(-time.Duration(uint64(time.Now().UnixNano()) - h.info.WallNS))
 	limitMemory()
 
 	rules := image.SeedRules()
@@ -72,8 +75,8 @@ func main() {
 	if err := h.begin(); err != nil {
 		h.log.Error("the host can't be managed", "error", err)
 	} else {
-		go h.page.run()
-		go h.openDoor() // which takes its time, and nothing waits for it
+		go h.guarded("status page", h.page.run)
+		go h.guarded("door", h.openDoor) // which takes its time, and nothing waits for it
 	}
 	if h.runVMs() && config.WhenIdle == seed.IdlePowerOff {
 		h.log.Info("power-off", "cause", "no VM runs, and whenIdle is poweroff")
@@ -91,7 +94,6 @@ func (h *host) begin() error {
 		return err
 	}
 	h.clock = startClock(h.log, builtAt(), floor, sys.SetClock)
-	h.started = time.Now()
 	if h.id, err = newIdentity(h.seed.Host.Name, trust, floor); err != nil {
 		return err
 	}
@@ -99,5 +101,16 @@ func (h *host) begin() error {
 	h.defineVMs()
 	h.page = newStatusPage(h)
 	h.clock.changed, h.errors.notify = h.page.changed, h.page.changed
+	h.id.trust.Watch(h.page.changed)
 	return nil
+}
+
+// guarded runs a part of the host's management. What goes wrong there takes no VM with it.
+func (h *host) guarded(what string, part func()) {
+	defer func() {
+		if e := recover(); e != nil {
+			h.log.Error("a fault of Keel's: this part of it has ended", "part", what, "panic", fmt.Sprint(e), "stack", string(debug.Stack()))
+		}
+	}()
+	part()
 }

@@ -8,6 +8,7 @@ import (
 
 	"keel/drivers/cards"
 	"keel/vmkernel/api"
+	"keel/vmkernel/audit"
 	"keel/vmkernel/net"
 	"keel/vmkernel/sys"
 )
@@ -172,6 +173,7 @@ func (m managed) SetNetwork(c api.NetworkConfig) error {
 		return invalid(fmt.Errorf("vlan: %d is none: give 1 to %d, or leave it out", c.VLAN, net.MaxVLAN))
 	}
 	_, err := n.stack.Try(config, net.ConfirmWithin, func(err error) {
+		m.id.audit.Event(audit.Entry{Action: "host.network.reverted", On: m.seed.Host.Name})
 		if err != nil {
 			m.log.Error("the network's change can't be made: it is as before", "error", err)
 		} else {

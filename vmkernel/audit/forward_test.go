@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"keel/vmkernel/auth"
 )
 
 func TestACollectorGetsEachRecordInOrderAndASignedHead(t *testing.T) {
@@ -218,7 +220,7 @@ func TestAPinAloneIdentifiesACollector(t *testing.T) {
 		s := newSink(t)
 		leaf, _ := x509.ParseCertificate(s.cert.Certificate[0])
 		l := newLog(t, func(c *Config) { c.Dial = s.dial })
-		if err := l.Forward(&Collector{Address: collectorName, Pin: fingerprint(leaf.RawSubjectPublicKeyInfo)}); err != nil {
+		if err := l.Forward(&Collector{Address: collectorName, Pin: string(auth.FingerprintOf(leaf))}); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.Close(t.Context()); err != nil {
