@@ -46,6 +46,8 @@ type conn struct {
 
 	peer *Peer // once it is let in
 
+	armed atomic.Int64 // when Write has last set its time limit, ns since began
+
 	// Of door's mutex:
 	half, open bool
 }
@@ -56,6 +58,17 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.spoke.Store(true)
 	}
 	return n, err
+}
+
+// Write sets a time limit for itself, but not each time: that costs more than what a small answer does.
+func (c *conn) Write(p []byte) (int, error) {
+	most := c.door.config.Limits.WriteTime
+	age := time.Since(c.began)
+	if last := c.armed.Load(); c.peer != nil && (last == 0 || age-time.Duration(last) > most/4) {
+		c.armed.Store(int64(age))
+		c.Conn.SetWriteDeadline(time.Now().Add(most + most/4))
+	}
+	return c.Conn.Write(p)
 }
 
 // Close ends the connection and gives its place back.
