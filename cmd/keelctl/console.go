@@ -37,8 +37,9 @@ Keys are passed on as they are typed, Ctrl-C included. Ctrl-] begins a command:
   Ctrl-] Ctrl-]  send Ctrl-] to the guest
   Ctrl-] ?       show this
 
-Where stdin is no terminal it is sent to the guest to its end, and the command then stays
-for --timeout (default 30s), or until the guest stops. It needs the role operator.`,
+When the guest stops the console stays, and goes on when it starts again. Where stdin is no
+terminal it is sent to the guest, and the command ends after --timeout (default 30s). It
+needs the role operator.`,
 		Example: `  keelctl vm console demo
   keelctl vm console demo --watch
   printf 'uptime\n' | keelctl vm console demo --timeout 5s`,
