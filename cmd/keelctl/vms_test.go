@@ -166,4 +166,3 @@ func mustJSON(t *testing.T, v any) string {
 	}
 	return string(text)
 }
-
