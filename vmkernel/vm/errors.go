@@ -13,6 +13,7 @@ var (
 	ErrInvalid  = errors.New("vm: that can't be")
 	ErrNoMemory = errors.New("vm: the host hasn't enough memory")
 	ErrNoRoom   = errors.New("vm: the host has no room for another VM")
+	ErrClosing  = errors.New("vm: the host is being shut down: no VM is started")
 )
 
 // A fault is an error of one of these kinds that says more.
