@@ -106,6 +106,7 @@ func (h *host) begin() error {
 	h.defineVMs()
 	h.page = newStatusPage(h)
 	h.clock.changed, h.errors.notify = h.page.changed, h.page.changed
+	h.id.trust.Watch(h.page.changed)
 	return nil
 }
 
