@@ -492,7 +492,10 @@ func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
 }
 
 func TestWhoDoesNotReadIsCutOff(t *testing.T) {
-	r := newRig(t, quick, limits(func(l *door.Limits) { l.WriteTime = 400 * time.Millisecond }))
+	patient := func(_ *auth.Config, c *Config) { // in all but this; in HTTP/2 write ends a stream, not the connection
+		c.times = times{header: time.Minute, body: time.Minute, write: 400 * time.Millisecond, idle: time.Minute, ping: time.Minute, recheck: time.Minute}
+	}
+	r := newRig(t, patient, limits(func(l *door.Limits) { l.WriteTime = 400 * time.Millisecond }))
 	for i := range 300 {
 		r.vms.list = append(r.vms.list, &fakeVM{all: r.vms, revision: 1, state: api.Stopped, spec: seed.VM{Name: fmt.Sprint("vm-", i), Labels: map[string]string{"x": strings.Repeat("x", 200)}}})
 	}
