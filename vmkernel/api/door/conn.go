@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,7 +84,11 @@ func (c *conn) Write(p []byte) (int, error) {
 		c.armed.Store(int64(age))
 		c.Conn.SetWriteDeadline(time.Now().Add(most + most/4))
 	}
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.abort() // net/http would wait for the client's next word
+	}
+	return n, err
 }
 
 // Close ends the connection and gives its place back.

@@ -496,7 +496,7 @@ func TestWhoDoesNotReadIsCutOff(t *testing.T) {
 		c.times = times{header: time.Minute, body: time.Minute, write: 400 * time.Millisecond, idle: time.Minute, ping: time.Minute, recheck: time.Minute}
 	}
 	r := newRig(t, patient, limits(func(l *door.Limits) { l.WriteTime = 400 * time.Millisecond }))
-	for i := range 300 {
+	for i := range 3000 {
 		r.vms.list = append(r.vms.list, &fakeVM{all: r.vms, revision: 1, state: api.Stopped, spec: seed.VM{Name: fmt.Sprint("vm-", i), Labels: map[string]string{"x": strings.Repeat("x", 200)}}})
 	}
 	for _, protocol := range []string{"http/1.1", "h2"} {
