@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ func BenchmarkWakeUp(b *testing.B) {
 
 var (
 	keelLatency = regexp.MustCompile(`^wake\| ([0-9a-f]{8})$`)
-	peerLatency = regexp.MustCompile(`^PEER (idle|saturated) ([0-9a-f]{8})\r?$`)
+	peerLatency = regexp.MustCompile(`^PEER (idle|saturated) ([0-9a-f ]+)\r?$`)
 	peerEnd     = regexp.MustCompile(`^PEER (done|FAIL)`)
 )
 
@@ -105,7 +106,9 @@ func wakeOnKVM(b *testing.B, load string) []float64 {
 		peerLates = map[string][]float64{}
 		for _, l := range p.Lines() {
 			if m := peerLatency.FindStringSubmatch(l); m != nil {
-				peerLates[m[1]] = append(peerLates[m[1]], ticks(b, m[2]))
+				for _, v := range strings.Fields(m[2]) {
+					peerLates[m[1]] = append(peerLates[m[1]], ticks(b, v))
+				}
 			}
 		}
 		complete(b, peerLates["saturated"], p)

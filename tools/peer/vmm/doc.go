@@ -3,9 +3,9 @@
 //
 // It loads KVM's modules, measures on an idle host and beside a guest that keeps the processor busy, and prints
 //
-//	PEER idle 000004d2
-//	PEER saturated 000016b8
+//	PEER idle 000004d2 000004d0 …
+//	PEER saturated 000016b8 000016b2 …
 //
-// a line for each latency, in ticks, and "PEER done" at the end or "PEER FAIL why". The rule that it keeps: as KVM's own
+// lines with the latencies, in ticks, and "PEER done" at the end or "PEER FAIL why". The rule that it keeps: as KVM's own
 // defaults are, so is the guest; interrupt controllers and timer are the kernel's.
 package main

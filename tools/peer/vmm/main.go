@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -70,12 +70,12 @@ func measure(kvm *os.File, name string) error {
 	if err := m.run(&said); err != nil {
 		return err
 	}
-	n := 0
-	for s := bufio.NewScanner(strings.NewReader(said.String())); s.Scan(); n++ {
-		fmt.Println("PEER", name, s.Text())
+	latencies := strings.Fields(said.String())
+	if len(latencies) != wake.Rounds {
+		return fmt.Errorf("the guest printed %d latencies, want %d", len(latencies), wake.Rounds)
 	}
-	if n != wake.Rounds {
-		return fmt.Errorf("the guest printed %d latencies, want %d", n, wake.Rounds)
+	for line := range slices.Chunk(latencies, 16) {
+		fmt.Println("PEER", name, strings.Join(line, " "))
 	}
 	return nil
 }
