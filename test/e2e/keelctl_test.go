@@ -235,7 +235,7 @@ onPowerOff: stop
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n, address := network(t, c.device, 443)
-			r := run{machine.Boot(t, c.machine(n), 5*time.Minute), t}
+			r := run{machine.Boot(t, c.machine(n), 8*time.Minute), t}
 			key := r.door()
 			a := &administrator{t, keelctl, alice.dir, alice.cwd}
 			name := strings.ToLower(strings.ReplaceAll(c.name, "/", "-"))
