@@ -40,7 +40,10 @@ func newIdentity(name string, c auth.Config, floor time.Time) (*identity, error)
 	var boot [16]byte
 	rand.Read(boot[:])
 	i.audit, err = audit.New(audit.Config{Host: name, Boot: fmt.Sprintf("%x", boot), Version: release(), Key: i.key.Signer(), Dial: i.dial})
-	return i, err
+	if err != nil {
+		return nil, err
+	}
+	return i, nil
 }
 
 // trustOf is whom the host trusts from its boot on, and the time before which it can't be.
@@ -112,7 +115,7 @@ func (i *identity) showClaim(console *slog.Logger, address string) {
 	if !c.Open {
 		return
 	}
-	args := []any{"code", c.Code, "fingerprint", string(i.key.Fingerprint()), "claim", "keelctl host claim " + address}
+	args := []any{"code", c.Code, "fingerprint", string(i.key.Fingerprint()), "claim", "keelctl host claim " + address + " --code " + c.Code}
 	if c.Ends > 0 {
 		args = append(args, "for", c.Ends.Round(time.Second).String())
 	}
