@@ -69,8 +69,13 @@ type cpu struct {
 	flushAsked, flushDone uint32
 
 	online  uint32
-	kicked  uint32 // set by another processor: look at the run queue
-	sched   runqueue
+	kicked  uint32 // set by another processor: look around, see kick
+	repick  uint32 // set by another processor: ask the policy
+	idling  uint32 // read by others without the lock
+	resched bool   // the processor's own: ask the policy
+	current uint32 // the world that it runs, 0 when idle: the scheduler's lock protects it
+	lent    uint32 // the virtual processor's world in whose name current, a thread, runs: see settle
+	armed   uint64 // ns for which the timer is set, 0: not
 	timers  timerHeap
 	counter counters
 
@@ -128,6 +133,7 @@ func (c *cpu) prepare() {
 	lo, hi := newStack(8)
 	c.g.set(lo, hi)
 	c.stackTop = hi
+	c.timers.prepare()
 
 	tss := addrOf(&c.tss)
 	for ist := istShared; ist <= istPage; ist++ {

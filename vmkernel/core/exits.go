@@ -62,10 +62,7 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 		v.wantNMIWindow(false)
 	case virt.KindPause:
 		v.skip(s)
-		if c.sched.n != 0 {
-			worldAt(c.sched.current).slice = 0 // its own, or in a brief run the thread's
-			c.sched.resched = true
-		}
+		c.spun()
 	case virt.KindResume, virt.KindException, virt.KindTPR, virt.KindHostNMI:
 	case virt.KindNop:
 		v.skip(s)
@@ -122,10 +119,21 @@ func (c *cpu) tick() {
 	now := nanotime()
 	sched.lock()
 	c.expireTimers(now)
-	if c.sched.n != 0 && now >= worldAt(c.sched.current).slice {
-		c.sched.resched = true
+	if now >= sched.Until(c.id) {
+		c.resched = true
 	}
 	c.arm(now)
+	sched.unlock()
+}
+
+// spun is for a guest that executes PAUSE in a loop: it waits for a lock, and what is left of its turn
+// is better used by a sibling, which may hold it, or by others.
+func (c *cpu) spun() {
+	sched.lock()
+	if sched.Contended(c.id) {
+		sched.Yield(c.id)
+		c.resched = true
+	}
 	sched.unlock()
 }
 

@@ -58,6 +58,7 @@ func start(magic, info uint64) {
 	}
 	mapDevices()
 	initIDT()
+	initSched()
 	c := &cpus[0]
 	c.prepare()
 	tscBase = t0
@@ -85,7 +86,9 @@ func started(addr uintptr) {
 	randomState = amd64.RDTSC() ^ wallOffset
 	probeVirt()
 	enableVirt()
+	c.join()
 	startProcessors()
+	limitSystem()
 	startRuntime()
 	c.dispatch()
 }

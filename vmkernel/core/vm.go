@@ -7,6 +7,7 @@ import (
 	"keel/vmkernel/device/i8254"
 	"keel/vmkernel/device/i8259"
 	"keel/vmkernel/device/ioapic"
+	policy "keel/vmkernel/sched"
 	"keel/vmkernel/sys"
 )
 
@@ -16,6 +17,9 @@ type machine struct {
 	lock  spinlock // pic, ioapic, pit
 	id    uint32
 	nvcpu uint32
+	group policy.ID // of its virtual processors' worlds
+
+	affinity uint64 // the processors that they may run on, 0 for all
 
 	memory, grown uint64 // bytes: to be, and there already
 	low, high     uint64 // of memory: below the device hole, and from 4 GiB on
@@ -87,7 +91,7 @@ func vmCreate(p uintptr) int64 {
 		return -int64(syscall.EFAULT)
 	}
 	cfg := at[sys.VMConfig](p)
-	size, n, ncpuid := cfg.Memory, cfg.VCPUs, cfg.NCPUID
+	size, n, ncpuid, share := cfg.Memory, cfg.VCPUs, cfg.NCPUID, cfg.CPU
 	if size == 0 || size%amd64.PageSize != 0 || size > 1<<40 || n == 0 || n > sys.MaxVCPUs || ncpuid > sys.MaxCPUIDEntries {
 		return -int64(syscall.EINVAL)
 	}
@@ -122,14 +126,22 @@ func vmCreate(p uintptr) int64 {
 	m.setCPUID(cfg, int(ncpuid))
 	m.root = allocFrame()
 	ok := m.root != 0
-	ok = ok && m.reserveWindows()
+	bad := ok && !(affinityValid(share.Affinity) && m.join(&share))
+	ok = ok && !bad && m.reserveWindows()
 	for i := uint32(0); ok && i < m.nvcpu; i++ {
 		ok = m.newVCPU(i)
+	}
+	if bad {
+		m.destroy()
+		return -int64(syscall.EINVAL)
 	}
 	if !ok {
 		m.destroy()
 		return -int64(syscall.ENOMEM)
 	}
+	sched.lock()
+	m.setAffinity(share.Affinity, nanotime())
+	sched.unlock()
 	m.reset()
 	return int64(id)
 }
@@ -353,6 +365,11 @@ func (m *machine) destroy() {
 			at[vcpu](m.vcpus[i]).destroy()
 			m.vcpus[i] = 0
 		}
+	}
+	if m.group != policy.None {
+		sched.lock()
+		sched.Destroy(m.group, nanotime())
+		sched.unlock()
 	}
 	dropWindow(m.windowLow, m.low)
 	dropWindow(m.windowHigh, m.high)

@@ -157,6 +157,9 @@ func (s *Scheduler) dequeue(id ID, now uint64) {
 // park keeps a runnable world, which is in no queue, from running until a time.
 func (s *Scheduler) park(id ID, c uint32, until, now uint64) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
+	if n.state == Ready {
+		n.wait(now)
+	}
 	n.cpu, n.state, n.since = c, Parked, now
 	s.insert(&p.queue[qParked], id, byKey, until)
 }
@@ -235,14 +238,19 @@ func (s *Scheduler) review(c uint32, now uint64) {
 	}
 }
 
-// run gives processor c to a world that is in no queue.
-func (s *Scheduler) run(id ID, c uint32, now uint64) {
-	p, n := &s.CPUs[c], &s.Nodes[id]
+// wait ends a wait for a processor.
+func (n *Node) wait(now uint64) {
 	if now > n.since {
 		w := now - n.since
 		n.waited += w
 		n.maxWait = max(n.maxWait, w)
 	}
+}
+
+// run gives processor c to a world that is in no queue.
+func (s *Scheduler) run(id ID, c uint32, now uint64) {
+	p, n := &s.CPUs[c], &s.Nodes[id]
+	n.wait(now)
 	n.nrun = 1
 	for g := n.parent; g != None; g = s.Nodes[g].parent {
 		s.Nodes[g].nrun++

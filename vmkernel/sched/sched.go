@@ -122,10 +122,10 @@ type Node struct {
 	moved uint64 // when it was last given to another processor
 	top   uint64 // beyond which its key doesn't grow while it waits
 
-	used, waited, parked uint64 // ns, since its creation
-	since                uint64 // when it began to wait or was parked
-	maxWait              uint64
-	picks                uint64
+	used, waited, parked, paused uint64 // ns, since its creation
+	since                        uint64 // when it began to wait, or was parked or paused
+	maxWait                      uint64
+	picks                        uint64
 }
 
 // Heaps of a processor.
