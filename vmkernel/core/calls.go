@@ -31,7 +31,7 @@ func (c *cpu) call(w *world, n, a0, a1, a2, a3 uint64) int64 {
 	if n >= sys.NumPCIRead && n <= sys.NumSetClock {
 		return callDevice(n, a0, a1, a2, a3)
 	}
-	if n >= sys.NumPoolCreate && n <= sys.NumVMPause {
+	if n >= sys.NumPoolCreate && n <= sys.NumCheckWorlds {
 		return callPolicy(n, a0, a1, a3)
 	}
 	return callVM(n, a0, a1, a2, a3)
@@ -85,6 +85,9 @@ func callStats(p uintptr) int64 {
 		s.Faults += k.faults
 		s.Switches += k.switches
 		s.IPIs += k.ipis
+		s.Decisions += k.decisions
+		s.DecisionTicks += k.decisionTicks
+		s.SwitchTicks += k.switchTicks
 	}
 	sched.lock()
 	for id := uint32(1); id <= nWorlds; id++ {

@@ -75,6 +75,7 @@ type cpu struct {
 	resched bool   // the processor's own: ask the policy
 	current uint32 // the world that it runs, 0 when idle: the scheduler's lock protects it
 	lent    uint32 // the virtual processor's world in whose name current, a thread, runs: see settle
+	asked   uint64 // time-stamp counter when the switch began that isn't complete yet, 0: none
 	armed   uint64 // ns for which the timer is set, 0: not
 	timers  timerHeap
 	counter counters
@@ -89,6 +90,7 @@ type cpu struct {
 // counters of a processor, for `ready` and the tests.
 type counters struct {
 	syscalls, interrupts, faults, switches, ipis uint64
+	decisions, decisionTicks, switchTicks        uint64
 }
 
 var (

@@ -130,7 +130,8 @@ func (c *cpu) mustAsk() bool { return c.resched || atomic.LoadUint32(&c.repick) 
 // caller touches of it only what load waits for. The lock is held.
 func (c *cpu) look() {
 	atomic.StoreUint32(&c.kicked, 0)
-	now := nanotime()
+	began := amd64.RDTSC()
+	now := tscToNS(began)
 	c.expireTimers(now)
 	if sched.Kicked() {
 		sched.kick()
@@ -139,8 +140,13 @@ func (c *cpu) look() {
 		c.resched = false
 		atomic.StoreUint32(&c.repick, 0)
 		c.settle(now)
+		t := amd64.RDTSC()
 		id, _ := sched.Pick(c.id, now)
-		c.follow(uint32(sched.Owner(id)))
+		c.counter.decisions++
+		c.counter.decisionTicks += amd64.RDTSC() - t
+		if c.follow(uint32(sched.Owner(id))) {
+			c.asked = began
+		}
 		if sched.Kicked() {
 			sched.kick()
 		}
@@ -151,10 +157,10 @@ func (c *cpu) look() {
 	c.arm(now)
 }
 
-// follow has the processor run a world, 0 for none. The lock is held.
-func (c *cpu) follow(id uint32) {
+// follow has the processor run a world, 0 for none, and says whether that is another. The lock is held.
+func (c *cpu) follow(id uint32) bool {
 	if id == c.current {
-		return
+		return false
 	}
 	if c.current != 0 {
 		if w := worldAt(c.current); w.state == stateRunning && w.cpu == c.id {
@@ -166,6 +172,15 @@ func (c *cpu) follow(id uint32) {
 		w := worldAt(id)
 		w.state, w.cpu = stateRunning, c.id
 		c.counter.switches++
+	}
+	return id != 0
+}
+
+// switched ends a switch, as far as what it costs is concerned: the next instructions are the world's.
+func (c *cpu) switched() {
+	if c.asked != 0 {
+		c.counter.switchTicks += amd64.RDTSC() - c.asked
+		c.asked = 0
 	}
 }
 

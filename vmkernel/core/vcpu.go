@@ -477,6 +477,7 @@ func (c *cpu) runVCPU(w *world) {
 	page := v.shared()
 	s := &page.State
 	v.load(c)
+	c.switched()
 	for {
 		if atomic.LoadUint32(&c.kicked) != 0 || c.resched {
 			if c.mustLeave(w) {

@@ -369,6 +369,7 @@ func (m *machine) destroy() {
 	if m.group != policy.None {
 		sched.lock()
 		sched.Destroy(m.group, nanotime())
+		m.group = policy.None
 		sched.unlock()
 	}
 	dropWindow(m.windowLow, m.low)

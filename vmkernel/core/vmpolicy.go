@@ -30,6 +30,9 @@ func callPolicy(n, a0, a1, a3 uint64) int64 {
 	case sys.NumWorldStats:
 		return worldStats(a0, a1, uintptr(a3))
 	}
+	if n == sys.NumCheckWorlds {
+		return callCheckWorlds(uintptr(a0))
+	}
 	m := machineOf(a0)
 	if m == nil {
 		return -int64(syscall.EINVAL)

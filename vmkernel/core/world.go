@@ -171,6 +171,7 @@ func (c *cpu) resume(w *world) bool {
 	if w.kind == kindThread {
 		c.world = addrOf(w)
 		w.deliverSignals()
+		c.switched()
 		return w.state == stateRunning
 	}
 	c.world = 0

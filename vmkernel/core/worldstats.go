@@ -92,3 +92,72 @@ func poolStats(id uint64, p uintptr) int64 {
 	sched.unlock()
 	return 0
 }
+
+// callCheckWorlds is sys.CheckWorlds: it returns the length of what is wrong, 0 for nothing.
+func callCheckWorlds(p uintptr) int64 {
+	const size = 128
+	if !ensure(p, size, true) {
+		return -int64(syscall.EFAULT)
+	}
+	machinesLock.lock()
+	sched.lock()
+	bad := sched.Check()
+	if bad == "" {
+		bad = checkWorlds()
+	}
+	sched.unlock()
+	machinesLock.unlock()
+	putString(bytesAt(p, size), bad)
+	return int64(len(bad))
+}
+
+// checkWorlds compares what the rest of the lower half takes worlds for with what the policy does. The
+// lock is held, and that of the table of machines.
+func checkWorlds() string {
+	nodes, free := uint32(1+numPools), uint32(0) // the system group's
+	for _, addr := range machines {
+		if addr != 0 && at[machine](addr).group != policy.None {
+			nodes++
+		}
+	}
+	for id := freeWorlds; id != 0; id = worldAt(id).waitNext {
+		free++
+		if free > nWorlds || worldAt(id).state != stateFree {
+			return "the list of free worlds is broken"
+		}
+	}
+	for id := uint32(1); id <= nWorlds; id++ {
+		w := worldAt(id)
+		if w.state == stateFree {
+			free--
+			continue
+		}
+		nodes++
+		if sched.Owner(w.node) != policy.ID(id) {
+			return "a world has another's node"
+		}
+		if w.timerPos != 0 && (w.state != stateBlocked || *cpus[w.cpu].timers.item(w.timerPos - 1) != id) {
+			return "a world's timer isn't where it should be"
+		}
+		lent := cpus[w.cpu].lent
+		ok := false
+		switch s := sched.State(w.node); w.state {
+		case stateRunnable:
+			ok = s == policy.Ready || s == policy.Parked || s == policy.Paused
+		case stateRunning:
+			ok = cpus[w.cpu].current == id && (s == policy.Running || s == policy.Blocked && lent != 0) || w.kind == kindVCPU && lent == id
+		case stateBlocked:
+			ok = s == policy.Blocked || s == policy.Paused || s == policy.Running && cpus[sched.CPU(w.node)].lent == id
+		}
+		if !ok {
+			return "a world isn't what the policy takes it for"
+		}
+	}
+	if free != 0 {
+		return "a free world is in no list"
+	}
+	if nodes != sched.Live() {
+		return "the policy has more or fewer worlds and groups than there are"
+	}
+	return ""
+}

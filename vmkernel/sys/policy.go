@@ -120,6 +120,16 @@ func GetVCPUStats(h VMHandle, i int, s *WorldStats) error {
 	return err
 }
 
+// CheckWorlds has the lower half check that all it knows of worlds fits together, and returns what doesn't. It is for tests: it
+// looks at every world, with interrupts off.
+func CheckWorlds() string {
+	var text [128]byte
+	if n, err := call(NumCheckWorlds, uintptr(unsafe.Pointer(&text)), 0, 0, 0); err == nil && n != 0 {
+		return string(text[:min(int(n), len(text))])
+	}
+	return ""
+}
+
 // PoolStats says what all worlds of a pool, now and before, had, in ns.
 type PoolStats struct {
 	Used  uint64
