@@ -61,6 +61,13 @@ func control(e *env, program []byte) (report string, err error) {
 		return "", e2
 	}
 	g := all[0]
+	defer func() { // of those that a failure leaves
+		for _, g := range all {
+			if !g.quit.Load() {
+				g.stop()
+			}
+		}
+	}()
 	time.Sleep(warmUp)
 
 	sys.VMPause(g.handle)

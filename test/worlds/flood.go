@@ -89,7 +89,7 @@ func (f *flood) stop() {
 // system group is paced to its limit, and none of its threads waits for longer than a millisecond.
 func checkFlood(e *env) (string, error) {
 	all, err := guests(of(spin, 1, sys.CPUPolicy{Shares: 1, Reservation: reserved / 2}), of(identify, 1, sys.CPUPolicy{Shares: 1, Reservation: reserved / 2}),
-		of(ask, 1, sys.CPUPolicy{Shares: 1000}), of(spin, e.cpus, sys.CPUPolicy{Shares: greedy}))
+		of(ask, 1, sys.CPUPolicy{Shares: 1, Reservation: 100}), of(spin, e.cpus, sys.CPUPolicy{Shares: greedy}))
 	if err != nil {
 		return "", err
 	}

@@ -69,7 +69,6 @@ func (g *guest) load(program []byte, vcpus int) error {
 	binary.LittleEndian.PutUint16(g.memory[4*timerVector+2:], codePage>>4)
 	s := &g.pages[0].State // as after power-on, but for these
 	s.Seg[virt.CS].Selector, s.Seg[virt.CS].Base = codePage>>4, codePage
-	s.Seg[virt.DS].Limit, s.Seg[virt.DS].Attr = 0xFFFF_FFFF, s.Seg[virt.DS].Attr|1<<15 // granularity
 	s.RIP = 0
 	return nil
 }

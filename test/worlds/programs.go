@@ -1,5 +1,10 @@
 package main
 
+import (
+	"encoding/binary"
+	"slices"
+)
+
 // Programs of guests, in real mode. Each is at the beginning of a page of its own, which CS points at, so all virtual processors of
 // a guest can run one. A test disassembles none of them: what they do shows in what they count.
 const (
@@ -43,20 +48,33 @@ var wait = []byte{
 	0xEB, 0xFC, // jmp wait
 }
 
-// floodInterrupts has the local APIC's timer interrupt all the time and counts meanwhile. DS reaches all of memory. The handler is
-// floodHandler.
-var floodInterrupts = []byte{
-	0x67, 0x66, 0xC7, 0x05, 0xF0, 0x00, 0xE0, 0xFE, 0xFF, 0x01, 0x00, 0x00, // mov dword [0xFEE000F0], 1FFH: software enable
-	0x67, 0x66, 0xC7, 0x05, 0x20, 0x03, 0xE0, 0xFE, timerVector, 0x00, 0x02, 0x00, // [0xFEE00320]: the timer, periodic
-	0x67, 0x66, 0xC7, 0x05, 0xE0, 0x03, 0xE0, 0xFE, 0x0B, 0x00, 0x00, 0x00, // [0xFEE003E0]: divide by 1
-	0x67, 0x66, 0xC7, 0x05, 0x80, 0x03, 0xE0, 0xFE, 0xE8, 0x03, 0x00, 0x00, // [0xFEE00380]: 1,000 ticks
-	0xFB,                               // sti
-	0x2E, 0x66, 0xFF, 0x06, 0x00, 0x08, // inc dword [cs:counterAt]
-	0xEB, 0xF8, // jmp to the INC
-}
+// floodInterrupts has the local APIC's timer interrupt all the time and counts meanwhile. The handler is floodHandler.
+var floodInterrupts = slices.Concat(
+	[]byte{
+		0x66, 0xB9, 0x1B, 0x00, 0x00, 0x00, // mov ecx, IA32_APIC_BASE
+		0x0F, 0x32, // rdmsr
+		0x66, 0x0D, 0x00, 0x0C, 0x00, 0x00, // or eax, C00H: x2APIC
+		0x0F, 0x30, // wrmsr
+	},
+	setMSR(0x80F, 0x1FF),               // software enable
+	setMSR(0x832, 0x20000|timerVector), // the timer, periodic
+	setMSR(0x83E, 0x0B),                // divide by 1
+	setMSR(0x838, 1000),                // every 1,000 ticks
+	[]byte{0xFB},                       // sti
+	spin,
+)
 
-var floodHandler = []byte{
-	0x67, 0x66, 0xC7, 0x05, 0xB0, 0x00, 0xE0, 0xFE, 0x00, 0x00, 0x00, 0x00, // mov dword [0xFEE000B0], 0: EOI
-	0x2E, 0x66, 0xFF, 0x06, 0x04, 0x08, // inc dword [cs:interrupts]
-	0xCF, // iret
+var floodHandler = slices.Concat(
+	setMSR(0x80B, 0), // EOI
+	[]byte{
+		0x2E, 0x66, 0xFF, 0x06, 0x04, 0x08, // inc dword [cs:interrupts]
+		0xCF, // iret
+	},
+)
+
+// setMSR writes a value of 32 bits to an MSR.
+func setMSR(msr, v uint32) []byte {
+	b := binary.LittleEndian.AppendUint32([]byte{0x66, 0xB9}, msr)                           // mov ecx, msr
+	b = append(binary.LittleEndian.AppendUint32(append(b, 0x66, 0xB8), v), 0x66, 0x31, 0xD2) // mov eax, v; xor edx, edx
+	return append(b, 0x0F, 0x30)                                                             // wrmsr
 }

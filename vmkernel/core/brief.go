@@ -216,8 +216,9 @@ func (c *cpu) mustLeaveBrief() bool {
 	return c.mustAsk() || at[world](c.world).signalled()
 }
 
-// answerCPUID answers CPUID until there is another exit, which is decoded then. There is VT-x.
-func (v *vcpu) answerCPUID(s *virt.State, page *sys.VCPUPage) {
+// answerCPUID answers CPUID until there is another exit, or the host's TSC is until: that exit is decoded.
+// There is VT-x.
+func (v *vcpu) answerCPUID(s *virt.State, page *sys.VCPUPage, until uint64) {
 	for {
 		v.doCPUID(s)
 		v.vmx.Enter(s)
@@ -225,7 +226,7 @@ func (v *vcpu) answerCPUID(s *virt.State, page *sys.VCPUPage) {
 		page.Outside += entered - v.lastExit
 		page.Ticks += exited - entered
 		v.lastExit = exited
-		if s.Exit.Kind != virt.KindCPUID || v.vmx.Unfinished() {
+		if s.Exit.Kind != virt.KindCPUID || v.vmx.Unfinished() || exited >= until {
 			break
 		}
 		page.Exits[virt.KindCPUID]++

@@ -82,6 +82,7 @@ type cpu struct {
 
 	vmcs      uintptr // the vcpu whose VMCS is current, 0 where it isn't known
 	rest      uintptr // the same where only the processor has what vmx.SaveRest saves, else 0
+	peek      uint64  // host TSC from which on an exit lets the host's interrupts in, see holdNS
 	clearVCPU uintptr // set by another processor: write this vcpu's control structure back
 
 	unmapped [flushBatch]uint64 // frames on their way out, see unback

@@ -344,8 +344,8 @@ func (v *vcpu) load(c *cpu) {
 			v.vmx.Changed()
 		}
 		v.vmx.SwitchIn(s, v.xsave)
-		if moved {
-			v.hold()
+		if moved || holdTicks != 0 || v.timed {
+			v.hold(c)
 		}
 		c.rest = addrOf(v)
 	}
@@ -479,8 +479,8 @@ func (c *cpu) runVCPU(w *world) {
 	v.load(c)
 	c.switched()
 	for {
-		if atomic.LoadUint32(&c.kicked) != 0 || c.resched {
-			if c.mustLeave(w) {
+		if atomic.LoadUint32(&c.kicked) != 0 || c.resched || v.lastExit >= c.peek {
+			if c.mustLeave(w, v) {
 				v.unload()
 				v.lastExit = 0 // it waits from here on
 				return
@@ -504,7 +504,7 @@ func (c *cpu) runVCPU(w *world) {
 		// gives the guest nothing to attend to, and who else does interrupts this processor.
 		if !isAMD && !v.vmx.Unfinished() {
 			if s.Exit.Kind == virt.KindCPUID {
-				v.answerCPUID(s, page)
+				v.answerCPUID(s, page, c.peek)
 			}
 			if s.Exit.Kind == virt.KindIO && !v.vmx.Unfinished() && !lowerPort(s.Exit.Port) {
 				c.handBack(w, v)
@@ -531,11 +531,18 @@ func (v *vcpu) attention() bool {
 // otherwise: then what c.current names runs next.
 //
 //go:noinline
-func (c *cpu) mustLeave(w *world) bool {
+func (c *cpu) mustLeave(w *world, v *vcpu) bool {
+	v.lookOut(c)
 	sched.lock()
 	c.look()
 	sched.unlock()
-	return c.current != w.id
+	if c.current != w.id {
+		return true
+	}
+	if holdTicks != 0 {
+		v.hold(c)
+	}
+	return false
 }
 
 // wait blocks a virtual processor that has nothing to run. It returns false if something came up.

@@ -147,6 +147,9 @@ func (m *machine) setPolicy(p *sys.CPUPolicy) int64 {
 		now := nanotime()
 		sched.SetPolicy(m.group, &share, now)
 		m.setAffinity(p.Affinity, now)
+		for i := uint32(0); i < m.nvcpu; i++ {
+			sched.Requeue(m.node(i), now)
+		}
 		r = 0
 	}
 	sched.unlock()

@@ -257,6 +257,14 @@ func (s *Scheduler) SetAffinity(id ID, set uint32, now uint64) bool {
 	return true
 }
 
+// Requeue has a world that waits or is parked begin to wait anew, so that a change of what it or a group
+// above it may have takes effect for it at once.
+func (s *Scheduler) Requeue(id ID, now uint64) {
+	if s.withdraw(id, now) {
+		s.arrive(id, s.place(id, now), now)
+	}
+}
+
 // Pause keeps a world from running until it is resumed. The processor of a running one is kicked,
 // and pauses it at its Pick: in guest mode it is a vCPU that stops, never a thread in its kernel.
 func (s *Scheduler) Pause(id ID, now uint64) bool {

@@ -225,6 +225,11 @@ func (s *Scheduler) review(c uint32, now uint64) {
 		s.remove(&p.queue[qLook], id, byDue)
 		s.insert(&p.queue[qLook], id, byDue, p.lookAgain(now))
 		n := &s.Nodes[id]
+		if s.due(id, now) != Never { // it, or a group above it, got a reservation
+			s.dequeue(id, now)
+			s.enqueue(id, c, 0, now)
+			continue
+		}
 		key, slope := s.key(id)
 		if top := p.clock + mul20(keyTurns*Slice, slope); before(top, n.top) {
 			n.top = top // it got more shares

@@ -20,6 +20,9 @@ package sched
 // minTimer each, and is deducted. A world that has reached one (its own or one above it) is parked
 // until half the burst is free again.
 //
+// The system group isn't parked, and what it uses that nobody else wants is free: of what it used beyond its
+// limit no more than SystemDebt is remembered: turns on some processors at once are beyond the burst.
+//
 // The system group: below its limit its threads go before all others, the one that has waited longest
 // first. Above it they are paced: they run when no guest wants the processor, and beyond that each is
 // picked when it has waited for SystemWait less a turn for each that waits here, so none waits for

@@ -18,20 +18,21 @@ const (
 	SystemWait  = 1_000_000 // no thread of the system group waits longer
 	WakeCredit  = 1_000_000 // service that a sleeper may be ahead of who didn't sleep
 	LagMax      = 20_000_000
-	MigrateLag  = 2_000_000 // of wall time, that a world must be behind to be moved to a busy processor
-	DueLag      = 500_000   // likewise, by its reservation
-	PreemptLag  = 100_000   // likewise, to end another's turn by waking
-	LimitBurst  = 8_000_000 // of wall time, that use may be ahead of a limit
-	ReserveLag  = 4_000_000 // of wall time, that use may be ahead of or behind a reservation and be remembered
-	SkewMax     = 3_000_000 // progress of a vCPU beyond a waiting one of its VM
-	keepTurns   = 4         // of service, that use is ahead of a reservation and is remembered
-	debtTurns   = 128       // that the tag of a node with a reservation is ahead at most
-	keyTurns    = 4         // of its own, that a world's key is ahead of its processor's clock at most
-	holdMax     = 1_000_000 // after which a vCPU that was too far ahead is looked at again
-	parkMax     = 5_000_000 // likewise a parked world, so that changes of limits take effect
-	minTimer    = 10_000    // no timer is set for sooner
-	maxCharge   = 1 << 36   // ns: what is charged at once; 68 s
-	maxDistance = 1 << 60   // of two tags in one group
+	MigrateLag  = 2_000_000      // of wall time, that a world must be behind to be moved to a busy processor
+	DueLag      = 500_000        // likewise, by its reservation
+	PreemptLag  = 100_000        // likewise, to end another's turn by waking
+	LimitBurst  = 8_000_000      // of wall time, that use may be ahead of a limit
+	SystemDebt  = 4 * LimitBurst // likewise, and is remembered of the system group
+	ReserveLag  = 4_000_000      // of wall time, that use may be ahead of or behind a reservation and be remembered
+	SkewMax     = 3_000_000      // progress of a vCPU beyond a waiting one of its VM
+	keepTurns   = 4              // of service, that use is ahead of a reservation and is remembered
+	debtTurns   = 128            // that the tag of a node with a reservation is ahead at most
+	keyTurns    = 4              // of its own, that a world's key is ahead of its processor's clock at most
+	holdMax     = 1_000_000      // after which a vCPU that was too far ahead is looked at again
+	parkMax     = 5_000_000      // likewise a parked world, so that changes of limits take effect
+	minTimer    = 10_000         // no timer is set for sooner
+	maxCharge   = 1 << 36        // ns: what is charged at once; 68 s
+	maxDistance = 1 << 60        // of two tags in one group
 )
 
 // Ranges of what may be set.
