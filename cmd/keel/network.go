@@ -33,7 +33,7 @@ func startNetwork(log *slog.Logger, host *seed.Host) (*net.Stack, error) {
 	}
 	m := &host.Management
 	w := &networkLog{log: log, nic: card, function: which.Function}
-	return net.New(card, net.Config{Name: host.Name, Addresses: m.Addresses, Routers: m.Routers, DNS: m.DNS, NTP: m.NTP},
+	return net.New(card, net.Config{Name: host.Name, VLAN: m.VLAN, Addresses: m.Addresses, Routers: m.Routers, DNS: m.DNS, NTP: m.NTP, AllowFrom: m.AllowFrom},
 		net.Events{Changed: w.changed, Warning: w.warning})
 }
 

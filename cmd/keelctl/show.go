@@ -50,6 +50,8 @@ func show(w io.Writer, s *seed.Seed) error {
 	row("on panic", "%s", s.Host.OnPanic)
 	row("log", "%s and above", s.Host.Log.Level)
 	showManagement(row, &s.Host.Management)
+	showTrust(row, &s.Host.Trust)
+	showSignature(row, s)
 	for _, p := range s.Host.Pools {
 		fmt.Fprintf(t, "\npool %s\n", p.Name)
 		if p.Parent != "" {

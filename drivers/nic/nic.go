@@ -13,8 +13,9 @@ import (
 // Sizes in bytes.
 const (
 	HeaderSize = 14
+	TagSize    = 4 // of a VLAN's tag, within the header (IEEE 802.1Q)
 	MTU        = 1500
-	MaxFrame   = HeaderSize + MTU
+	MaxFrame   = HeaderSize + TagSize + MTU
 )
 
 // MAC is an Ethernet address.

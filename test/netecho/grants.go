@@ -3,9 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"syscall"
 
 	"keel/drivers/pci"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -39,7 +39,7 @@ func tryGrants(card pci.Address) (refused int, err error) {
 			return refused, err
 		}
 		_, e := sys.BARMap(a, 0, 0, 4096)
-		want(fmt.Sprintf("registers at %#x", base), e, syscall.EPERM)
+		want(fmt.Sprintf("registers at %#x", base), e, linux.EPERM)
 	}
 	if err := sys.PCIWrite(a, bar, 4, was); err != nil {
 		return refused, err
@@ -49,27 +49,27 @@ func tryGrants(card pci.Address) (refused int, err error) {
 		offset, size uint64
 		want         error
 	}{
-		{0, 0, 0, syscall.EINVAL}, {0, 0, sys.MaxRegister + 1, syscall.EINVAL}, {6, 0, 4096, syscall.EINVAL}, {-1, 0, 4096, syscall.EINVAL},
-		{0, sys.MaxRegister - 1, sys.MaxRegister, syscall.ENODEV}, {0, ^uint64(0), 4096, syscall.EINVAL}, {5, 0, 4096, syscall.ENODEV},
+		{0, 0, 0, linux.EINVAL}, {0, 0, sys.MaxRegister + 1, linux.EINVAL}, {6, 0, 4096, linux.EINVAL}, {-1, 0, 4096, linux.EINVAL},
+		{0, sys.MaxRegister - 1, sys.MaxRegister, linux.ENODEV}, {0, ^uint64(0), 4096, linux.EINVAL}, {5, 0, 4096, linux.ENODEV},
 	} {
 		_, e := sys.BARMap(a, c.bar, c.offset, c.size)
 		want(fmt.Sprintf("bar %d, %#x bytes at %#x", c.bar, c.size, c.offset), e, c.want)
 	}
 	bridge := sys.PCIAddress(0)
-	want("writing to the host bridge", sys.PCIWrite(bridge, command, 2, 0), syscall.EPERM)
+	want("writing to the host bridge", sys.PCIWrite(bridge, command, 2, 0), linux.EPERM)
 	_, e := sys.PCIRead(a, 4096, 4)
-	want("reading beyond", e, syscall.EINVAL)
+	want("reading beyond", e, linux.EINVAL)
 	_, e = sys.PCIRead(a, 2, 4)
-	want("reading unaligned", e, syscall.EINVAL)
+	want("reading unaligned", e, linux.EINVAL)
 	for _, n := range []int{0, -1, sys.MaxDMA + 1} {
 		_, _, e := sys.DMAAlloc(n)
-		want(fmt.Sprintf("%d bytes for a device", n), e, syscall.EINVAL)
+		want(fmt.Sprintf("%d bytes for a device", n), e, linux.EINVAL)
 	}
 	_, e = sys.IRQLine(5000)
-	want("a pin that isn't", e, syscall.ENODEV)
+	want("a pin that isn't", e, linux.ENODEV)
 	_, e = sys.IRQWait(sys.FirstDeviceIRQ+sys.NumDeviceIRQs-1, 0)
-	want("waiting for what wasn't given", e, syscall.ENODEV)
+	want("waiting for what wasn't given", e, linux.ENODEV)
 	_, e = sys.IRQWait(sys.FirstDeviceIRQ+sys.NumDeviceIRQs, 0)
-	want("waiting for what isn't", e, syscall.EINVAL)
+	want("waiting for what isn't", e, linux.EINVAL)
 	return refused, err
 }

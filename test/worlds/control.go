@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 	"time"
 
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -183,33 +183,33 @@ func checkRefusals(e *env) (string, error) {
 		{"a reservation", with(func(p *sys.CPUPolicy) { p.Reservation = 1<<32 - 1 })},
 	} {
 		_, e := sys.PoolCreate(c.p)
-		want("a pool with "+c.what, e, syscall.EINVAL)
-		want("changing a pool to "+c.what, sys.PoolSet(pool, c.p), syscall.EINVAL)
+		want("a pool with "+c.what, e, linux.EINVAL)
+		want("changing a pool to "+c.what, sys.PoolSet(pool, c.p), linux.EINVAL)
 		p := *c.p
 		p.Pool = inner
-		want("changing a VM to "+c.what, sys.VMSetCPU(g.handle, &p), syscall.EINVAL)
+		want("changing a VM to "+c.what, sys.VMSetCPU(g.handle, &p), linux.EINVAL)
 	}
-	want("an affinity to a processor beyond the last", sys.VMSetCPU(g.handle, with(func(p *sys.CPUPolicy) { p.Pool, p.Affinity = inner, 1<<e.cpus })), syscall.EINVAL)
+	want("an affinity to a processor beyond the last", sys.VMSetCPU(g.handle, with(func(p *sys.CPUPolicy) { p.Pool, p.Affinity = inner, 1<<e.cpus })), linux.EINVAL)
 	_, e2 := newGuest(spin, 1, *with(func(p *sys.CPUPolicy) { p.Affinity = 1 << e.cpus }))
-	want("a VM with such an affinity", e2, syscall.EINVAL)
+	want("a VM with such an affinity", e2, linux.EINVAL)
 	_, e2 = newGuest(spin, 1, *with(func(p *sys.CPUPolicy) { p.Pool = 1 << 30 }))
-	want("a VM in an unknown pool", e2, syscall.EINVAL)
+	want("a VM in an unknown pool", e2, linux.EINVAL)
 	_, e2 = sys.PoolCreate(with(func(p *sys.CPUPolicy) { p.Pool = 7777 }))
-	want("a pool in an unknown pool", e2, syscall.EINVAL)
-	want("moving a VM", sys.VMSetCPU(g.handle, &ok), syscall.EXDEV)
-	want("a pool in itself", sys.PoolSet(pool, with(func(p *sys.CPUPolicy) { p.Pool = pool })), syscall.EXDEV)
-	want("destroying a pool with a VM", sys.PoolDestroy(inner), syscall.EBUSY)
-	want("destroying a pool with a pool", sys.PoolDestroy(pool), syscall.EBUSY)
-	want("destroying the host", sys.PoolDestroy(0), syscall.EINVAL)
-	want("destroying the root by its number", sys.PoolDestroy(1), syscall.EINVAL)
-	want("destroying the system", sys.PoolDestroy(sys.SystemPool), syscall.EINVAL)
-	want("pausing no VM", sys.VMPause(250), syscall.EINVAL)
-	want("figures of no virtual processor", sys.GetVCPUStats(g.handle, 1, &sys.WorldStats{}), syscall.EINVAL)
+	want("a pool in an unknown pool", e2, linux.EINVAL)
+	want("moving a VM", sys.VMSetCPU(g.handle, &ok), linux.EXDEV)
+	want("a pool in itself", sys.PoolSet(pool, with(func(p *sys.CPUPolicy) { p.Pool = pool })), linux.EXDEV)
+	want("destroying a pool with a VM", sys.PoolDestroy(inner), linux.EBUSY)
+	want("destroying a pool with a pool", sys.PoolDestroy(pool), linux.EBUSY)
+	want("destroying the host", sys.PoolDestroy(0), linux.EINVAL)
+	want("destroying the root by its number", sys.PoolDestroy(1), linux.EINVAL)
+	want("destroying the system", sys.PoolDestroy(sys.SystemPool), linux.EINVAL)
+	want("pausing no VM", sys.VMPause(250), linux.EINVAL)
+	want("figures of no virtual processor", sys.GetVCPUStats(g.handle, 1, &sys.WorldStats{}), linux.EINVAL)
 	if e := sys.VMDestroy(g.handle); e != nil {
 		return "", e
 	}
 	want("destroying an empty pool", sys.PoolDestroy(inner), nil)
-	want("destroying it again", sys.PoolDestroy(inner), syscall.EINVAL)
+	want("destroying it again", sys.PoolDestroy(inner), linux.EINVAL)
 	want("destroying its pool", sys.PoolDestroy(pool), nil)
 	return fmt.Sprintf("refused=%d", n), err
 }

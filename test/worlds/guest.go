@@ -33,7 +33,7 @@ type guest struct {
 // newGuest makes a guest that doesn't run yet.
 func newGuest(program []byte, vcpus int, p sys.CPUPolicy) (*guest, error) {
 	g := &guest{policy: p}
-	c := sys.VMConfig{Memory: guestMemory, VCPUs: uint64(vcpus), CPU: p}
+	c := sys.VMConfig{Memory: guestMemory, Overhead: uint64(20+14*vcpus) << 12, VCPUs: uint64(vcpus), CPU: p}
 	var err error
 	if g.handle, err = sys.VMCreate(&c); err != nil {
 		return nil, fmt.Errorf("making a VM: %w", err)
@@ -46,10 +46,12 @@ func newGuest(program []byte, vcpus int, p sys.CPUPolicy) (*guest, error) {
 }
 
 func (g *guest) load(program []byte, vcpus int) error {
-	for has := uint64(0); has < guestMemory; {
-		var err error
-		if has, err = sys.VMGrow(g.handle); err != nil {
-			return fmt.Errorf("giving a VM memory: %w", err)
+	if err := sys.VMReserve(g.handle, guestMemory); err != nil {
+		return fmt.Errorf("giving a VM memory: %w", err)
+	}
+	for gpa := uint64(0); gpa < guestMemory; gpa += 0x1000 {
+		if err := sys.VMPopulate(g.handle, gpa); err != nil {
+			return fmt.Errorf("giving a VM memory at %#x: %w", gpa, err)
 		}
 	}
 	var err error

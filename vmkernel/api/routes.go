@@ -13,10 +13,11 @@ type Route struct {
 	Class   Class
 	Kind    Kind
 	Query   []Param
-	In      any // the request's type; nil: no body
-	Out     any // the answer's type; nil: no body, or none in JSON
-	Status  int // of success, where the handler has no other
-	Match   bool
+	In      any    // the request's type; nil: no body
+	Out     any    // the answer's type; nil: no body, or none in JSON
+	Status  int    // of success, where the handler has no other
+	Match   bool   // the request carries If-Match
+	Media   string // of a Raw answer
 }
 
 // Roles says which roles may call a route.
@@ -106,7 +107,7 @@ var (
 	follow   = Param{"follow", "boolean", "go on with what comes (default true)"}
 	from     = Param{"from", "integer", "the first sequence number; without it, the next that comes"}
 	waitFor  = Param{"wait", "duration", "how long to wait for the operation's end, at most 60s"}
-	offset   = Param{"from", "integer", "the first byte, counted from the guest's first; negative: from the end"}
+	offset   = Param{"from", "integer", "the first byte, counted from the guest's first; negative: as many from the end, and over WebSocket only what comes"}
 	readFrom = []Param{from, follow}
 	waiting  = []Param{waitFor}
 )
@@ -114,12 +115,12 @@ var (
 // Routes is the table. What isn't in it is not served.
 var Routes = []Route{
 	{Method: "GET", Pattern: "/v1/version", Name: "GetVersion", Summary: "What runs, and who you are to it", Roles: everybody, Scope: Free, Out: Version{}},
-	{Method: "GET", Pattern: "/v1/openapi.json", Name: "GetOpenAPI", Summary: "This document", Roles: everybody, Scope: Free, Kind: Raw},
+	{Method: "GET", Pattern: "/v1/openapi.json", Name: "GetOpenAPI", Summary: "This document", Roles: everybody, Scope: Free, Kind: Raw, Media: "application/json"},
 
 	{Method: "GET", Pattern: "/v1/host", Name: "GetHost", Summary: "The host: hardware, resources, health", Roles: readers, Scope: Free, Out: Host{}},
 	{Method: "GET", Pattern: "/v1/host/log", Name: "GetHostLog", Summary: "The host's log, a LogLine a line", Roles: operators, Kind: Stream, Query: readFrom, Out: LogLine{}},
-	{Method: "GET", Pattern: "/v1/host/metrics", Name: "GetMetrics", Summary: "Metrics as Prometheus reads them", Roles: readers, Kind: Raw},
-	{Method: "GET", Pattern: "/v1/host/support", Name: "GetSupport", Summary: "A support bundle, .tar.gz, without secrets", Roles: admins, Kind: Raw},
+	{Method: "GET", Pattern: "/v1/host/metrics", Name: "GetMetrics", Summary: "Metrics as Prometheus reads them", Roles: readers, Kind: Raw, Media: "text/plain; version=0.0.4; charset=utf-8"},
+	{Method: "GET", Pattern: "/v1/host/support", Name: "GetSupport", Summary: "A support bundle, .tar.gz, without secrets", Roles: admins, Kind: Raw, Media: "application/gzip"},
 	{Method: "POST", Pattern: "/v1/host/shutdown", Name: "ShutdownHost", Summary: "Stop all VMs and switch the host off", Roles: admins, Class: Stop, In: HostStop{}, Out: Operation{}, Status: http.StatusAccepted, Query: waiting},
 	{Method: "POST", Pattern: "/v1/host/restart", Name: "RestartHost", Summary: "Stop all VMs and restart the host", Roles: admins, Class: Stop, In: HostStop{}, Out: Operation{}, Status: http.StatusAccepted, Query: waiting},
 	{Method: "GET", Pattern: "/v1/host/time", Name: "GetTime", Summary: "The host's clock", Roles: readers, Scope: Free, Out: HostTime{}},
@@ -143,14 +144,14 @@ var Routes = []Route{
 	{Method: "GET", Pattern: "/v1/vms/{vm}/stats", Name: "GetVMStats", Summary: "What a VM has used", Roles: readers, Scope: OneVM, Out: VMStats{}},
 	{Method: "GET", Pattern: "/v1/vms/{vm}/console/{port}", Name: "OpenConsole", Summary: "A serial port, as WebSocket keel.console.v1", Roles: operators, Scope: OneVM, Class: Change, Kind: WebSocket,
 		Query: []Param{{"mode", "string", "write (default) or watch"}, {"take", "boolean", "take it from who holds it"}, offset}},
-	{Method: "GET", Pattern: "/v1/vms/{vm}/console/{port}/log", Name: "GetConsoleLog", Summary: "What a serial port has shown, as bytes; Console-From and Console-End say which", Roles: operators, Scope: OneVM, Kind: Raw, Query: []Param{offset}},
+	{Method: "GET", Pattern: "/v1/vms/{vm}/console/{port}/log", Name: "GetConsoleLog", Summary: "What a serial port has shown, as bytes; Console-From and Console-End say which", Roles: operators, Scope: OneVM, Kind: Raw, Media: "application/octet-stream", Query: []Param{offset}},
 
 	{Method: "GET", Pattern: "/v1/events", Name: "GetEvents", Summary: "What happens, an Event a line", Roles: readers, Scope: Seen, Kind: Stream, Query: readFrom, Out: Event{}},
 
 	{Method: "GET", Pattern: "/v1/images", Name: "ListImages", Summary: "All images", Roles: readers, Scope: Free, Out: Images{}},
 	{Method: "POST", Pattern: "/v1/images", Name: "CreateImage", Summary: "Begin an upload; the same again is the same image", Roles: operators, Scope: Free, Class: Change, In: ImageCreate{}, Out: Image{}, Status: http.StatusCreated},
 	{Method: "GET", Pattern: "/v1/images/{image}", Name: "GetImage", Summary: "An image, and how far its upload is", Roles: readers, Scope: Free, Out: Image{}},
-	{Method: "HEAD", Pattern: "/v1/images/{image}", Name: "HeadImage", Summary: "How far an upload is, as Upload-Offset and Upload-Length", Roles: readers, Scope: Free, Kind: Raw},
+	{Method: "HEAD", Pattern: "/v1/images/{image}", Name: "HeadImage", Summary: "How far an upload is, as Upload-Offset and Upload-Length", Roles: readers, Scope: Free},
 	{Method: "PATCH", Pattern: "/v1/images/{image}", Name: "AppendImage", Summary: "Go on with an upload at Upload-Offset; at most 8 MiB at once", Roles: operators, Scope: Free, Class: Change, Kind: Upload, Out: Image{}},
 	{Method: "DELETE", Pattern: "/v1/images/{image}", Name: "DeleteImage", Summary: "Delete an image that no VM names", Roles: admins, Class: Change, Status: http.StatusNoContent},
 
@@ -162,10 +163,12 @@ var Routes = []Route{
 	{Method: "GET", Pattern: "/v1/worlds", Name: "ListWorlds", Summary: "What is scheduled, and what it has used", Roles: readers, Out: Worlds{}},
 
 	{Method: "GET", Pattern: "/v1/trust", Name: "GetTrust", Summary: "Whom the host believes, and by what it is known", Roles: admins, Out: Trust{}},
-	{Method: "POST", Pattern: "/v1/trust/revocations", Name: "Revoke", Summary: "End the use of a client certificate", Roles: admins, Class: Stop, In: RevocationAdd{}, Out: Trust{}},
-	{Method: "POST", Pattern: "/v1/trust/lockdown", Name: "LockDown", Summary: "Take no claims and no new authorities from now or from a time on", Roles: admins, Class: Change, In: LockdownSet{}, Out: Trust{}},
+	{Method: "POST", Pattern: "/v1/trust/revocations", Name: "Revoke", Summary: "End the use of a client certificate", Roles: admins, Class: Stop, In: Revocation{}, Out: Trust{}},
+	{Method: "DELETE", Pattern: "/v1/trust/cas/{ca}", Name: "DistrustCA", Summary: "Trust an operator CA no more, by its fingerprint; not the last", Roles: admins, Class: Stop, Out: Trust{}},
+	{Method: "POST", Pattern: "/v1/trust/lockdown", Name: "LockDown", Summary: "Take no claims, no new authorities and no unknown administrators from now on", Roles: admins, Class: Change, Out: Trust{}},
+	{Method: "POST", Pattern: "/v1/trust/proof", Name: "ProveHost", Summary: "Prove that the host knows its seed's token", Roles: everybody, Scope: Free, In: Nonce{}, Out: Proof{}},
 	{Method: "POST", Pattern: "/v1/trust/host-certificate", Name: "SetHostCertificate", Summary: "Give the host a certificate that an operator CA has signed", Roles: admins, Class: Change, In: HostCertificate{}, Out: Trust{}},
-	{Method: "POST", Pattern: "/v1/claim", Name: "ClaimHost", Summary: "Become administrator by the code on the console; only while a claim is open", Roles: Stranger, Scope: Free, Class: Change, In: Claim{}, Out: Claimed{}},
+	{Method: "POST", Pattern: "/v1/claim", Name: "ClaimHost", Summary: "Give an operator CA to a host, by the code on its console; only while a claim is open", Roles: Stranger, Scope: Free, Class: Change, In: Claim{}, Out: Claimed{}},
 
 	{Method: "GET", Pattern: "/v1/audit/checkpoint", Name: "GetCheckpoint", Summary: "The signed state of the audit log", Roles: auditors, Out: AuditCheckpoint{}},
 	{Method: "GET", Pattern: "/v1/audit/records", Name: "GetRecords", Summary: "Records of the audit log", Roles: auditors, Out: AuditRecords{},

@@ -15,12 +15,18 @@ type ConsoleMessage struct {
 	Mode   string    `json:"mode,omitempty"`   // hello, holder: write or watch, what this client may do
 	Holder string    `json:"holder,omitempty"` // who may type; empty: nobody does
 	Since  time.Time `json:"since,omitzero"`   // since when
-	Offset uint64    `json:"offset"`           // of the next byte of output, from the guest's first
-	Lost   uint64    `json:"lost,omitempty"`   // bytes that were asked for and are no longer kept
+	Offset int64     `json:"offset"`           // of the next byte of output, from the guest's first
+	Lost   int64     `json:"lost,omitempty"`   // bytes that were asked for and are no longer kept
 }
 
 // Modes of a console's client.
 const (
 	ModeWrite = "write"
 	ModeWatch = "watch"
+)
+
+// Headers of a console's log: the offsets of its first byte, and behind its last.
+const (
+	ConsoleFrom = "Console-From"
+	ConsoleEnd  = "Console-End"
 )

@@ -11,3 +11,6 @@ type Event struct {
 	ID       string            `json:"id,omitempty"`   // the VM's, the image's or the operation's id
 	Data     map[string]string `json:"data,omitempty"` // what else there is to say, such as reason
 }
+
+// MediaLines is the media type of streams: a JSON object a line.
+const MediaLines = "application/x-ndjson"

@@ -42,7 +42,7 @@ type Hardware struct {
 	ClockSource    string `json:"clockSource"` // what the time-stamp counter was measured by
 	Memory         uint64 `json:"memory"`      // bytes usable by Keel
 	DMAProtection  bool   `json:"dmaProtection"`
-	Cards          []Card `json:"cards"`
+	Cards          []Card `json:"cards,omitempty"`
 }
 
 // Card is a network card.

@@ -9,10 +9,10 @@ import (
 type Network struct {
 	Card      Card           `json:"card"`
 	VLAN      int            `json:"vlan,omitempty"`
-	Addresses []netip.Prefix `json:"addresses"`
-	Routers   []netip.Addr   `json:"routers"`
-	DNS       []netip.Addr   `json:"dns"`
-	NTP       []netip.Addr   `json:"ntp"`
+	Addresses []netip.Prefix `json:"addresses,omitempty"`
+	Routers   []netip.Addr   `json:"routers,omitempty"`
+	DNS       []netip.Addr   `json:"dns,omitempty"`
+	NTP       []netip.Addr   `json:"ntp,omitempty"`
 	DHCP      string         `json:"dhcp,omitempty"` // the server that gave the address
 	Config    NetworkConfig  `json:"config"`
 	Pending   *Pending       `json:"pending,omitempty"`  // a change that isn't confirmed

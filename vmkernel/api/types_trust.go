@@ -4,50 +4,36 @@ import "time"
 
 // Trust is whom the host believes, and by what it is known.
 type Trust struct {
-	CAs         []CA         `json:"cas"`
-	Revocations []Revocation `json:"revocations"`
+	CAs         []CA         `json:"cas,omitempty"`
+	Revocations []Revocation `json:"revocations,omitempty"`
 	Lockdown    Lockdown     `json:"lockdown"`
 	Claim       ClaimState   `json:"claim"`
 	Host        HostIdentity `json:"host"`
 }
 
-// CA is an authority whose client certificates are taken.
+// CA is an operator CA, whose users are let in. Its fingerprint is its key's.
 type CA struct {
 	Name        string    `json:"name"`
 	Fingerprint string    `json:"fingerprint"`
 	NotAfter    time.Time `json:"notAfter"`
-	Source      string    `json:"source,omitempty"` // seed or claim
 }
 
-// Revocation ends the use of a client certificate, on open connections within seconds.
+// Revocation ends the use of a client certificate, on open connections within seconds. It holds until the host restarts:
+// the seed is to have it as well.
 type Revocation struct {
-	Issuer string    `json:"issuer,omitempty"` // the CA's fingerprint; empty: any
-	Serial string    `json:"serial"`           // the certificate's serial number, hexadecimal
-	Reason string    `json:"reason,omitempty"`
-	By     string    `json:"by,omitempty"`
-	At     time.Time `json:"at,omitzero"`
+	Issuer string `json:"issuer"` // the CA's fingerprint
+	Serial string `json:"serial"` // the certificate's serial number, hexadecimal
 }
 
-// RevocationAdd is a Revocation as a client asks for it.
-type RevocationAdd struct {
-	Issuer string `json:"issuer,omitempty"`
-	Serial string `json:"serial"`
-	Reason string `json:"reason,omitempty"`
-}
-
-// Lockdown refuses claims and new authorities, except by physical presence.
+// Lockdown refuses claims, new authorities and unknown administrators, except by physical presence. Nothing but a restart
+// ends it.
 type Lockdown struct {
-	Locked bool      `json:"locked"`
-	Since  time.Time `json:"since,omitzero"`
-	At     time.Time `json:"at,omitzero"` // when it will be; zero: not of itself
+	Locked         bool      `json:"locked"`
+	At             time.Time `json:"at,omitzero"`    // when it will be; absent: it is, or never will be of itself
+	Administrators int       `json:"administrators"` // how many are known
 }
 
-// LockdownSet locks at once, or at a time. Nothing over the network unlocks.
-type LockdownSet struct {
-	At *time.Time `json:"at,omitempty"` // absent: now
-}
-
-// ClaimState says whether a stranger with the code on the console's screen could become administrator.
+// ClaimState says whether a stranger with the code on the host's console could become administrator.
 type ClaimState struct {
 	Open  bool      `json:"open"`
 	Until time.Time `json:"until,omitzero"`
@@ -56,9 +42,9 @@ type ClaimState struct {
 // HostIdentity is the host's own key and certificate.
 type HostIdentity struct {
 	Fingerprint string    `json:"fingerprint"`
-	Certificate string    `json:"certificate"` // PEM, with what else the host sends in the handshake
-	Request     string    `json:"request"`     // PEM: what an operator CA signs
-	SignedBy    string    `json:"signedBy,omitempty"`
+	Certificate string    `json:"certificate"`        // PEM
+	Request     string    `json:"request"`            // PEM: what an operator CA signs
+	SignedBy    string    `json:"signedBy,omitempty"` // a CA's name; absent: the host itself
 	NotAfter    time.Time `json:"notAfter"`
 	Kept        bool      `json:"kept"` // the key outlives a restart
 }
@@ -68,14 +54,25 @@ type HostCertificate struct {
 	Certificate string `json:"certificate"` // PEM
 }
 
-// Claim makes an authority the host's first, by the code that its console shows.
-type Claim struct {
-	Code string `json:"code"`
-	CA   string `json:"ca"` // PEM
+// Nonce asks the host to prove that it knows its seed's token.
+type Nonce struct {
+	Nonce string `json:"nonce"` // auth.NewNonce's
 }
 
-// Claimed is the answer.
+// Proof is its answer, for auth.CheckProof.
+type Proof struct {
+	Proof string `json:"proof"`
+}
+
+// Claim makes an operator CA the host's, by the code that its console shows: auth.NewClaim makes it.
+type Claim struct {
+	CA    string    `json:"ca"` // PEM
+	Time  time.Time `json:"time"`
+	Nonce string    `json:"nonce"`
+	Proof string    `json:"proof"`
+}
+
+// Claimed is the answer, for auth.ClaimRequest.CheckAnswer.
 type Claimed struct {
-	CA   CA           `json:"ca"`
-	Host HostIdentity `json:"host"`
+	Proof string `json:"proof"`
 }

@@ -2,10 +2,10 @@ package core
 
 import (
 	"sync/atomic"
-	"syscall"
 
 	"keel/arch/amd64/virt"
 	"keel/arch/amd64/vmx"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -44,10 +44,10 @@ func vmbrief(c *cpu, id, flags, event uint64) (r int64, straight uint64) {
 	c.counter.syscalls++
 	v := vcpuOf(id>>8, id&0xFF)
 	if v == nil {
-		return -int64(syscall.EINVAL), 1
+		return -int64(linux.EINVAL), 1
 	}
 	if !atomic.CompareAndSwapUint32(&v.taken, 0, 1) {
-		return -int64(syscall.EBUSY), 1
+		return -int64(linux.EBUSY), 1
 	}
 	v.ask(flags, event)
 	if c.lent != v.world || c.resched || v.lastExit == 0 || briefTicks == 0 {

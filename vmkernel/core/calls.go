@@ -1,10 +1,10 @@
 package core
 
 import (
-	"syscall"
 	"unsafe"
 
 	"keel/arch/amd64"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -22,6 +22,8 @@ func (c *cpu) call(w *world, n, a0, a1, a2, a3 uint64) int64 {
 		reset()
 	case sys.NumModule:
 		return callModule(a0, uintptr(a1))
+	case sys.NumPage:
+		return callPage(uintptr(a0))
 	case sys.NumCrash:
 		return callCrash(uintptr(a0))
 	case sys.NumPolicy:
@@ -39,7 +41,7 @@ func (c *cpu) call(w *world, n, a0, a1, a2, a3 uint64) int64 {
 
 func callInfo(p uintptr) int64 {
 	if !ensure(p, unsafe.Sizeof(sys.Info{}), true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	i := at[sys.Info](p)
 	i.CPUs = uint64(nCPUs)
@@ -48,6 +50,7 @@ func callInfo(p uintptr) int64 {
 	i.Modules = uint64(boot.NumModules)
 	i.Virt = uint64(virtKind)
 	i.WallNS = wallOffset
+	i.Maker, i.Product, i.Serial = firmware.Maker, firmware.Product, firmware.Serial
 	putString(i.TSCSource[:], tscSource)
 	putString(i.NoVirt[:], noVirt)
 	n := min(int(boot.CommandLineLength), len(i.CommandLine)-1)
@@ -68,7 +71,7 @@ func putString(to []byte, s string) {
 
 func callStats(p uintptr) int64 {
 	if !ensure(p, unsafe.Sizeof(sys.Stats{}), true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	s := at[sys.Stats](p)
 	*s = sys.Stats{
@@ -102,17 +105,17 @@ func callStats(p uintptr) int64 {
 // callModule maps a boot module for reading.
 func callModule(i uint64, p uintptr) int64 {
 	if i >= uint64(boot.NumModules) {
-		return -int64(syscall.ENOENT)
+		return -int64(linux.ENOENT)
 	}
 	if !ensure(p, unsafe.Sizeof(sys.Module{}), true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	m := &boot.Modules[i]
 	start := m.Start &^ (amd64.PageSize - 1)
 	va := uintptr(0)
 	if m.End > m.Start {
 		if va = mapFixedRegion(start, roundUp64(m.End)-start, 0); va == 0 {
-			return -int64(syscall.ENOMEM)
+			return -int64(linux.ENOMEM)
 		}
 	}
 	o := at[sys.Module](p)

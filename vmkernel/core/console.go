@@ -44,6 +44,7 @@ func putByte(b byte) {
 		}
 		putSerial(b)
 	}
+	console.screen.showText()
 	console.screen.put(b)
 }
 

@@ -1,10 +1,9 @@
 package core
 
 import (
-	"syscall"
-
 	"keel/arch/amd64"
 	"keel/boot/handover"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -79,11 +78,11 @@ func saveCrash() {
 // callCrash copies the record, if there is a sound one, and forgets its text: it is shown once.
 func callCrash(p uintptr) int64 {
 	if !ensure(p, crashSize, true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	r := phys[crashRecord](crashPage)
 	if !r.valid() {
-		return -int64(syscall.ENOENT)
+		return -int64(linux.ENOENT)
 	}
 	c := at[sys.Crash](p)
 	c.Times, c.Length, c.Text = r.times, r.length, r.text

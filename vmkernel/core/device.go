@@ -2,10 +2,10 @@ package core
 
 import (
 	"sync/atomic"
-	"syscall"
 	"unsafe"
 
 	"keel/arch/amd64"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -29,7 +29,7 @@ func callDevice(n, a0, a1, a2, a3 uint64) int64 {
 		atomic.StoreUint64(&wallOffset, a0-nanotime())
 		return 0
 	}
-	return -int64(syscall.ENOSYS)
+	return -int64(linux.ENOSYS)
 }
 
 // Registers below this address, and from chipsetStart to chipsetEnd, are the system's own on every
@@ -100,29 +100,29 @@ func barBase(a, bar uint64) uint64 {
 // aligned to its register's size, which bounds it.
 func callBARMap(a, bar, offset uint64, p uintptr) int64 {
 	if a >= 1<<32 || bar >= pciBARs || offset >= sys.MaxRegister {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	if !ensure(p, unsafe.Sizeof(sys.Grant{}), true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	g := at[sys.Grant](p)
 	n := g.Size
 	if n == 0 || n > sys.MaxRegister {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	base := barBase(a, bar)
 	if base == 0 || offset+n > base&-base {
-		return -int64(syscall.ENODEV)
+		return -int64(linux.ENODEV)
 	}
 	// Whole pages are mapped, so whole pages must be harmless.
 	start := (base + offset) &^ (amd64.PageSize - 1)
 	end := roundUp64(base + offset + n)
 	if !mayGrant(start, end-start) {
-		return -int64(syscall.EPERM)
+		return -int64(linux.EPERM)
 	}
 	va := mapFixedRegion(start, end-start, amd64.PTE_W|amd64.PTE_PCD|amd64.PTE_PWT)
 	if va == 0 {
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	g.Addr, g.Bus = uint64(va)+(base+offset)-start, 0
 	return 0
@@ -131,28 +131,28 @@ func callBARMap(a, bar, offset uint64, p uintptr) int64 {
 // callDMAAlloc gives memory that a device may reach, too.
 func callDMAAlloc(p uintptr) int64 {
 	if !ensure(p, unsafe.Sizeof(sys.Grant{}), true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	g := at[sys.Grant](p)
 	size := g.Size
 	if size == 0 || size > sys.MaxDMA {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	n := roundUp64(size) / amd64.PageSize
 	if !promise(n) {
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
-	pa := allocPages(int(n))
+	pa := allocPages(int(n), ownerUpper)
 	unpromise(n)
 	if pa == 0 {
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	va := mapFixedRegion(pa, n*amd64.PageSize, amd64.PTE_W)
 	if va == 0 {
 		for i := uint64(0); i < n; i++ {
-			freeFrame(pa + i*amd64.PageSize)
+			freeFrame(pa+i*amd64.PageSize, ownerUpper)
 		}
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	g.Addr, g.Size, g.Bus = uint64(va), n*amd64.PageSize, pa
 	return 0

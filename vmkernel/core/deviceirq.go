@@ -1,9 +1,9 @@
 package core
 
 import (
-	"syscall"
 	"unsafe"
 
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -15,11 +15,11 @@ const messageBase = 0xFEE0_0000
 func callIRQAlloc(kind, gsi uint64, p uintptr) int64 {
 	switch {
 	case kind == 0 && !ensure(p, unsafe.Sizeof(sys.Message{}), true):
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	case kind > 1 || gsi >= 1<<32:
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	case cpus[0].apicID > 0xFF: // neither message nor pin can name it
-		return -int64(syscall.ENODEV)
+		return -int64(linux.ENODEV)
 	}
 	low := true // PCI's own polarity, unless the firmware says otherwise of an ISA interrupt
 	if kind == 1 && gsi < isaLines {
@@ -27,7 +27,7 @@ func callIRQAlloc(kind, gsi uint64, p uintptr) int64 {
 		gsi, low = uint64(to), isLow || !level
 	}
 	sched.lock()
-	irq := -int64(syscall.ENOSPC)
+	irq := -int64(linux.ENOSPC)
 	for i := isaLines; i < hostIRQs && irq < 0; i++ {
 		if !hostLines[i].taken {
 			irq = int64(i)
@@ -40,9 +40,9 @@ func callIRQAlloc(kind, gsi uint64, p uintptr) int64 {
 		m := at[sys.Message](p)
 		m.Address, m.Data = messageBase|uint64(cpus[0].apicID)<<12, uint32(vecDevice+irq)
 	case pinTaken(uint32(gsi)):
-		irq = -int64(syscall.EBUSY)
+		irq = -int64(linux.EBUSY)
 	case !hostLines[irq].wire(uint32(gsi), uint32(vecDevice+irq), low, true):
-		irq = -int64(syscall.ENODEV)
+		irq = -int64(linux.ENODEV)
 	}
 	sched.unlock()
 	return irq
@@ -64,7 +64,7 @@ func pinTaken(gsi uint32) bool {
 
 func callIRQWake(irq uint64) int64 {
 	if irq >= hostIRQs || !hostLines[irq].taken {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	sched.lock()
 	hostLines[irq].arrived()

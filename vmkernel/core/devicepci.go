@@ -1,10 +1,9 @@
 package core
 
 import (
-	"syscall"
-
 	"keel/arch/amd64"
 	"keel/boot/acpi"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -126,13 +125,13 @@ func configAccess(a, offset, size uint64) bool {
 
 func callPCIRead(a, offset, size uint64) int64 {
 	if !configAccess(a, offset, size) {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	pci.lock.lock()
 	v, ok := pciRead(a, offset, size)
 	pci.lock.unlock()
 	if !ok {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	return int64(v)
 }
@@ -141,17 +140,17 @@ func callPCIRead(a, offset, size uint64) int64 {
 // memory and interrupts go.
 func callPCIWrite(a, offset, size, v uint64) int64 {
 	if !configAccess(a, offset, size) {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	r := int64(0)
 	pci.lock.lock()
 	switch class, ok := pciRead(a, pciClass, 1); {
 	case !ok:
-		r = -int64(syscall.EINVAL)
+		r = -int64(linux.EINVAL)
 	case class == pciClassBridge || class == pciClassSystem:
-		r = -int64(syscall.EPERM)
+		r = -int64(linux.EPERM)
 	case !pciWrite(a, offset, size, uint32(v)):
-		r = -int64(syscall.EINVAL)
+		r = -int64(linux.EINVAL)
 	}
 	pci.lock.unlock()
 	return r

@@ -11,8 +11,8 @@
 // A panic here, having no goroutine to happen in, faults on the nil m of that g and is reported as
 // a fatal fault.
 //
-// Linux's numbers, flags and errors are those of package syscall, and where that has none, constants of
-// our own, as are the few structures, of a few words each, that the runtime passes. The design names
+// Linux's numbers, flags and errors are those of package linux, and the few structures, of a few words
+// each, that the runtime passes are constants of our own. The design names
 // gvisor.dev/gvisor/pkg/abi/linux for them. That has no system call numbers (gVisor takes them from
 // golang.org/x/sys/unix), and its package initialisers can't be linked without its packages state, log,
 // context and sync: with two of its types in use the image grows from 1,344,526 to 1,447,038 bytes

@@ -1,6 +1,6 @@
 package core
 
-import "syscall"
+import "keel/vmkernel/linux"
 
 // Threads that wait on a futex stand in the bucket of its address, first come first served.
 const futexBuckets = 64
@@ -20,7 +20,7 @@ const (
 // sysFutex is futex(2), FUTEX_WAIT with a relative timeout and FUTEX_WAKE.
 func (w *world) sysFutex(addr uintptr, op, val uint64, timeout uintptr) int64 {
 	if addr&3 != 0 || !ensure(addr, 4, false) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	switch op &^ futexPrivate {
 	case futexWait:
@@ -35,11 +35,11 @@ func (w *world) sysFutex(addr uintptr, op, val uint64, timeout uintptr) int64 {
 		sched.lock()
 		if *at[uint32](addr) != uint32(val) {
 			sched.unlock()
-			return -int64(syscall.EAGAIN)
+			return -int64(linux.EAGAIN)
 		}
 		if w.signalled() {
 			sched.unlock()
-			return -int64(syscall.EINTR)
+			return -int64(linux.EINTR)
 		}
 		b := futexBucket(addr)
 		w.futex, w.waitNext = addr, 0
@@ -58,7 +58,7 @@ func (w *world) sysFutex(addr uintptr, op, val uint64, timeout uintptr) int64 {
 		sched.unlock()
 		return n
 	}
-	return -int64(syscall.ENOSYS)
+	return -int64(linux.ENOSYS)
 }
 
 func wakeFutex(addr uintptr, max uint64) int64 {
@@ -112,7 +112,7 @@ func (w *world) timeout() {
 	switch w.wait {
 	case waitFutex:
 		leaveFutex(w)
-		w.setResult(-int64(syscall.ETIMEDOUT))
+		w.setResult(-int64(linux.ETIMEDOUT))
 	case waitSleep, waitEpoll:
 		if w.wait == waitEpoll {
 			leaveEpoll(w)
@@ -126,11 +126,11 @@ func (w *world) setResult(v int64) { w.ctx.gpr[0] = uint64(v) }
 // readTimespec is a struct timespec as ns.
 func readTimespec(addr uintptr) (ns uint64, errno int64) {
 	if !ensure(addr, 16, false) {
-		return 0, -int64(syscall.EFAULT)
+		return 0, -int64(linux.EFAULT)
 	}
 	sec, nsec := *at[int64](addr), *at[int64](addr + 8)
 	if sec < 0 || nsec < 0 || nsec >= 1e9 {
-		return 0, -int64(syscall.EINVAL)
+		return 0, -int64(linux.EINVAL)
 	}
 	if sec > 1<<33 {
 		sec = 1 << 33

@@ -1,8 +1,7 @@
 package core
 
 import (
-	"syscall"
-
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -110,20 +109,20 @@ func (l *hostLine) mask(off bool) {
 // waitIRQ is sys.IRQWait, and where poll is set sys.IRQCount.
 func (w *world) waitIRQ(irq, seen uint64, poll bool) int64 {
 	if irq >= hostIRQs {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	l := &hostLines[irq]
 	r := int64(resultSet)
 	sched.lock()
 	switch {
 	case !l.taken && (irq >= isaLines || !l.take(uint8(irq))):
-		r = -int64(syscall.ENODEV)
+		r = -int64(linux.ENODEV)
 	case poll || l.count > seen:
 		r = int64(l.count)
 	case l.waiter != 0:
-		r = -int64(syscall.EBUSY)
+		r = -int64(linux.EBUSY)
 	case w.signalled():
-		r = -int64(syscall.EINTR)
+		r = -int64(linux.EINTR)
 	default:
 		l.waiter = w.id
 		if l.level {

@@ -22,10 +22,10 @@ type scheduler struct {
 
 // Limits of the tree. A virtual processor needs a thread as well.
 const (
-	maxWorlds = 3072
-	maxPools  = 256
-	maxNodes  = 3 + maxWorlds + maxMachines + maxPools // none, root and system group among them
-	maxSets   = 1 + maxMachines                        // affinity sets: all processors, and one a machine
+	maxWorlds  = 3072
+	maxPools   = 256
+	maxEntries = 3 + maxWorlds + maxMachines + maxPools // none, root and system group among them
+	maxSets    = 1 + maxMachines                        // affinity sets: all processors, and one a machine
 )
 
 // systemRate is what the system group has reserved, and beyond which it is paced while guests want
@@ -39,18 +39,18 @@ const worldShares = 1000
 // system group. It runs before the Go runtime.
 func initSched() {
 	n := min(max(int(tables.NumCPUs), 1), maxCPUs)
-	nodes, processors := sizeOf[policy.Node]()*maxNodes, sizeOf[policy.CPU]()*uintptr(n)
+	nodes, processors := sizeOf[policy.Node]()*maxEntries, sizeOf[policy.CPU]()*uintptr(n)
 	words, trees := policy.BitWords(n, maxSets), policy.TreeWords(n)
 	size := nodes + processors + 8*uintptr(words) + 4*uintptr(trees)
-	pa := allocBlock()
-	if pa == 0 || size > amd64.HugeSize {
+	if size > amd64.HugeSize {
+		die("the scheduler's memory is more than 2 MiB")
+	}
+	pa := allocPages(int(roundUp(size)/amd64.PageSize), ownerKeel)
+	if pa == 0 {
 		die("too little memory: no room for the scheduler")
 	}
-	for f := uint64(roundUp(size)); f < amd64.HugeSize; f += amd64.PageSize {
-		freeFrame(pa + f)
-	}
 	p := amd64.DirectMap + uintptr(pa)
-	sched.Nodes = sliceAt[policy.Node](p, maxNodes)
+	sched.Nodes = sliceAt[policy.Node](p, maxEntries)
 	p += nodes
 	sched.CPUs = sliceAt[policy.CPU](p, n)
 	p += processors

@@ -3,6 +3,7 @@ package core
 import (
 	"keel/arch/amd64"
 	"keel/boot/handover"
+	"keel/vmkernel/sys"
 )
 
 // A screen shows the console's text in VGA text memory or, drawn with font, in the pixels that the
@@ -18,11 +19,17 @@ type screen struct {
 	scale      int     // pixels to a dot of the font, in each direction
 	foreground uint32  // of a pixel; the background is 0
 
+	palette       [16]uint32 // VGA's colours as pixels
+	width, height int        // pixels
+
 	cols, rows int  // both 0: no screen
 	x, y       int  // where the next character goes; x is cols where it begins a new line
 	lead       byte // of a character that isn't ASCII, in UTF-8; 0 where none is begun
 	cells      [maxCols * maxRows]byte
 	glyphs     [0x60]glyph // of 0x20 to 0x7F
+
+	paged bool // the page is shown, and not the text
+	page  sys.Page
 }
 
 const (
@@ -35,8 +42,8 @@ const (
 	maxCols    = scaleWidth / cellWidth
 	maxRows    = 160
 
-	grey     = 0xAA   // of all three colours
-	greyText = 0x0700 // in text memory: grey on black
+	lightGrey = 7              // of VGA's colours
+	greyText  = lightGrey << 8 // in text memory, on black
 
 	// Where PCs have text memory, and its size in characters, if nobody describes a screen.
 	vgaText    = 0xB_8000
@@ -76,7 +83,7 @@ func (s *screen) init(h *handover.Handover) {
 // describe makes s an empty screen of f's geometry; it leaves cols 0 where f has no room for text.
 // All that s draws lies within cols and rows, and so within length bytes.
 func (s *screen) describe(f *handover.Framebuffer) {
-	s.video, s.cols, s.rows, s.x, s.y = 0, 0, 0, 0, 0
+	s.video, s.cols, s.rows, s.x, s.y, s.paged = 0, 0, 0, 0, 0, false
 	s.pa, s.pitch, s.length = f.Address, uintptr(f.Pitch), uint64(f.Pitch)*uint64(f.Height)
 	bytes := (uint32(f.BitsPerPixel) + 7) / 8
 	if bytes < 2 || bytes > 4 {
@@ -89,7 +96,12 @@ func (s *screen) describe(f *handover.Framebuffer) {
 	case handover.RGB:
 		s.pixel = uintptr(bytes)
 		s.scale = 1 + width/scaleWidth
-		s.foreground = channel(grey, f.RedPosition, f.RedSize) | channel(grey, f.GreenPosition, f.GreenSize) | channel(grey, f.BluePosition, f.BlueSize)
+		for i := range s.palette {
+			r, g, b := vgaColour(uint32(i))
+			s.palette[i] = channel(r, f.RedPosition, f.RedSize) | channel(g, f.GreenPosition, f.GreenSize) | channel(b, f.BluePosition, f.BlueSize)
+		}
+		s.foreground = s.palette[lightGrey]
+		s.width, s.height = width, height
 		width /= cellWidth * s.scale
 		height /= cellHeight * s.scale
 	default:
@@ -107,6 +119,12 @@ func (s *screen) describe(f *handover.Framebuffer) {
 			s.glyphs[i][y] = glyphRow(0x20+byte(i), y)
 		}
 	}
+}
+
+// vgaColour is one of VGA's sixteen: bits for blue, green, red, and bright.
+func vgaColour(i uint32) (r, g, b uint32) {
+	bright := i >> 3 & 1 * 0x55
+	return i>>2&1*0xAA + bright, i>>1&1*0xAA + bright, i&1*0xAA + bright
 }
 
 // channel is one colour of a pixel: v of 0 to 0xFF as a field of size bits at position.
@@ -153,11 +171,7 @@ func isUsable(h *handover.Handover, start, end uint64) bool {
 // show draws everything at a virtual address where length bytes are mapped.
 func (s *screen) show(video uintptr) {
 	s.video = video
-	if s.pixel != 0 {
-		for i := uintptr(0); i < uintptr(s.length)&^7; i += 8 {
-			*at[uint64](video + i) = 0
-		}
-	}
+	s.blank()
 	for y := 0; y < s.rows; y++ {
 		for x := 0; x < s.cols; x++ {
 			s.draw(x, y, ' ')
@@ -234,7 +248,7 @@ func (s *screen) set(x, y int, b byte) {
 // draw draws a cell, which shows old until now.
 func (s *screen) draw(x, y int, old byte) {
 	b := s.cells[y*s.cols+x]
-	if s.video == 0 {
+	if s.video == 0 || s.paged {
 		return
 	}
 	if s.pixel == 0 {
@@ -260,15 +274,7 @@ func (s *screen) drawLine(p uintptr, dots uint32) {
 		v := s.foreground & -(dots & 1)
 		dots >>= 1
 		for i := 0; i < scale; i++ {
-			switch pixel {
-			case 4:
-				*at[uint32](p) = v
-			case 3:
-				*at[uint16](p) = uint16(v)
-				*at[uint8](p + 2) = uint8(v >> 16)
-			default:
-				*at[uint16](p) = uint16(v)
-			}
+			s.putPixel(p, v)
 			p += pixel
 		}
 	}

@@ -2,9 +2,9 @@ package core
 
 import (
 	"sync/atomic"
-	"syscall"
 
 	"keel/arch/amd64"
+	"keel/vmkernel/linux"
 )
 
 // Signals and their codes, as the Go runtime knows them from Linux.
@@ -116,7 +116,7 @@ func (w *world) interruptWait() {
 	default:
 		return
 	}
-	w.setResult(-int64(syscall.EINTR))
+	w.setResult(-int64(linux.EINTR))
 	wake(w)
 }
 
@@ -225,18 +225,18 @@ func (w *world) sysSigreturn() {
 // sysSigaction is rt_sigaction(2).
 func sysSigaction(sig uint64, act, old uintptr, size uint64) int64 {
 	if sig == 0 || sig > maxSig || size != 8 {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	a := &sigActions[sig]
 	if old != 0 {
 		if !ensure(old, 32, true) {
-			return -int64(syscall.EFAULT)
+			return -int64(linux.EFAULT)
 		}
 		*at[sigAction](old) = *a
 	}
 	if act != 0 {
 		if !ensure(act, 32, false) {
-			return -int64(syscall.EFAULT)
+			return -int64(linux.EFAULT)
 		}
 		*a = *at[sigAction](act)
 	}
@@ -247,7 +247,7 @@ func sysSigaction(sig uint64, act, old uintptr, size uint64) int64 {
 func (w *world) sysSigprocmask(how uint64, set, old uintptr) int64 {
 	if old != 0 {
 		if !ensure(old, 8, true) {
-			return -int64(syscall.EFAULT)
+			return -int64(linux.EFAULT)
 		}
 		*at[uint64](old) = w.sigMask
 	}
@@ -255,7 +255,7 @@ func (w *world) sysSigprocmask(how uint64, set, old uintptr) int64 {
 		return 0
 	}
 	if !ensure(set, 8, false) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	m := *at[uint64](set)
 	switch how {
@@ -266,7 +266,7 @@ func (w *world) sysSigprocmask(how uint64, set, old uintptr) int64 {
 	case 2:
 		w.sigMask = m
 	default:
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	if w.signalled() {
 		me().resched = true
@@ -278,7 +278,7 @@ func (w *world) sysSigprocmask(how uint64, set, old uintptr) int64 {
 func (w *world) sysSigaltstack(ss, old uintptr) int64 {
 	if old != 0 {
 		if !ensure(old, 24, true) {
-			return -int64(syscall.EFAULT)
+			return -int64(linux.EFAULT)
 		}
 		*at[stackT](old) = w.altStack
 		if w.altStack.size == 0 {
@@ -287,7 +287,7 @@ func (w *world) sysSigaltstack(ss, old uintptr) int64 {
 	}
 	if ss != 0 {
 		if !ensure(ss, 24, false) {
-			return -int64(syscall.EFAULT)
+			return -int64(linux.EFAULT)
 		}
 		w.altStack = *at[stackT](ss)
 		if w.altStack.flags&ssDisable != 0 {

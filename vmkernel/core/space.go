@@ -1,9 +1,8 @@
 package core
 
 import (
-	"syscall"
-
 	"keel/arch/amd64"
+	"keel/vmkernel/linux"
 )
 
 // The upper half's address space is a sorted list of regions: what it reserved, mapped and may
@@ -151,9 +150,9 @@ func writablePages(start, end uintptr) uint64 {
 }
 
 const (
-	protRW       = syscall.PROT_READ | syscall.PROT_WRITE
-	mapFixed     = syscall.MAP_FIXED
-	mapAnonymous = syscall.MAP_ANONYMOUS
+	protRW       = linux.PROT_READ | linux.PROT_WRITE
+	mapFixed     = linux.MAP_FIXED
+	mapAnonymous = linux.MAP_ANONYMOUS
 	madviseFree  = 8 // MADV_FREE: not in package syscall
 )
 
@@ -166,28 +165,28 @@ const indexSize = 1 << (48 - 26) * 8
 // sysMmap is mmap(2) for anonymous private memory.
 func sysMmap(addr, length uintptr, prot, flags uint64) int64 {
 	if flags&mapAnonymous == 0 {
-		return -int64(syscall.ENODEV)
+		return -int64(linux.ENODEV)
 	}
 	if length == 0 || length > spaceHigh || addr&(amd64.PageSize-1) != 0 || addr > spaceHigh {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	n := (length + amd64.PageSize - 1) &^ (amd64.PageSize - 1)
 	write := prot&protRW != 0
 	space.lock.lock()
 	if space.n+3 > maxRegions {
 		space.lock.unlock()
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	switch {
 	case flags&mapFixed != 0:
 		if addr < spaceLow || addr+n > spaceHigh || overlapsFixed(addr, addr+n) {
 			space.lock.unlock()
-			return -int64(syscall.EINVAL)
+			return -int64(linux.EINVAL)
 		}
 	case addr < spaceLow || addr+n > spaceHigh || overlaps(addr, addr+n) || inImage(addr, addr+n):
 		if addr = freeRange(n); addr == 0 {
 			space.lock.unlock()
-			return -int64(syscall.ENOMEM)
+			return -int64(linux.ENOMEM)
 		}
 	}
 	if write && n == indexSize && flags&mapFixed == 0 && !space.indexed {
@@ -202,7 +201,7 @@ func sysMmap(addr, length uintptr, prot, flags uint64) int64 {
 		want = uint64(n) / amd64.PageSize
 		if space.mapped+want-had > space.limit || !promise(want) {
 			space.lock.unlock()
-			return -int64(syscall.ENOMEM)
+			return -int64(linux.ENOMEM)
 		}
 	}
 	space.mapped += want - had
@@ -218,17 +217,17 @@ func sysMmap(addr, length uintptr, prot, flags uint64) int64 {
 // sysMunmap is munmap(2).
 func sysMunmap(addr, length uintptr) int64 {
 	if addr&(amd64.PageSize-1) != 0 || length == 0 || addr > spaceHigh || length > spaceHigh {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	end := addr + (length+amd64.PageSize-1)&^(amd64.PageSize-1)
 	space.lock.lock()
 	if space.n+3 > maxRegions {
 		space.lock.unlock()
-		return -int64(syscall.ENOMEM)
+		return -int64(linux.ENOMEM)
 	}
 	if overlapsFixed(addr, end) {
 		space.lock.unlock()
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	had := writablePages(addr, end)
 	space.mapped -= had
@@ -255,23 +254,23 @@ func vacate(start, end uintptr, had uint64) {
 // sysMadvise gives the frames of MADV_DONTNEED and MADV_FREE back; their pages read as zero then.
 func sysMadvise(addr, length uintptr, advice uint64) int64 {
 	switch advice {
-	case syscall.MADV_DONTNEED, madviseFree:
+	case linux.MADV_DONTNEED, madviseFree:
 		end := addr + (length+amd64.PageSize-1)&^(amd64.PageSize-1)
 		if addr&(amd64.PageSize-1) != 0 || end < addr || end > spaceHigh {
-			return -int64(syscall.EINVAL)
+			return -int64(linux.EINVAL)
 		}
 		space.lock.lock()
 		bad := overlapsFixed(addr, end)
 		space.lock.unlock()
 		if bad {
-			return -int64(syscall.EINVAL)
+			return -int64(linux.EINVAL)
 		}
 		unback(addr, end)
 		return 0
-	case syscall.MADV_HUGEPAGE, syscall.MADV_NOHUGEPAGE:
+	case linux.MADV_HUGEPAGE, linux.MADV_NOHUGEPAGE:
 		return 0
 	}
-	return -int64(syscall.EINVAL)
+	return -int64(linux.EINVAL)
 }
 
 // overlapsFixed says whether there is in [start, end) what the upper half may not unmap. The lock
@@ -297,12 +296,12 @@ func back(va uintptr, write bool) bool {
 			return windowFault(va)
 		}
 	}
-	pa := allocFrame() // outside the lock: zeroing takes its time
+	pa := allocFrame(ownerUpper) // outside the lock: zeroing takes its time
 	space.lock.lock()
 	ok, used := backWith(va, pa, write)
 	space.lock.unlock()
 	if pa != 0 && !used {
-		freeFrame(pa)
+		freeFrame(pa, ownerUpper)
 	}
 	return ok
 }

@@ -5,12 +5,14 @@ import (
 	"keel/boot/acpi"
 	"keel/boot/handover"
 	"keel/boot/physmem"
+	"keel/boot/smbios"
 )
 
 // What the boot loader handed over, and what the firmware says about the machine.
 var (
-	boot   handover.Handover
-	tables acpi.Tables
+	boot     handover.Handover
+	tables   acpi.Tables
+	firmware smbios.System
 )
 
 const (
@@ -56,6 +58,9 @@ func start(magic, info uint64) {
 	if e := acpi.Parse(mem, boot.RSDP, &tables); e != "" {
 		die(e)
 	}
+	initNodes(&tables)
+	initScrub()
+	smbios.Find(mem, boot.EFISystem, &firmware)
 	mapDevices()
 	initIDT()
 	initSched()
@@ -113,7 +118,7 @@ var directTop uint64
 // and of everything below 4 GiB, never executable, the image with its code read-only, and nothing
 // else.
 func initPaging(imageEnd uint64) {
-	kernelRoot = allocFrame()
+	kernelRoot = allocFrame(ownerKeel)
 	directTop = max(boot.Top(), 4<<30)
 	directTop = (directTop + amd64.HugeSize - 1) &^ (amd64.HugeSize - 1)
 	const data = amd64.PTE_W | amd64.PTE_NX | amd64.PTE_G | amd64.PTE_A | amd64.PTE_D

@@ -1,8 +1,7 @@
 package core
 
 import (
-	"syscall"
-
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -31,82 +30,82 @@ func (c *cpu) answer(w *world) {
 	a0, a1, a2, a3 := g[7], g[6], g[2], g[10]
 	var r int64
 	switch n {
-	case syscall.SYS_CLOCK_GETTIME:
+	case linux.SYS_CLOCK_GETTIME:
 		r = sysClockGettime(a0, uintptr(a1))
-	case syscall.SYS_FUTEX:
+	case linux.SYS_FUTEX:
 		r = w.sysFutex(uintptr(a0), a1, a2, uintptr(a3))
-	case syscall.SYS_NANOSLEEP:
+	case linux.SYS_NANOSLEEP:
 		ns, errno := readTimespec(uintptr(a0))
 		if r = errno; r == 0 {
 			r = w.sleep(ns)
 		}
-	case syscall.SYS_EPOLL_PWAIT:
+	case linux.SYS_EPOLL_PWAIT:
 		r = w.sysEpollWait(uintptr(a1), int64(a2), int32(a3))
-	case syscall.SYS_SCHED_YIELD:
+	case linux.SYS_SCHED_YIELD:
 		c.yield()
-	case syscall.SYS_TGKILL:
+	case linux.SYS_TGKILL:
 		r = sysTgkill(a1, a2)
-	case syscall.SYS_RT_SIGRETURN:
+	case linux.SYS_RT_SIGRETURN:
 		w.sysSigreturn()
 		if w.signalled() {
 			c.resched = true
 		}
 		return
-	case syscall.SYS_RT_SIGPROCMASK:
+	case linux.SYS_RT_SIGPROCMASK:
 		r = w.sysSigprocmask(a0, uintptr(a1), uintptr(a2))
-	case syscall.SYS_RT_SIGACTION:
+	case linux.SYS_RT_SIGACTION:
 		r = sysSigaction(a0, uintptr(a1), uintptr(a2), a3)
-	case syscall.SYS_SIGALTSTACK:
+	case linux.SYS_SIGALTSTACK:
 		r = w.sysSigaltstack(uintptr(a0), uintptr(a1))
-	case syscall.SYS_MMAP:
+	case linux.SYS_MMAP:
 		r = sysMmap(uintptr(a0), uintptr(a1), a2, a3)
-	case syscall.SYS_MUNMAP:
+	case linux.SYS_MUNMAP:
 		r = sysMunmap(uintptr(a0), uintptr(a1))
-	case syscall.SYS_MADVISE:
+	case linux.SYS_MADVISE:
 		r = sysMadvise(uintptr(a0), uintptr(a1), a2)
-	case syscall.SYS_CLONE:
+	case linux.SYS_CLONE:
 		r = w.sysClone(a0, a1, g[8])
-	case syscall.SYS_EXIT:
+	case linux.SYS_EXIT:
 		w.exit()
 		return
-	case syscall.SYS_EXIT_GROUP:
+	case linux.SYS_EXIT_GROUP:
 		exitGroup(a0)
-	case syscall.SYS_ARCH_PRCTL:
+	case linux.SYS_ARCH_PRCTL:
 		r = w.sysArchPrctl(a0, a1)
-	case syscall.SYS_SCHED_GETAFFINITY:
+	case linux.SYS_SCHED_GETAFFINITY:
 		r = sysGetaffinity(a1, uintptr(a2))
-	case syscall.SYS_GETTID:
+	case linux.SYS_GETTID:
 		r = int64(w.id)
-	case syscall.SYS_GETPID:
+	case linux.SYS_GETPID:
 		r = 1
-	case syscall.SYS_WRITE:
+	case linux.SYS_WRITE:
 		r = sysWrite(a0, uintptr(a1), a2)
-	case syscall.SYS_READ:
+	case linux.SYS_READ:
 		r = sysRead(a0, uintptr(a1), a2)
-	case syscall.SYS_OPENAT:
-		r = -int64(syscall.ENOENT)
-	case syscall.SYS_CLOSE:
-	case syscall.SYS_FCNTL:
+	case linux.SYS_OPENAT:
+		r = -int64(linux.ENOENT)
+	case linux.SYS_CLOSE:
+	case linux.SYS_FCNTL:
 		r = sysFcntl(a0, a1)
-	case syscall.SYS_PRLIMIT64:
+	case linux.SYS_PRLIMIT64:
 		r = sysPrlimit(uintptr(a3))
-	case syscall.SYS_EPOLL_CREATE1:
+	case linux.SYS_EPOLL_CREATE1:
 		r = epollFD
 	case sysEventfd2:
 		r = eventFD
-	case syscall.SYS_EPOLL_CTL:
+	case linux.SYS_EPOLL_CTL:
 		r = sysEpollCtl(a1, a2, uintptr(a3))
 	case sysGetrandom:
 		r = sysGetrandomInto(uintptr(a0), a1)
-	case syscall.SYS_PRCTL:
-		r = -int64(syscall.EINVAL)
+	case linux.SYS_PRCTL:
+		r = -int64(linux.EINVAL)
 	case sys.NumIRQWait:
 		r = w.waitIRQ(a0, a1, a2 != 0)
 	default:
 		if n >= sys.First && n < sys.End {
 			r = c.call(w, n, a0, a1, a2, a3)
 		} else {
-			r = -int64(syscall.ENOSYS)
+			r = -int64(linux.ENOSYS)
 		}
 	}
 	if r != resultSet {
@@ -144,7 +143,7 @@ func (w *world) sleep(ns uint64) int64 {
 	sched.lock()
 	if w.signalled() {
 		sched.unlock()
-		return -int64(syscall.EINTR)
+		return -int64(linux.EINTR)
 	}
 	w.block(waitSleep, nanotime()+ns+slack)
 	sched.unlock()
@@ -153,7 +152,7 @@ func (w *world) sleep(ns uint64) int64 {
 
 func sysClockGettime(id uint64, ts uintptr) int64 {
 	if !ensure(ts, 16, true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	ns := nanotime()
 	if id == 0 || id == 5 { // CLOCK_REALTIME, CLOCK_REALTIME_COARSE
@@ -166,10 +165,10 @@ func sysClockGettime(id uint64, ts uintptr) int64 {
 
 func sysTgkill(tid, sig uint64) int64 {
 	if sig == 0 || sig > maxSig {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	if tid == 0 || tid > maxWorlds || worlds[tid] == 0 || worldAt(uint32(tid)).kind != kindThread || worldAt(uint32(tid)).state == stateFree {
-		return -int64(syscall.ESRCH)
+		return -int64(linux.ESRCH)
 	}
 	sendSignal(worldAt(uint32(tid)), int(sig))
 	return 0
@@ -185,13 +184,13 @@ const (
 // a zero result.
 func (w *world) sysClone(flags, stack, tls uint64) int64 {
 	if flags&cloneThread == 0 || stack == 0 {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	sched.lock()
 	n := newWorld(kindThread, sched.system)
 	if n == nil {
 		sched.unlock()
-		return -int64(syscall.EAGAIN)
+		return -int64(linux.EAGAIN)
 	}
 	n.ctx.gpr = w.ctx.gpr
 	n.ctx.rip, n.ctx.rflags, n.ctx.fsBase = w.ctx.rip, w.ctx.rflags, w.ctx.fsBase
@@ -228,7 +227,7 @@ func exitGroup(code uint64) {
 
 func (w *world) sysArchPrctl(op, addr uint64) int64 {
 	if op != archSetFS || addr >= spaceHigh {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	w.ctx.fsBase = addr
 	return 0
@@ -237,10 +236,10 @@ func (w *world) sysArchPrctl(op, addr uint64) int64 {
 // sysGetaffinity tells the runtime how many processors there are.
 func sysGetaffinity(size uint64, mask uintptr) int64 {
 	if size < maxCPUs/8 {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	if !ensure(mask, maxCPUs/8, true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	*at[uint64](mask) = ^uint64(0) >> (64 - uint(nCPUs))
 	return maxCPUs / 8
@@ -254,7 +253,7 @@ func sysWrite(fd uint64, p uintptr, n uint64) int64 {
 	// Short writes are written on by the caller, and keep the time with interrupts off short.
 	n = min(n, 4096)
 	if !ensure(p, uintptr(n), false) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	switch fd {
 	case 1, 2:
@@ -262,12 +261,12 @@ func sysWrite(fd uint64, p uintptr, n uint64) int64 {
 		return int64(n)
 	case eventFD:
 		if n != 8 {
-			return -int64(syscall.EINVAL)
+			return -int64(linux.EINVAL)
 		}
 		signalEvent(*at[uint64](p))
 		return 8
 	}
-	return -int64(syscall.EBADF)
+	return -int64(linux.EBADF)
 }
 
 func sysRead(fd uint64, p uintptr, n uint64) int64 {
@@ -275,17 +274,17 @@ func sysRead(fd uint64, p uintptr, n uint64) int64 {
 		if fd == 0 {
 			return 0
 		}
-		return -int64(syscall.EBADF)
+		return -int64(linux.EBADF)
 	}
 	if n < 8 || !ensure(p, 8, true) {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	sched.lock()
 	v := event.count
 	event.count = 0
 	sched.unlock()
 	if v == 0 {
-		return -int64(syscall.EAGAIN)
+		return -int64(linux.EAGAIN)
 	}
 	*at[uint64](p) = v
 	return 8
@@ -293,10 +292,10 @@ func sysRead(fd uint64, p uintptr, n uint64) int64 {
 
 func sysFcntl(fd, cmd uint64) int64 {
 	if fd > eventFD {
-		return -int64(syscall.EBADF)
+		return -int64(linux.EBADF)
 	}
-	if cmd == syscall.F_GETFL {
-		return syscall.O_RDWR
+	if cmd == linux.F_GETFL {
+		return linux.O_RDWR
 	}
 	return 0
 }
@@ -304,7 +303,7 @@ func sysFcntl(fd, cmd uint64) int64 {
 func sysPrlimit(old uintptr) int64 {
 	if old != 0 {
 		if !ensure(old, 16, true) {
-			return -int64(syscall.EFAULT)
+			return -int64(linux.EFAULT)
 		}
 		*at[uint64](old) = 1024
 		*at[uint64](old + 8) = 1024
@@ -323,7 +322,7 @@ var event struct {
 
 func sysEpollCtl(op, fd uint64, ev uintptr) int64 {
 	if op != 1 || fd != eventFD || !ensure(ev, 12, false) { // EPOLL_CTL_ADD
-		return -int64(syscall.EPERM)
+		return -int64(linux.EPERM)
 	}
 	event.data = uint64(*at[uint32](ev + 4)) | uint64(*at[uint32](ev + 8))<<32
 	event.watched = true
@@ -333,7 +332,7 @@ func sysEpollCtl(op, fd uint64, ev uintptr) int64 {
 // sysEpollWait is epoll_pwait(2) with a timeout in ms; negative waits for ever.
 func (w *world) sysEpollWait(events uintptr, max int64, timeout int32) int64 {
 	if max < 1 || !ensure(events, 12, true) {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	sched.lock()
 	if event.count != 0 {
@@ -347,7 +346,7 @@ func (w *world) sysEpollWait(events uintptr, max int64, timeout int32) int64 {
 	}
 	if w.signalled() {
 		sched.unlock()
-		return -int64(syscall.EINTR)
+		return -int64(linux.EINTR)
 	}
 	var deadline uint64
 	if timeout > 0 {
@@ -395,7 +394,7 @@ func leaveEpoll(w *world) {
 func sysGetrandomInto(p uintptr, n uint64) int64 {
 	n = min(n, 4096)
 	if !ensure(p, uintptr(n), true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	for i := uint64(0); i < n; {
 		v := random()

@@ -17,7 +17,7 @@ const timerPages = (4*maxWorlds + amd64.PageSize - 1) / amd64.PageSize
 
 // prepare takes the heap's frames.
 func (h *timerHeap) prepare() {
-	pa := allocPages(timerPages)
+	pa := allocPages(timerPages, ownerKeel)
 	if pa == 0 {
 		fatal("too little memory for a processor's timers", 0)
 	}

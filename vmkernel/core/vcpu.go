@@ -2,13 +2,13 @@ package core
 
 import (
 	"sync/atomic"
-	"syscall"
 
 	"keel/arch/amd64"
 	"keel/arch/amd64/svm"
 	"keel/arch/amd64/virt"
 	"keel/arch/amd64/vmx"
 	"keel/vmkernel/device/lapic"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -64,7 +64,7 @@ const (
 
 // take allocates n consecutive frames for v.
 func (v *vcpu) take(n int) uint64 {
-	pa := allocPages(n)
+	pa := allocPages(n, overheadOf(v.vm().id))
 	if pa == 0 || v.nframes+n > len(v.frames) {
 		return 0
 	}
@@ -77,7 +77,7 @@ func (v *vcpu) take(n int) uint64 {
 
 // newVCPU makes virtual processor i; false means too little memory.
 func (m *machine) newVCPU(i uint32) bool {
-	pa := allocFrame()
+	pa := allocFrame(overheadOf(m.id))
 	if pa == 0 {
 		return false
 	}
@@ -143,10 +143,11 @@ func (v *vcpu) destroy() {
 		space.lock.unlock()
 		flushAll()
 	}
+	o := overheadOf(v.vm().id)
 	for i := 0; i < v.nframes; i++ {
-		freeFrame(v.frames[i])
+		freeFrame(v.frames[i], o)
 	}
-	freeFrame(uint64(addrOf(v)) - amd64.DirectMap)
+	freeFrame(uint64(addrOf(v))-amd64.DirectMap, o)
 }
 
 // reset is power-on: the boot processor's state is to be set, the others wait for SIPI.
@@ -214,11 +215,11 @@ func setSegment(g *virt.Segment, sel uint16, base uint64, limit, attr uint32) {
 func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 	v := vcpuOf(id>>8, id&0xFF)
 	if v == nil {
-		w.setResult(-int64(syscall.EINVAL))
+		w.setResult(-int64(linux.EINVAL))
 		return
 	}
 	if !atomic.CompareAndSwapUint32(&v.taken, 0, 1) {
-		w.setResult(-int64(syscall.EBUSY))
+		w.setResult(-int64(linux.EBUSY))
 		return
 	}
 	if v.index == 0 && !v.vm().running {

@@ -1,8 +1,7 @@
 package core
 
 import (
-	"syscall"
-
+	"keel/vmkernel/linux"
 	policy "keel/vmkernel/sched"
 	"keel/vmkernel/sys"
 )
@@ -16,7 +15,7 @@ func callPolicy(n, a0, a1, a3 uint64) int64 {
 			p = uintptr(a1)
 		}
 		if !ensure(p, sizeOf[sys.CPUPolicy](), false) {
-			return -int64(syscall.EFAULT)
+			return -int64(linux.EFAULT)
 		}
 		to := *at[sys.CPUPolicy](p) // once: another thread may write there meanwhile
 		if n == sys.NumPoolCreate {
@@ -35,12 +34,12 @@ func callPolicy(n, a0, a1, a3 uint64) int64 {
 	}
 	m := machineOf(a0)
 	if m == nil {
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	switch n {
 	case sys.NumVMSetCPU:
 		if !ensure(uintptr(a1), sizeOf[sys.CPUPolicy](), false) {
-			return -int64(syscall.EFAULT)
+			return -int64(linux.EFAULT)
 		}
 		to := *at[sys.CPUPolicy](uintptr(a1))
 		return m.setPolicy(&to)
@@ -48,7 +47,7 @@ func callPolicy(n, a0, a1, a3 uint64) int64 {
 		m.pause(a1 != 0)
 		return 0
 	}
-	return -int64(syscall.ENOSYS)
+	return -int64(linux.ENOSYS)
 }
 
 // shareOf is what the policy knows of p.
@@ -61,7 +60,7 @@ func poolOf(id uint64) policy.ID {
 	if id == 0 {
 		return policy.Root
 	}
-	if id >= maxNodes || sched.State(policy.ID(id)) == policy.Free || sched.Owner(policy.ID(id)) != ownerPool {
+	if id >= maxEntries || sched.State(policy.ID(id)) == policy.Free || sched.Owner(policy.ID(id)) != ownerPool {
 		return policy.None
 	}
 	return policy.ID(id)
@@ -72,16 +71,16 @@ var numPools int
 
 func poolCreate(p *sys.CPUPolicy) int64 {
 	share := shareOf(p)
-	r := -int64(syscall.EINVAL)
+	r := -int64(linux.EINVAL)
 	sched.lock()
 	switch parent := poolOf(uint64(p.Pool)); {
 	case parent == policy.None || !share.Valid():
 	case numPools == maxPools:
-		r = -int64(syscall.ENOSPC)
+		r = -int64(linux.ENOSPC)
 	default:
 		r = int64(sched.Create(parent, ownerPool, policy.Group, &share))
 		if r == int64(policy.None) {
-			r = -int64(syscall.ENOSPC)
+			r = -int64(linux.ENOSPC)
 			break
 		}
 		numPools++
@@ -92,12 +91,12 @@ func poolCreate(p *sys.CPUPolicy) int64 {
 
 func poolSet(id uint64, p *sys.CPUPolicy) int64 {
 	share := shareOf(p)
-	r := -int64(syscall.EINVAL)
+	r := -int64(linux.EINVAL)
 	sched.lock()
 	switch g := poolOf(id); {
 	case g <= policy.Root:
 	case sched.Parent(g) != poolOf(uint64(p.Pool)):
-		r = -int64(syscall.EXDEV)
+		r = -int64(linux.EXDEV)
 	case sched.SetPolicy(g, &share, nanotime()):
 		r = 0
 	}
@@ -106,10 +105,10 @@ func poolSet(id uint64, p *sys.CPUPolicy) int64 {
 }
 
 func poolDestroy(id uint64) int64 {
-	r := -int64(syscall.EINVAL)
+	r := -int64(linux.EINVAL)
 	sched.lock()
 	if g := poolOf(id); g > policy.Root {
-		r = -int64(syscall.EBUSY)
+		r = -int64(linux.EBUSY)
 		if sched.Destroy(g, nanotime()) {
 			numPools--
 			r = 0
@@ -137,12 +136,12 @@ func (m *machine) join(p *sys.CPUPolicy) bool {
 // has to change its mind.
 func (m *machine) setPolicy(p *sys.CPUPolicy) int64 {
 	share := shareOf(p)
-	r := -int64(syscall.EINVAL)
+	r := -int64(linux.EINVAL)
 	sched.lock()
 	switch {
 	case !share.Valid() || !affinityValid(p.Affinity):
 	case sched.Parent(m.group) != poolOf(uint64(p.Pool)):
-		r = -int64(syscall.EXDEV)
+		r = -int64(linux.EXDEV)
 	default:
 		now := nanotime()
 		sched.SetPolicy(m.group, &share, now)

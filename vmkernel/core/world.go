@@ -94,7 +94,7 @@ func newWorld(kind worldKind, group policy.ID) *world {
 	case id != 0:
 		freeWorlds = worldAt(id).waitNext
 	case nWorlds < maxWorlds:
-		pa := allocFrame()
+		pa := allocFrame(ownerKeel)
 		if pa == 0 {
 			return nil
 		}
@@ -184,7 +184,9 @@ func (c *cpu) resume(w *world) bool {
 func (c *cpu) idle() {
 	if atomic.LoadUint32(&c.kicked) == 0 && !c.mustAsk() && c.pending == [4]uint64{} {
 		c.pollFlush()
-		amd64.StiHlt()
+		if !c.scrub() {
+			amd64.StiHlt()
+		}
 	} else {
 		amd64.STI()
 		amd64.PAUSE()

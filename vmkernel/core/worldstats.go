@@ -1,8 +1,7 @@
 package core
 
 import (
-	"syscall"
-
+	"keel/vmkernel/linux"
 	policy "keel/vmkernel/sched"
 	"keel/vmkernel/sys"
 )
@@ -11,17 +10,17 @@ import (
 // processor where byVCPU is set.
 func worldStats(id, byVCPU uint64, p uintptr) int64 {
 	if !ensure(p, sizeOf[sys.WorldStats](), true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	s := at[sys.WorldStats](p)
 	if byVCPU != 0 {
 		v := vcpuOf(id>>8, id&0xFF)
 		if v == nil {
-			return -int64(syscall.EINVAL)
+			return -int64(linux.EINVAL)
 		}
 		id = uint64(v.world)
 	}
-	r := -int64(syscall.ENOENT)
+	r := -int64(linux.ENOENT)
 	sched.lock()
 	for ; id <= uint64(nWorlds); id++ {
 		if id == 0 || worldAt(uint32(id)).state == stateFree {
@@ -72,7 +71,7 @@ func stateOf(s policy.State) uint32 {
 // poolStats says what the worlds of a pool had.
 func poolStats(id uint64, p uintptr) int64 {
 	if !ensure(p, sizeOf[sys.PoolStats](), true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	sched.lock()
 	g := poolOf(id)
@@ -81,7 +80,7 @@ func poolStats(id uint64, p uintptr) int64 {
 	}
 	if g == policy.None {
 		sched.unlock()
-		return -int64(syscall.EINVAL)
+		return -int64(linux.EINVAL)
 	}
 	sched.Bring(nanotime())
 	s := at[sys.PoolStats](p)
@@ -97,7 +96,7 @@ func poolStats(id uint64, p uintptr) int64 {
 func callCheckWorlds(p uintptr) int64 {
 	const size = 128
 	if !ensure(p, size, true) {
-		return -int64(syscall.EFAULT)
+		return -int64(linux.EFAULT)
 	}
 	machinesLock.lock()
 	sched.lock()

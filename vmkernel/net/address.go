@@ -1,6 +1,7 @@
 package net
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -15,9 +16,6 @@ import (
 )
 
 func (s *Stack) addAddress(p netip.Prefix) error {
-	if !p.IsValid() || p.Addr().IsUnspecified() || p.Addr().IsMulticast() || p.Addr().IsLoopback() {
-		return fmt.Errorf("net: %v is no address that a host can have", p)
-	}
 	e := s.stack.AddProtocolAddress(card, tcpip.ProtocolAddress{
 		Protocol:          protocolOf(p.Addr()),
 		AddressWithPrefix: tcpip.AddressWithPrefix{Address: addressOf(p.Addr()), PrefixLen: p.Bits()},
@@ -28,13 +26,50 @@ func (s *Stack) addAddress(p netip.Prefix) error {
 	return nil
 }
 
-// newClient is a DHCP client that sets the host's address.
-func (s *Stack) newClient() *dhcp.Client {
-	c := dhcp.NewClient(s.link.card.MAC(), s.config.Name)
-	c.Send = func(frame []byte) bool { return s.link.card.Send(&nic.Frame{Parts: [][]byte{frame}}) }
-	c.Changed = func(l *dhcp.Lease) { s.call(func() { s.leaseChanged(l) }) }
-	c.Silent = func() { s.call(func() { s.warn(errors.New("no DHCP server answers")) }) }
-	return c
+// startDHCP has a client get the host's address, unless one does.
+func (s *Stack) startDHCP() {
+	if s.client != nil {
+		return
+	}
+	c := dhcp.NewClient(s.link.card.MAC(), s.Config().Name)
+	current := func(f func()) {
+		s.call(func() {
+			if s.client == c {
+				f()
+			}
+		})
+	}
+	c.Send = func(frame []byte) bool { return s.link.send(&nic.Frame{Parts: [][]byte{frame}}) }
+	c.Changed = func(l *dhcp.Lease) { current(func() { s.leaseChanged(l) }) }
+	c.Silent = func() { current(func() { s.warn(errors.New("no DHCP server answers")) }) }
+	ctx, cancel := context.WithCancel(s.ctx)
+	s.client, s.stopClient = c, cancel
+	s.link.dhcp.Store(c)
+	if s.State().Link.Up {
+		c.LinkUp()
+	}
+	go c.Run(ctx)
+}
+
+// stopDHCP ends the client, and the use of what it got.
+func (s *Stack) stopDHCP() {
+	if s.client == nil {
+		return
+	}
+	s.stopClient()
+	s.client = nil
+	s.link.dhcp.Store(nil)
+	s.mu.Lock()
+	l := s.lease
+	s.mu.Unlock()
+	if l == nil {
+		return
+	}
+	s.stack.RemoveAddress(card, addressOf(l.Address.Addr()))
+	s.change(func() {
+		s.removeState(l.Address)
+		s.lease = nil
+	})
 }
 
 // leaseChanged puts a lease's address in the place of the one before.
@@ -79,7 +114,9 @@ func (s *Stack) removeState(p netip.Prefix) {
 
 // routers are the ways out, IPv4's first. The lock is held.
 func (s *Stack) routers() (list []netip.Addr) {
-	list = slices.Clone(s.config.Routers)
+	list = slices.DeleteFunc(slices.Clone(s.config.Routers), func(r netip.Addr) bool {
+		return s.lease != nil && slices.Contains(s.check.silent, r) // the lease's is the way out, then
+	})
 	if s.lease != nil && s.lease.Router.IsValid() {
 		list = append(list, s.lease.Router)
 	}

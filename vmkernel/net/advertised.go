@@ -32,9 +32,19 @@ func prefixOf(n tcpip.Subnet) netip.Prefix { return netip.PrefixFrom(addrOf(n.ID
 
 // OnDuplicateAddressDetectionResult implements ipv6.NDPDispatcher.
 func (a advertised) OnDuplicateAddressDetectionResult(_ tcpip.NICID, addr tcpip.Address, r stack.DADResult) {
-	if _, dup := r.(*stack.DADDupAddrDetected); dup {
-		a.s.call(func() { a.s.warn(fmt.Errorf("another host has address %v", addrOf(addr))) })
+	d, dup := r.(*stack.DADDupAddrDetected)
+	if !dup {
+		return
 	}
+	a.s.call(func() {
+		for _, p := range a.s.Config().Addresses {
+			if p.Addr() == addrOf(addr) {
+				a.s.refuse(p, string(d.HolderLinkAddress))
+				return
+			}
+		}
+		a.s.warn(fmt.Errorf("another host has address %v", addrOf(addr)))
+	})
 }
 
 // OnOffLinkRouteUpdated implements ipv6.NDPDispatcher.

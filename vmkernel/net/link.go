@@ -3,7 +3,9 @@ package net
 import (
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 
+	"golang.org/x/time/rate"
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -17,7 +19,10 @@ import (
 type link struct {
 	card    nic.NIC
 	mac     tcpip.LinkAddress
-	dhcp    *dhcp.Client // none where the address is given
+	dhcp    atomic.Pointer[dhcp.Client] // none where the address is given
+	vlan    atomic.Uint32               // 0: none
+	filter  filter
+	pings   *rate.Limiter
 	changed func(nic.Link)
 	trouble func(error)
 
@@ -32,7 +37,7 @@ var (
 
 func newLink(card nic.NIC) *link {
 	m := card.MAC()
-	return &link{card: card, mac: tcpip.LinkAddress(m[:])}
+	return &link{card: card, mac: tcpip.LinkAddress(m[:]), pings: rate.NewLimiter(pingRate, pingBurst)}
 }
 
 // LinkChanged implements nic.Receiver.
@@ -48,12 +53,17 @@ func (l *link) Receive(frame []byte, summed bool) {
 	l.mu.RLock()
 	to := l.to
 	l.mu.RUnlock()
-	if to == nil || !l.forUs(b) {
+	if to == nil || !l.forUs(b) || !l.untag(view, &summed) {
 		view.Release()
 		return
 	}
-	if l.dhcp != nil && dhcp.IsReply(b) {
-		l.dhcp.Receive(b, summed)
+	b = view.AsSlice()
+	if c := l.dhcp.Load(); c != nil && dhcp.IsReply(b) {
+		c.Receive(b, summed)
+		view.Release()
+		return
+	}
+	if !l.filter.admits(b) || isPing(b) && !l.pings.Allow() {
 		view.Release()
 		return
 	}
@@ -84,7 +94,7 @@ func (l *link) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
 	for _, pkt := range list.AsSlice() {
 		f := nic.Frame{Sum: l.offload(pkt)}
 		f.Parts = pkt.AsSlices()
-		if !l.card.Send(&f) {
+		if !l.send(&f) {
 			return n, &tcpip.ErrNoBufferSpace{}
 		}
 		n++
@@ -136,7 +146,7 @@ func (l *link) offload(pkt *stack.PacketBuffer) (sum nic.Checksum) {
 }
 
 // MTU implements stack.LinkEndpoint: with Ethernet's header, which the endpoint above takes off.
-func (*link) MTU() uint32 { return nic.MaxFrame }
+func (*link) MTU() uint32 { return nic.HeaderSize + nic.MTU }
 
 // SetMTU implements stack.LinkEndpoint.
 func (*link) SetMTU(uint32) {}

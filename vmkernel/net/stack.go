@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-	"gvisor.dev/gvisor/pkg/tcpip/link/ethernet"
 	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
@@ -28,35 +26,25 @@ import (
 // card is the one interface that the stack has.
 const card tcpip.NICID = 1
 
-// Config is how the host is in its network.
-type Config struct {
-	Name string // of the host
-	// Addresses are the host's own. Without one of IPv4, DHCP gives it.
-	Addresses []netip.Prefix
-	Routers   []netip.Addr // of each kind one, for given addresses
-	DNS, NTP  []netip.Addr // come before those that DHCP gives
-}
-
-// State is how the host is reached.
-type State struct {
-	Link      nic.Link
-	Addresses []netip.Prefix // IPv4's first, without those that only the link knows
-	Routers   []netip.Addr
-	DNS, NTP  []netip.Addr
-	DHCP      netip.Addr // the server that gave the address, or none
-}
-
 // Stack is TCP/IP on a card.
 type Stack struct {
-	config Config
 	link   *link
 	stack  *stack.Stack
 	events Events
 
 	calls  chan func() // run one after the other, where the stack may be called
+	ctx    context.Context
 	cancel context.CancelFunc
 
+	// Only what calls runs touches these.
+	client     *dhcp.Client
+	stopClient context.CancelFunc
+	check      check
+
+	trials trials
+
 	mu     sync.Mutex
+	config Config
 	state  State
 	lease  *dhcp.Lease
 	prefix map[netip.Prefix]bool // IPv6 networks at hand
@@ -78,11 +66,13 @@ const (
 
 // New starts the card and its addresses. It doesn't wait for them.
 func New(c nic.NIC, config Config, events Events) (*Stack, error) {
-	s := &Stack{config: config, link: newLink(c), events: events, calls: make(chan func(), 64),
-		prefix: map[netip.Prefix]bool{}, router: map[netip.Addr]bool{}}
+	if err := config.Check(); err != nil {
+		return nil, err
+	}
+	s := &Stack{link: newLink(c), events: events, calls: make(chan func(), 64)}
 	s.stack = stack.New(stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{
-			arp.NewProtocol, ipv4.NewProtocol,
+			arp.NewProtocolWithOptions(arp.Options{DADConfigs: arpProbes}), ipv4.NewProtocol,
 			ipv6.NewProtocolWithOptions(ipv6.Options{
 				AutoGenLinkLocal: true,
 				NDPConfigs:       ndpConfig(),
@@ -95,34 +85,19 @@ func New(c nic.NIC, config Config, events Events) (*Stack, error) {
 	if err := s.options(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.link.changed = func(l nic.Link) { s.call(func() { s.linkChanged(l) }) }
 	s.link.trouble = func(err error) { s.call(func() { s.warn(err) }) }
-	var client *dhcp.Client
-	if !slices.ContainsFunc(config.Addresses, func(p netip.Prefix) bool { return p.Addr().Is4() }) {
-		client = s.newClient()
-		s.link.dhcp = client
-	}
-	go s.run(ctx)
+	s.link.vlan.Store(uint32(config.VLAN)) // before the first frame
+	go s.run(s.ctx)
 	// First: what the stack sends at once goes out, then.
-	if err := c.Start(s.link); err != nil {
-		cancel()
+	err := c.Start(s.link)
+	if err == nil {
+		err = s.wait(func() error { return s.apply(config) })
+	}
+	if err != nil {
+		s.cancel()
 		return nil, err
-	}
-	if e := s.stack.CreateNIC(card, ethernet.New(s.link)); e != nil {
-		cancel()
-		return nil, fmt.Errorf("net: %v", e)
-	}
-	for _, p := range config.Addresses {
-		if err := s.addAddress(p); err != nil {
-			cancel()
-			return nil, err
-		}
-	}
-	s.change(func() { s.state.Addresses = append(s.state.Addresses, config.Addresses...) })
-	if client != nil {
-		go client.Run(ctx)
 	}
 	return s, nil
 }
@@ -151,6 +126,18 @@ func (s *Stack) call(f func()) {
 	}
 }
 
+// wait has f run there, and waits for it.
+func (s *Stack) wait(f func() error) error {
+	done := make(chan error, 1)
+	s.call(func() { done <- f() })
+	select {
+	case err := <-done:
+		return err
+	case <-s.ctx.Done():
+		return net.ErrClosed
+	}
+}
+
 func (s *Stack) run(ctx context.Context) {
 	for {
 		select {
@@ -171,56 +158,15 @@ func (s *Stack) Close() {
 // NIC is the card.
 func (s *Stack) NIC() nic.NIC { return s.link.card }
 
-// State is how the host is reached now.
-func (s *Stack) State() State {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.snapshot()
-}
-
-// snapshot copies the state. The lock is held.
-func (s *Stack) snapshot() State {
-	st := s.state
-	st.Addresses = slices.Clone(st.Addresses)
-	slices.SortFunc(st.Addresses, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
-	st.Routers = s.routers()
-	st.DNS = slices.Clone(s.config.DNS)
-	st.NTP = slices.Clone(s.config.NTP)
-	if s.lease != nil {
-		st.DNS = append(st.DNS, s.lease.DNS...)
-		st.NTP = append(st.NTP, s.lease.NTP...)
-		st.DHCP = s.lease.Server
-	}
-	return st
-}
-
-// change changes the state and tells.
-func (s *Stack) change(f func()) {
-	s.mu.Lock()
-	f()
-	s.route()
-	st := s.snapshot()
-	s.mu.Unlock()
-	if s.events.Changed != nil {
-		s.events.Changed(st)
-	}
-}
-
 func (s *Stack) warn(err error) {
 	if s.events.Warning != nil {
 		s.events.Warning(err)
 	}
 }
 
-func (s *Stack) linkChanged(l nic.Link) {
-	if l.Up && s.link.dhcp != nil {
-		s.link.dhcp.LinkUp()
-	}
-	s.change(func() { s.state.Link = l })
-}
-
-// Listen listens on a TCP port of all addresses.
+// Listen listens on a TCP port of all addresses, for those whom Config.AllowFrom lets in.
 func (s *Stack) Listen(port uint16) (net.Listener, error) {
+	s.link.filter.guard(port)
 	return gonet.ListenTCP(s.stack, tcpip.FullAddress{Port: port}, ipv6.ProtocolNumber)
 }
 

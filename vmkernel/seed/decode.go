@@ -15,11 +15,14 @@ type Decoder struct {
 	Size func(n *Node) (uint64, error)
 	// Percent reads thousandths of a processor. The default is a plain number.
 	Percent func(n *Node) (uint64, error)
+	// Text returns the certificate that n is or names. The default is n's own text.
+	Text func(n *Node) (string, error)
 	// File finds the file that n names and returns its name in the archive and its size in bytes.
 	File func(n *Node) (name string, size int64, err error)
+	// Pools are the host's, for VMs that name one. Host sets them.
+	Pools []Pool
 
 	taken       map[string]string // "name demo" → where it was first given
-	pools       []Pool            // of the host, for the VMs that name one
 	poolsUnsure bool              // something is wrong with them: that a VM's pool isn't there says nothing
 	problems    Problems
 }
@@ -43,7 +46,7 @@ func (d *Decoder) Host(n *Node) (Host, Problems) {
 
 	h.Management = d.management(o)
 
-	o.group("trust").in("host.trust").done()
+	h.Trust = d.trust(o)
 
 	h.Pools = d.readPools(o.list("pools", MaxPools))
 	o.done()
@@ -236,7 +239,7 @@ func (d *Decoder) name(n *Node) string {
 	if !ok {
 		return ""
 	}
-	good := 1 <= len(s) && len(s) <= 63
+	good := 1 <= len(s) && len(s) <= MaxName
 	for _, c := range []byte(s) {
 		good = good && ('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-')
 	}

@@ -3,6 +3,7 @@ package seed
 import (
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,12 @@ const NICAuto = "auto"
 // maxHosts is how many addresses a list of Management's may hold.
 const maxHosts = 8
 
+// Limits of Management's.
+const (
+	MaxVLAN    = 4094
+	maxAllowed = 64 // networks in allowFrom
+)
+
 // Management sets how the host is reached. The zero value is a host without a network.
 type Management struct {
 	NIC string `json:"nic,omitempty"` // auto, or a card's MAC address, such as 52:54:00:12:34:56; "": none
@@ -20,6 +27,8 @@ type Management struct {
 	Routers   []netip.Addr   `json:"routers,omitempty"` // within the addresses' networks, or link-local
 	DNS       []netip.Addr   `json:"dns,omitempty"`
 	NTP       []netip.Addr   `json:"ntp,omitempty"`
+	VLAN      uint16         `json:"vlan,omitempty"`      // 1..MaxVLAN of IEEE 802.1Q; 0: frames without a tag
+	AllowFrom []netip.Prefix `json:"allowFrom,omitempty"` // the networks that may reach the management port; none: all
 }
 
 // management decodes the key `management`. A host without it has no network.
@@ -35,6 +44,23 @@ func (d *Decoder) management(host *object) (m Management) {
 			d.fail(nic, "%s is no network card: give auto, or its MAC address as 52:54:00:12:34:56", quote(s))
 		}
 	}
+	if n := o.get("vlan"); n != nil {
+		m.VLAN = uint16(d.integer(n, 1, MaxVLAN))
+	}
+	for _, n := range o.list("allowFrom", maxAllowed) {
+		s, ok := d.text(n)
+		if !ok {
+			continue
+		}
+		switch p, err := netip.ParsePrefix(s); {
+		case err != nil || p.Addr().Is4In6():
+			d.fail(n, "%s is no network: give one with its length, as 192.0.2.0/24", quote(s))
+		case p != p.Masked():
+			d.fail(n, "%s has bits of a host: the network is %s, one host %s/%d", quote(s), p.Masked(), p.Addr(), p.Addr().BitLen())
+		default:
+			m.AllowFrom = append(m.AllowFrom, p)
+		}
+	}
 	for _, n := range o.list("addresses", maxHosts) {
 		s, ok := d.text(n)
 		if !ok {
@@ -43,6 +69,10 @@ func (d *Decoder) management(host *object) (m Management) {
 		p, err := netip.ParsePrefix(s)
 		if err != nil || !isHost(p.Addr()) || p.Bits() == 0 {
 			d.fail(n, "%s is no address: give a host's with its network's length, as 192.0.2.5/24", quote(s))
+			continue
+		}
+		if slices.ContainsFunc(m.Addresses, func(q netip.Prefix) bool { return p.Addr() == q.Addr() }) {
+			d.fail(n, "%s is there twice", quote(s))
 			continue
 		}
 		m.Addresses = append(m.Addresses, p)

@@ -19,6 +19,9 @@ func TestManagement(t *testing.T) {
 			DNS:       []netip.Addr{netip.MustParseAddr("192.0.2.2")},
 			NTP:       []netip.Addr{netip.MustParseAddr("198.51.100.3")},
 		},
+		`{"management":{"vlan":4094,"allowFrom":["192.0.2.0/24","2001:db8::7/128"]}}`: {
+			NIC: "auto", VLAN: 4094, AllowFrom: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::7/128")},
+		},
 	} {
 		s, err := Parse(ofJSON(t, `{"apiVersion":"keel/v1","host":`+text+`,FILES}`))
 		if err != nil {

@@ -107,8 +107,8 @@ func (p Problems) Error() string {
 	return strings.Join(said, "; ")
 }
 
-// parseJSON returns the tree of a JSON text. It refuses what encoding/json forgives: duplicate keys, invalid UTF-8, null.
-func parseJSON(text []byte) (*Node, error) {
+// ParseJSON returns the tree of a JSON text. It refuses what encoding/json forgives: duplicate keys, invalid UTF-8, null.
+func ParseJSON(text []byte) (*Node, error) {
 	if !utf8.Valid(text) {
 		return nil, &Error{Msg: "is not UTF-8 text"}
 	}

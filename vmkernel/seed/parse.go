@@ -14,6 +14,9 @@ type Seed struct {
 	VMs     []VM // in the seed's order
 	Refused []*Refusal
 	Files   map[string]*File // by the name that VMs use
+
+	Manifest  []byte // keel.json as it is in the archive: not to be written to
+	Signature []byte // the archive's keel.sig, likewise; nil without one
 }
 
 // Refusal is one VM that is not started for what the seed says of it.
@@ -64,6 +67,11 @@ func Parse(tar []byte) (*Seed, error) {
 
 // Open is Parse without reading the files' contents: for a caller that calls Verify for a file before it uses it.
 func Open(tar []byte) (*Seed, error) {
+	return OpenChecked(tar, func(_, _ []byte) error { return nil })
+}
+
+// OpenChecked is Open for a host that doesn't take every seed.
+func OpenChecked(tar []byte, check Check) (*Seed, error) {
 	entries, err := walk(tar)
 	if err != nil {
 		return nil, err
@@ -76,11 +84,17 @@ func Open(tar []byte) (*Seed, error) {
 	if len(text) > MaxManifest {
 		return nil, fmt.Errorf("seed: %s has %d bytes; at most %d are possible", Manifest, len(text), MaxManifest)
 	}
-	root, err := parseJSON(text)
+	s := &Seed{Host: DefaultHost(), Files: map[string]*File{}, Manifest: text}
+	if at := slices.IndexFunc(entries, func(e entry) bool { return e.name == SignatureName }); at >= 0 {
+		s.Signature = entries[at].data
+	}
+	if err := check(s.Manifest, s.Signature); err != nil {
+		return nil, fmt.Errorf("seed: %w", err)
+	}
+	root, err := ParseJSON(text)
 	if err != nil {
 		return nil, err
 	}
-	s := &Seed{Host: DefaultHost(), Files: map[string]*File{}}
 	d := &Decoder{File: s.find}
 
 	o := d.object(root)
@@ -126,8 +140,8 @@ func (s *Seed) files(d *Decoder, n *Node) {
 		item := n.Items[i]
 		if err := CheckName(name); err != nil {
 			d.fail(item, "%s", err)
-		} else if name == Manifest {
-			d.fail(item, "%s does not list itself", Manifest)
+		} else if name == Manifest || name == SignatureName {
+			d.fail(item, "%s does not list itself or its signature", Manifest)
 		}
 		o := d.object(item)
 		f := &File{Name: name}
@@ -150,7 +164,7 @@ func (s *Seed) files(d *Decoder, n *Node) {
 func (s *Seed) attach(entries []entry) error {
 	held := 0
 	for _, e := range entries {
-		if e.name == Manifest {
+		if e.name == Manifest || e.name == SignatureName {
 			continue
 		}
 		f := s.Files[e.name]

@@ -212,22 +212,27 @@ func (o *object) duration(key string, absent time.Duration) Duration {
 	if n == nil {
 		return Duration(absent)
 	}
+	return Duration(o.d.duration(n, MaxDuration))
+}
+
+// duration reads a text such as "30s", from 0 to most.
+func (d *Decoder) duration(n *Node, most time.Duration) time.Duration {
 	if n.Kind == Number {
-		o.d.fail(n, "%s has no unit; write it as in 30s, 5m or 1h30m", brief(n))
+		d.fail(n, "%s has no unit; write it as in 30s, 5m or 1h30m", brief(n))
 		return 0
 	}
-	s, ok := o.d.text(n)
+	s, ok := d.text(n)
 	if !ok {
 		return 0
 	}
 	v, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
-		o.d.fail(n, "%s is not a duration; write it as in 30s, 5m or 1h30m", brief(n))
+		d.fail(n, "%s is not a duration; write it as in 30s, 5m or 1h30m", brief(n))
 	case v < 0:
-		o.d.fail(n, "%s is below the minimum of 0s", brief(n))
-	case v > MaxDuration:
-		o.d.fail(n, "%s is above the maximum of %s", brief(n), Duration(MaxDuration))
+		d.fail(n, "%s is below the minimum of 0s", brief(n))
+	case v > most:
+		d.fail(n, "%s is above the maximum of %s", brief(n), most)
 	}
-	return Duration(v)
+	return v
 }

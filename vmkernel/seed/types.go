@@ -9,6 +9,7 @@ const (
 	Machine    = "keel-1"    // what an absent `machine` means, in every version of Keel
 	CPUModel   = "keel-x86-1"
 
+	MaxName     = 63 // bytes of the name of a host, a VM or a pool
 	MaxManifest = 1 << 20
 	MaxEntries  = 4096      // of the archive
 	MaxFile     = 1<<33 - 1 // what ustar's size field can say
@@ -45,7 +46,7 @@ type Host struct {
 	OnPanic    OnPanic    `json:"onPanic"`
 	Log        HostLog    `json:"log"`
 	Management Management `json:"management,omitzero"`
-	Trust      struct{}   `json:"trust"`           // nothing in it yet
+	Trust      Trust      `json:"trust"`
 	Pools      []Pool     `json:"pools,omitempty"` // parents first; at most MaxPools
 }
 
@@ -168,3 +169,10 @@ type Duration time.Duration
 
 func (d Duration) String() string               { return time.Duration(d).String() }
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText is for clients that read what a host says; it takes any time.Duration.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}

@@ -1,8 +1,9 @@
 package sys
 
 import (
-	"syscall"
 	"unsafe"
+
+	"keel/vmkernel/linux"
 )
 
 // A PCIAddress names a PCI function: segment in bits 31:16, bus in 15:8, device in 7:3, function in
@@ -96,7 +97,7 @@ func IRQWake(irq int) error {
 // SetClock sets the time of day, in ns since 1970. The monotonic clock goes on as it was.
 func SetClock(ns int64) error {
 	if ns < 0 {
-		return syscall.EINVAL
+		return linux.EINVAL
 	}
 	_, err := call(NumSetClock, uintptr(ns), 0, 0, 0)
 	return err

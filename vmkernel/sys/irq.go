@@ -1,6 +1,6 @@
 package sys
 
-import "syscall"
+import "keel/vmkernel/linux"
 
 // IRQCount takes ISA interrupt irq, 0 to 15, for the upper half, switches it on where it arrives,
 // and returns how often it has come.
@@ -14,13 +14,23 @@ func IRQCount(irq int) (uint64, error) {
 // until the next wait, which says that the device is dealt with.
 func IRQWait(irq int, seen uint64) (uint64, error) {
 	for {
-		n, _, errno := syscall.Syscall6(NumIRQWait, uintptr(irq), uintptr(seen), 0, 0, 0, 0)
-		switch errno {
+		n := waitIRQ(irq, seen)
+		switch errno := errnoOf(n); errno {
 		case 0:
 			return uint64(n), nil
-		case syscall.EINTR:
+		case linux.EINTR:
 		default:
 			return 0, errno
 		}
 	}
+}
+
+// waitIRQ is the call, without the P.
+//
+//go:nosplit
+func waitIRQ(irq int, seen uint64) uintptr {
+	entersyscallblock()
+	n := raw(NumIRQWait, uintptr(irq), uintptr(seen), 0, 0)
+	exitsyscall()
+	return n
 }

@@ -1,8 +1,9 @@
 package sys
 
 import (
-	"syscall"
 	"unsafe"
+
+	"keel/vmkernel/linux"
 )
 
 // Numbers of the calls.
@@ -12,9 +13,10 @@ const (
 	NumPower
 	NumModule
 	NumPolicy
+	NumPage
 	NumStats
 	NumVMCreate
-	NumVMGrow
+	NumVMBack
 	NumVMMemory
 	NumVMDestroy
 	NumVMReset
@@ -30,7 +32,12 @@ const (
 	NumVMPort
 	NumVMRelease
 	NumVMPopulate
-	NumVMResident
+	NumVMGrant
+	NumVMReserve
+	NumVMSample
+	NumVMMemoryUse
+	NumNodes
+	NumVMNMI
 	NumPCIRead
 	NumPCIWrite
 	NumBARMap
@@ -61,6 +68,8 @@ type Info struct {
 	TSCSource   [16]byte
 	NoVirt      [160]byte // why there is no virtualisation, NUL-terminated
 	CommandLine [1024]byte
+	// Maker, Product and Serial are the machine's, as its firmware has them: NUL-padded, maybe empty.
+	Maker, Product, Serial [48]byte
 }
 
 // Values of Info.Virt.
@@ -91,16 +100,33 @@ type Module struct {
 	Name       [64]byte
 }
 
-// call is a raw call; it holds the P, so it is for calls that don't block. What an argument points at
+// call makes a call. It holds the P, so it is for calls that don't block. What an argument points at
 // must not move meanwhile, as a stack does when it grows.
 //
 //go:uintptrescapes
 func call(n, a, b, c, d uintptr) (uintptr, error) {
-	r, _, errno := syscall.RawSyscall6(n, a, b, c, d, 0, 0)
-	if errno != 0 {
+	r := raw(n, a, b, c, d)
+	if errno := errnoOf(r); errno != 0 {
 		return 0, errno
 	}
 	return r, nil
+}
+
+// raw is SYSCALL, with Linux's convention for arguments and result. It is here rather than in package
+// syscall since that isn't Linux's under every toolchain.
+//
+//go:noescape
+func raw(n, a, b, c, d uintptr) uintptr
+
+// errnoOf is the error in a call's result, 0 where there is none.
+//
+//go:nosplit
+func errnoOf(r uintptr) linux.Errno {
+	const last = 4095 // Linux: MAX_ERRNO
+	if -r-1 < last {
+		return linux.Errno(-r)
+	}
+	return 0
 }
 
 // GetInfo fills info. On a system that isn't Keel it fails with ENOSYS.

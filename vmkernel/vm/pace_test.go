@@ -1,10 +1,10 @@
 package vm
 
 import (
-	"syscall"
 	"testing"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -36,12 +36,13 @@ func (p *paced) next(got step) int64 {
 	p.cpu.page.State.Exit = virt.Exit{Kind: virt.KindNop}
 	if len(p.steps) == 0 {
 		p.cpu.in.stopping.Store(true)
+		p.cpu.in.attention.Store(true)
 	}
 	return s.r
 }
 
-func (p *paced) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) syscall.Errno {
-	return syscall.Errno(p.next(step{block: block, flags: flags}))
+func (p *paced) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno {
+	return linux.Errno(p.next(step{block: block, flags: flags}))
 }
 
 func (p *paced) RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64 {

@@ -3,11 +3,11 @@ package vm
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"syscall"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/datastore"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm/acpitable"
@@ -21,20 +21,24 @@ type Host struct {
 	Virt  uint64 // sys.VirtVTX or sys.VirtAMDV
 	TSCHz uint64
 	CPUID func(leaf, sub uint32) (eax, ebx, ecx, edx uint32)
+
+	memory *memory // as the VMs share it; NewManager sets it
 }
 
 // powerOn makes an instance that is ready to run: memory, tables and kernel in place, and the boot
 // processor at the kernel's entry. An error is one line that names what was wrong.
-func powerOn(b Backend, host Host, spec *seed.VM, files map[string]*seed.File, log *slog.Logger, console io.Writer) (*instance, error) {
-	img, err := image(spec, files)
+// When stop is closed meanwhile it is errHalted.
+func powerOn(b Backend, host Host, spec *seed.VM, images datastore.Store, log *slog.Logger, out outlets, stop <-chan struct{}) (*instance, error) {
+	img, done, err := image(spec, images)
 	if err != nil {
 		return nil, err
 	}
-	in, err := newInstance(b, host, spec, log, console)
+	defer done()
+	in, err := newInstance(b, host, spec, log, out)
 	if err != nil {
 		return nil, err
 	}
-	if err := in.build(img); err != nil {
+	if err := in.build(img, stop); err != nil {
 		in.board.close()
 		in.destroy()
 		return nil, err
@@ -42,33 +46,45 @@ func powerOn(b Backend, host Host, spec *seed.VM, files map[string]*seed.File, l
 	return in, nil
 }
 
-// image is what spec boots from, its files' contents checked.
-func image(spec *seed.VM, files map[string]*seed.File) (loader.Image, error) {
-	var err error
-	get := func(name string) []byte {
-		f := files[name]
-		if f == nil {
-			err = errors.Join(err, fmt.Errorf("vm: file %q is not in the seed", name))
+// image is what spec boots from, its images' contents checked; they may be used until done is called.
+func image(spec *seed.VM, images datastore.Store) (img loader.Image, done func(), err error) {
+	var open []datastore.Contents
+	done = func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}
+	get := func(ref string) []byte {
+		if err != nil {
 			return nil
 		}
-		if e := f.Verify(); e != nil {
-			err = errors.Join(err, e)
+		var c datastore.Contents
+		if c, err = images.Open(ref); err != nil {
+			return nil
 		}
-		return f.Data
+		open = append(open, c)
+		return c.Bytes()
 	}
 	d := &spec.Boot.Direct
-	img := loader.Image{Kernel: get(d.Kernel), Cmdline: d.Cmdline}
+	img = loader.Image{Kernel: get(d.Kernel), Cmdline: d.Cmdline}
 	if d.Initrd != "" {
 		img.Initrd = get(d.Initrd)
 	}
 	for _, m := range d.Modules {
 		img.Modules = append(img.Modules, loader.Module{Data: get(m.File), Cmdline: m.Cmdline})
 	}
-	return img, err
+	if err != nil {
+		done()
+	}
+	return img, done, err
 }
 
-func (in *instance) build(img loader.Image) error {
-	if err := in.create(); err != nil {
+func (in *instance) build(img loader.Image, stop <-chan struct{}) error {
+	load := len(img.Kernel) + len(img.Initrd)
+	for _, m := range img.Modules {
+		load += len(m.Data)
+	}
+	if err := in.create(uint64(load), stop); err != nil {
 		return err
 	}
 	rsdp, err := acpitable.Build(in.memory, acpitable.Config{CPUs: in.spec.CPU.Count})
@@ -77,6 +93,9 @@ func (in *instance) build(img loader.Image) error {
 	}
 	entry, err := loader.Load(in.memory, img, rsdp)
 	if err != nil {
+		return err
+	}
+	if err := in.share.settle(false); err != nil { // more than was thought
 		return err
 	}
 	in.format = entry.Format
@@ -92,27 +111,14 @@ func (in *instance) build(img loader.Image) error {
 	return nil
 }
 
-// reserve is the memory, in bytes, that no VM gets: the host's own work and the tables that map the
-// VMs' memory need it.
-const reserve = 32 << 20
-
-// available is how much memory a VM can have, in whole MiB.
-func (in *instance) available() uint64 {
-	free := in.backend.FreeMemory()
-	return (free - min(free, reserve)) &^ (1<<20 - 1)
-}
-
-// create makes the machine with all of its memory.
-func (in *instance) create() error {
-	size := in.spec.Memory.Size
-	tooMuch := func() error {
-		return fmt.Errorf("vm: memory of %s is more than the %s that the host has left: make the VM smaller or the host larger",
-			seed.FormatSize(size), seed.FormatSize(in.available()))
+// create makes the machine, with the memory that is reserved for it and room for load bytes.
+func (in *instance) create(load uint64, stop <-chan struct{}) error {
+	share, err := in.host.memory.admit(in)
+	if err != nil {
+		return err
 	}
-	if size > in.available() {
-		return tooMuch()
-	}
-	cfg := sys.VMConfig{Memory: size, VCPUs: uint64(in.spec.CPU.Count)}
+	in.share = share
+	cfg := sys.VMConfig{Memory: in.spec.Memory.Size, VCPUs: uint64(in.spec.CPU.Count), Overhead: share.costs, Node: uint64(share.node)}
 	model, kvmclock := cpumodel.Build(in.host.Virt, in.host.CPUID, in.spec.CPU.Count, in.host.TSCHz)
 	cfg.NCPUID = uint64(copy(cfg.CPUID[:], model))
 	if kvmclock {
@@ -120,25 +126,22 @@ func (in *instance) create() error {
 	}
 	h, err := in.backend.Create(&cfg)
 	switch {
-	case errors.Is(err, syscall.ENOMEM):
-		return tooMuch()
-	case errors.Is(err, syscall.EAGAIN):
-		return errors.New("vm: the host has no room for another VM: stop one")
+	case errors.Is(err, linux.ENOMEM):
+		return faultf(ErrNoMemory, "the %s that it costs beyond its memory are more than the host has left, %s: stop a VM or give the host more memory",
+			seed.FormatSize(share.costs), seed.FormatSize(in.backend.FreeMemory()))
+	case errors.Is(err, linux.EAGAIN):
+		return faultf(ErrNoRoom, "the host has no room for another VM: stop one")
 	case err != nil:
 		return fmt.Errorf("vm: the machine can't be made: %w", err)
 	}
 	in.mu.Lock()
 	in.handle, in.gone = h, false
 	in.mu.Unlock()
-	for had := uint64(0); had < size; {
-		n, err := in.backend.Grow(h)
-		if errors.Is(err, syscall.ENOMEM) {
-			return tooMuch()
-		}
-		if err != nil {
-			return fmt.Errorf("vm: memory ends at %#x bytes of %#x: %w", had, size, err)
-		}
-		had = n
+	if err := share.begin(stop); err != nil {
+		return err
+	}
+	if err := share.first(load); err != nil {
+		return err
 	}
 	low, high, err := in.backend.Memory(h)
 	if err != nil {

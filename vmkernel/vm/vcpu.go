@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"syscall"
+	"sync/atomic"
 
 	"keel/arch/amd64/virt"
 	"keel/vmkernel/device"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm/mmio"
 )
@@ -76,7 +77,7 @@ func (c *vcpu) loop() {
 		}
 	}()
 	p := rare
-	for !c.in.stopping.Load() {
+	for !c.in.attention.Load() || c.in.attend() {
 		if p == brisk {
 			var r int64
 			if c.kernel {
@@ -101,6 +102,9 @@ func (c *vcpu) loop() {
 		s := &c.page.State
 		if e := &s.Exit; e.Kind != virt.KindIO || e.String {
 			c.dispatch(s)
+			if atomic.LoadUint32(&c.page.Overdrawn) != 0 {
+				c.repay()
+			}
 		} else if e.In && e.Size == 1 { // drivers poll
 			s.GPR[virt.RAX] = s.GPR[virt.RAX]&^0xFF | uint64(c.bus.In(e.Port, 1))
 		} else {
@@ -124,7 +128,7 @@ func (c *vcpu) interlude(r int64) pace {
 		c.often = 0
 		return moderate
 	}
-	c.crash("virtual processor %d can't run: %v", c.index, syscall.Errno(-r))
+	c.crash("virtual processor %d can't run: %v", c.index, linux.Errno(-r))
 	return rare
 }
 

@@ -3,11 +3,11 @@ package vm
 import (
 	"errors"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/linux"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm/guestmem"
@@ -16,53 +16,53 @@ import (
 func TestEveryStopHasItsReason(t *testing.T) {
 	for _, c := range []struct {
 		name, want string
-		run        func(p *sys.VCPUPage) syscall.Errno
+		run        func(p *sys.VCPUPage) linux.Errno
 	}{
-		{"S5", `reason=power-off`, func(p *sys.VCPUPage) syscall.Errno { return out(p, 0x604, 2, 1<<13|5<<10) }},
-		{"ACPI reset", `reason="reboot (acpi reset)"`, func(p *sys.VCPUPage) syscall.Errno { return out(p, 0xCF9, 1, 6) }},
-		{"keyboard controller", `reason="reboot (keyboard controller)"`, func(p *sys.VCPUPage) syscall.Errno { return out(p, 0x64, 1, 0xFE) }},
-		{"triple fault", `reason="reboot (triple fault)"`, func(p *sys.VCPUPage) syscall.Errno {
+		{"S5", `reason=power-off`, func(p *sys.VCPUPage) linux.Errno { return out(p, 0x604, 2, 1<<13|5<<10) }},
+		{"ACPI reset", `reason="reboot (acpi reset)"`, func(p *sys.VCPUPage) linux.Errno { return out(p, 0xCF9, 1, 6) }},
+		{"keyboard controller", `reason="reboot (keyboard controller)"`, func(p *sys.VCPUPage) linux.Errno { return out(p, 0x64, 1, 0xFE) }},
+		{"triple fault", `reason="reboot (triple fault)"`, func(p *sys.VCPUPage) linux.Errno {
 			p.State.Exit = virt.Exit{Kind: virt.KindTripleFault}
 			return 0
 		}},
-		{"exit port", `reason="exit code 3000000000"`, func(p *sys.VCPUPage) syscall.Errno { return out(p, 0xF4, 4, 3_000_000_000) }},
-		{"unknown exit", `reason="crash: unhandled exit (unknown, reason 0x4d, qualification 0x12) at 0x1234"`, func(p *sys.VCPUPage) syscall.Errno {
+		{"exit port", `reason="exit code 3000000000"`, func(p *sys.VCPUPage) linux.Errno { return out(p, 0xF4, 4, 3_000_000_000) }},
+		{"unknown exit", `reason="crash: unhandled exit (unknown, reason 0x4d, qualification 0x12) at 0x1234"`, func(p *sys.VCPUPage) linux.Errno {
 			p.State.RIP = 0x1234
 			p.State.Exit = virt.Exit{Kind: virt.KindUnknown, Reason: 77, Qual: 0x12}
 			return 0
 		}},
-		{"kind from nowhere", `reason="crash: unhandled exit (kind4000000000, `, func(p *sys.VCPUPage) syscall.Errno {
+		{"kind from nowhere", `reason="crash: unhandled exit (kind4000000000, `, func(p *sys.VCPUPage) linux.Errno {
 			p.State.Exit = virt.Exit{Kind: 4_000_000_000}
 			return 0
 		}},
-		{"refused entry", `reason="crash: the processor refused the guest's state: CR4: VMXE is 0"`, func(p *sys.VCPUPage) syscall.Errno {
+		{"refused entry", `reason="crash: the processor refused the guest's state: CR4: VMXE is 0"`, func(p *sys.VCPUPage) linux.Errno {
 			copy(p.Message[:], "CR4: VMXE is 0\x00rest")
 			p.State.Exit = virt.Exit{Kind: virt.KindFailedEntry}
 			return 0
 		}},
-		{"message without end", `reason="crash: the processor refused the guest's state: ` + strings.Repeat("x", 256) + `"`, func(p *sys.VCPUPage) syscall.Errno {
+		{"message without end", `reason="crash: the processor refused the guest's state: ` + strings.Repeat("x", 256) + `"`, func(p *sys.VCPUPage) linux.Errno {
 			copy(p.Message[:], strings.Repeat("x", 256))
 			p.State.Exit = virt.Exit{Kind: virt.KindFailedEntry}
 			return 0
 		}},
-		{"exception", `reason="crash: exception 8, error code 0x7, left the guest at 0x9"`, func(p *sys.VCPUPage) syscall.Errno {
+		{"exception", `reason="crash: exception 8, error code 0x7, left the guest at 0x9"`, func(p *sys.VCPUPage) linux.Errno {
 			p.State.RIP = 9
 			p.State.Exit = virt.Exit{Kind: virt.KindException, Vector: 8, ErrCode: 7}
 			return 0
 		}},
-		{"vmrun refuses", `reason="crash: virtual processor 0 can't run: device or resource busy"`, func(p *sys.VCPUPage) syscall.Errno { return syscall.EBUSY }},
-		{"undecodable", `reason="crash: mmio:`, func(p *sys.VCPUPage) syscall.Errno {
+		{"vmrun refuses", `reason="crash: virtual processor 0 can't run: device or resource busy"`, func(p *sys.VCPUPage) linux.Errno { return linux.EBUSY }},
+		{"undecodable", `reason="crash: mmio:`, func(p *sys.VCPUPage) linux.Errno {
 			p.State.Exit = virt.Exit{Kind: virt.KindMMIO, GPA: 0xD000_0000}
 			p.State.RIP = 0x200000
 			return 0
 		}},
-		{"panic", `reason="crash: panic in a device model: `, func(p *sys.VCPUPage) syscall.Errno {
+		{"panic", `reason="crash: panic in a device model: `, func(p *sys.VCPUPage) linux.Errno {
 			panic("broken")
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFake(nil)
-			f.run = func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) syscall.Errno {
+			f.run = func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) linux.Errno {
 				if c.name == "undecodable" {
 					copy(m.low[0x200000:], "\x0f\x01\x00") // SGDT [EAX]
 				}
@@ -80,7 +80,7 @@ func TestEveryStopHasItsReason(t *testing.T) {
 }
 
 func TestVMStartsAtItsKernelsEntry(t *testing.T) {
-	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, flags uint64, _ virt.Event) syscall.Errno {
+	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, flags uint64, _ virt.Event) linux.Errno {
 		s := &p.State
 		switch {
 		case flags != sys.RunSetState:
@@ -127,7 +127,7 @@ func TestPoliciesSayWhatFollows(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFake(nil)
-			f.run = func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) syscall.Errno {
+			f.run = func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) linux.Errno {
 				for i := range m.low[0x200000:] {
 					if m.low[0x200000+i] != 0 {
 						t.Error("memory isn't fresh")
@@ -145,37 +145,32 @@ func TestPoliciesSayWhatFollows(t *testing.T) {
 			s := spec("demo")
 			c.set(&s)
 			m, r := newManager(f)
-			if err := m.Add(s, files()); err != nil {
-				t.Fatal(err)
-			}
-			m.Autostart()
+			create(t, m, s)
+			m.Autostart(t.Context())
 			m.WaitIdle()
 			if n := strings.Count(r.String(), `msg="vm started"`); n != c.started {
 				t.Errorf("started %d times, want %d:\n%s", n, c.started, r)
 			}
-			if gone := m.Find("demo") == nil; gone != c.deleted {
-				t.Errorf("deleted: %v", gone)
+			if _, err := m.Find("demo"); errors.Is(err, ErrNotFound) != c.deleted {
+				t.Errorf("deleted: %v", err)
 			}
 		})
 	}
 }
 
 func TestWhatCannotStartIsOneLineAndOthersRun(t *testing.T) {
-	powerOff := func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) syscall.Errno {
+	powerOff := func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) linux.Errno {
 		return out(p, 0x604, 2, 1<<13|5<<10)
 	}
 	for _, c := range []struct {
 		name, want string
 		set        func(f *fake, s *seed.VM)
 	}{
-		{"more memory than there is", "memory of 2GiB is more than the 992MiB that the host has left",
+		{"more memory than there is", "memory of 2GiB is more than the 967MiB that the host has left",
 			func(f *fake, s *seed.VM) { s.Memory.Size = 2 << 30 }},
-		{"the memory that the host needs", "memory of 1008MiB is more than the 992MiB that the host has left",
+		{"the memory that the host needs", "memory of 1008MiB is more than the 971MiB that the host has left",
 			func(f *fake, s *seed.VM) { s.Memory.Size = 1008 << 20 }},
-		{"memory that goes meanwhile", "memory of 4MiB is more than the",
-			func(f *fake, s *seed.VM) { s.CPU.Count = 1; f.growTo = 2 << 20 }},
-		{"no such file", `file \"other\" is not in the seed`, func(f *fake, s *seed.VM) { s.Boot.Direct.Kernel = "other" }},
-		{"not the file it was", "kernel", func(f *fake, s *seed.VM) { s.Boot.Direct.Initrd = "changed" }},
+		{"not the file it was", `file \"changed\" is damaged`, func(f *fake, s *seed.VM) { s.Boot.Direct.Initrd = "changed" }},
 		{"no kernel", "loader:", func(f *fake, s *seed.VM) { s.Boot.Direct.Kernel = "nonsense" }},
 		{"exit port on the UART", "overlaps ttyS0", func(f *fake, s *seed.VM) { s.Debug.ExitPort = 0x3FA }},
 		{"exit port on the PIT", "overlaps 8254", func(f *fake, s *seed.VM) { s.Debug.ExitPort = 0x40 }},
@@ -188,16 +183,15 @@ func TestWhatCannotStartIsOneLineAndOthersRun(t *testing.T) {
 			c.set(f, &bad)
 			all := files()
 			all["nonsense"] = &seed.File{Name: "nonsense", Data: make([]byte, 4096)}
-			all["changed"] = &seed.File{Name: "kernel", Data: []byte("x"), Info: all["kernel"].Info}
+			all["changed"] = &seed.File{Name: "changed", Data: []byte("x"), Info: all["kernel"].Info}
 			all["nonsense"].Info.SHA256 = "ad7facb2586fc6e966c004d7d1d16b024f5805ff7cb47c7a85dabd8b48892ca7"
 			all["nonsense"].Info.Size = 4096
 			m, r := newManager(f)
-			m.Add(bad, all)
-			m.Autostart()
+			m.images = store(all)
+			create(t, m, bad)
+			m.Autostart(t.Context())
 			m.WaitIdle()
-			f.growTo = 0
-			m.Add(spec("good"), files())
-			if err := m.Start("good"); err != nil {
+			if err := create(t, m, spec("good")).Start(t.Context()); err != nil {
 				t.Error(err)
 			}
 			m.WaitIdle()
@@ -217,7 +211,7 @@ func TestWhatCannotStartIsOneLineAndOthersRun(t *testing.T) {
 func TestGuestsLinesAreTheirsAndNobodyElses(t *testing.T) {
 	text := "hello\r\n\x1b[2J\nlevel=ERROR msg=forged\nend without a line end"
 	i := 0
-	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) syscall.Errno {
+	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) linux.Errno {
 		if i == len(text) {
 			return out(p, 0x604, 2, 1<<13|5<<10)
 		}
@@ -234,7 +228,7 @@ func TestGuestsLinesAreTheirsAndNobodyElses(t *testing.T) {
 func TestPortReadsChangeNoMoreThanTheirPart(t *testing.T) {
 	step := 0
 	want := []uint64{0x1122_3344_5566_77FF, 0x1122_3344_5566_FFFF, 0xFFFF_FFFF}
-	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, flags uint64, _ virt.Event) syscall.Errno {
+	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, flags uint64, _ virt.Event) linux.Errno {
 		s := &p.State
 		if step > 0 && s.GPR[virt.RAX] != want[step-1] {
 			t.Errorf("IN of %d bytes: RAX %#x, want %#x", 1<<(step-1), s.GPR[virt.RAX], want[step-1])
@@ -256,7 +250,7 @@ func TestPortReadsChangeNoMoreThanTheirPart(t *testing.T) {
 func TestUARTsShareTheirInterrupt(t *testing.T) {
 	const ierTHRE = 2
 	step := 0
-	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) syscall.Errno {
+	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) linux.Errno {
 		step++
 		switch step {
 		case 1:
@@ -282,55 +276,8 @@ func TestUARTsShareTheirInterrupt(t *testing.T) {
 	runAll(t, f, spec("demo"))
 }
 
-func TestHostStopsAVMThatWouldNot(t *testing.T) {
-	f := newFake(nil) // both processors wait
-	m, r := newManager(f)
-	s := spec("demo")
-	s.OnCrash, s.OnPowerOff, s.OnReboot = seed.Restart, seed.Restart, seed.Restart
-	m.Add(s, files())
-	if err := m.Start("demo"); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Start("demo"); !errors.Is(err, ErrRunning) {
-		t.Errorf("second Start: %v", err)
-	}
-	if !m.Find("demo").Running() {
-		t.Error("it doesn't run")
-	}
-	m.Find("demo").PressPowerButton()
-	if err := m.Stop("demo"); err != nil {
-		t.Error(err)
-	}
-	m.WaitIdle()
-	wantLines(t, r.String(), `msg="vm stopped" vm=demo reason="stopped by the host"`)
-	if m.Find("demo").Running() {
-		t.Error("it runs")
-	}
-	if m.Stop("nobody") == nil || m.Start("nobody") == nil {
-		t.Error("there is no such VM")
-	}
-}
-
-func TestManagerRefusesDuplicates(t *testing.T) {
-	m, _ := newManager(newFake(nil))
-	a, b, c := spec("a"), spec("a"), spec("c")
-	a.ID, b.ID, c.ID = "1", "2", "1"
-	if err := m.Add(a, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Add(b, nil); err == nil || !strings.Contains(err.Error(), "named a already") {
-		t.Errorf("same name: %v", err)
-	}
-	if err := m.Add(c, nil); err == nil || !strings.Contains(err.Error(), "id 1 of a") {
-		t.Errorf("same id: %v", err)
-	}
-	if n := len(m.List()); n != 1 {
-		t.Errorf("%d VMs", n)
-	}
-}
-
 func TestAutostartKeepsOrder(t *testing.T) {
-	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) syscall.Errno {
+	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) linux.Errno {
 		return out(p, 0x604, 2, 1<<13|5<<10)
 	})
 	list := []seed.VM{spec("late"), spec("first"), spec("second"), spec("never")}
@@ -346,12 +293,12 @@ func TestAutostartKeepsOrder(t *testing.T) {
 
 func TestIdleWithoutVMs(t *testing.T) {
 	m, _ := newManager(newFake(nil))
-	m.Autostart()
+	m.Autostart(t.Context())
 	m.WaitIdle()
 }
 
 func TestFiguresAddUp(t *testing.T) {
-	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) syscall.Errno {
+	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) linux.Errno {
 		p.First, p.Ticks, p.Outside = 400, 500, 60
 		m.pages[1].Ticks, m.pages[1].Outside = 7, 8
 		p.Exits[virt.KindCPUID], m.pages[1].Exits[virt.KindCPUID] = 3, 4

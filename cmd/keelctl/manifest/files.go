@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"keel/vmkernel/auth"
 	"keel/vmkernel/seed"
 )
 
@@ -45,6 +46,29 @@ func (f *files) add(dir, name string) (string, int64, error) {
 	return kept, info.Size, nil
 }
 
+// readText returns the text of a file, named relative to dir, or name itself where that is a PEM block already.
+func readText(dir, name string) (string, error) {
+	if strings.HasPrefix(strings.TrimSpace(name), "-----BEGIN ") {
+		return name, nil
+	}
+	where := filepath.FromSlash(name)
+	if !filepath.IsAbs(where) {
+		where = filepath.Join(dir, where)
+	}
+	switch stat, err := os.Stat(where); {
+	case name == "":
+		return "", errors.New("is empty: give the name of a file, or the text of a certificate")
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("%s: there is no such file (%s)", name, where)
+	case err != nil:
+		return "", err
+	case !stat.Mode().IsRegular() || stat.Size() > auth.MaxPEM:
+		return "", fmt.Errorf("%s: is not a file of at most %d bytes", name, auth.MaxPEM)
+	}
+	text, err := os.ReadFile(where)
+	return string(text), err
+}
+
 func describe(where string) (seed.FileInfo, error) {
 	stat, err := os.Stat(where)
 	switch {
@@ -73,7 +97,7 @@ func (f *files) open(name string) (io.ReadCloser, error) { return os.Open(f.path
 func archiveName(name string) string {
 	const most = 90 // ustar has room for 100 bytes
 	clean := path.Clean(filepath.ToSlash(name))
-	if len(clean) <= most && clean != seed.Manifest && seed.CheckName(clean) == nil {
+	if len(clean) <= most && !reserved(clean) && seed.CheckName(clean) == nil {
 		return clean
 	}
 	base := path.Base(clean)
@@ -84,11 +108,14 @@ func archiveName(name string) string {
 		return '_'
 	}, base)
 	base = base[max(0, len(base)-most):]
-	if base == seed.Manifest || seed.CheckName(base) != nil {
+	if reserved(base) || seed.CheckName(base) != nil {
 		base = "file-" + base
 	}
 	return base
 }
+
+// reserved says whether a seed has something else by this name.
+func reserved(name string) bool { return name == seed.Manifest || name == seed.SignatureName }
 
 // free returns name, or name with a number if another file has it.
 func (f *files) free(name string) string {

@@ -65,6 +65,7 @@ func (l *Loader) Load(names []string) (*Set, error) {
 	}
 	r := &run{Loader: l, set: set}
 	r.decoder.Size, r.decoder.Percent = readSize, readPercent
+	r.decoder.Text = func(n *seed.Node) (string, error) { return readText(r.dir, n.Text) }
 	r.decoder.File = func(n *seed.Node) (string, int64, error) { return set.files.add(r.dir, n.Text) }
 	var parts []part
 	for _, name := range names {

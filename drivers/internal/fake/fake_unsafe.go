@@ -6,11 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"syscall"
 	"unsafe"
 
 	"keel/drivers/dma"
 	"keel/drivers/pci"
+	"keel/vmkernel/linux"
 )
 
 // Host is such a machine. The zero value has no functions.
@@ -100,7 +100,7 @@ func (h *Host) Read(a pci.Address, off, size int) uint32 {
 func (h *Host) Write(a pci.Address, off, size int, v uint32) error {
 	f := h.Functions[a]
 	if f == nil || off < 0 || off+size > len(f.Config) || off%size != 0 {
-		return syscall.EINVAL
+		return linux.EINVAL
 	}
 	for i := range size {
 		w := f.Writable[off+i]
@@ -113,7 +113,7 @@ func (h *Host) Write(a pci.Address, off, size int, v uint32) error {
 func (h *Host) Map(a pci.Address, bar int, offset, size uint64) (pci.Registers, error) {
 	f := h.Functions[a]
 	if f == nil || f.Registers[bar] == nil {
-		return nil, syscall.ENODEV
+		return nil, linux.ENODEV
 	}
 	r := f.Registers[bar]
 	if offset > uint64(r.Size()) || size > uint64(r.Size())-offset {

@@ -161,6 +161,7 @@ var lower = map[string]bool{
 	"keel/arch/amd64/vmx":          true,
 	"keel/boot":                    true,
 	"keel/boot/acpi":               true,
+	"keel/boot/smbios":             true,
 	"keel/boot/handover":           true,
 	"keel/boot/physmem":            true,
 	"keel/vmkernel/core":           true,

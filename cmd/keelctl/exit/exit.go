@@ -1,0 +1,104 @@
+// Package exit says what the exit code of keelctl is for each kind of failure.
+//
+// The rule: a code means one thing, so that a script can tell "there is no such VM" from "the host doesn't answer"
+// without reading what is printed. Commands return errors; main turns them into a code by Code and into text by Error.
+// What has no code of its own is Fault.
+package exit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"keel/vmkernel/api/client"
+)
+
+// The exit codes.
+const (
+	OK          = 0
+	Fault       = 1   // anything that has no code of its own
+	Usage       = 2   // the command line is wrong
+	NotFound    = 3   // what the command is about isn't there
+	Denied      = 4   // the host knows who asks, and refuses; or it doesn't accept the certificate
+	Conflict    = 5   // it is there already, or in a state that doesn't allow it
+	Unreachable = 6   // no connection, or not to the host that was meant
+	Timeout     = 7   // it was not done in time
+	Interrupted = 130 // by Ctrl-C: what shells expect
+)
+
+// Codes are the codes with what they mean, for the help.
+var Codes = []struct {
+	Code int
+	Name string
+	Text string
+}{
+	{OK, "ok", "it was done"},
+	{Fault, "other", "it failed for a reason that has no code of its own"},
+	{Usage, "usage", "the command line is wrong; nothing was done"},
+	{NotFound, "not found", "there is no such VM, image, operation, host or context"},
+	{Denied, "denied", "the host refuses: the role, the certificate, or lockdown"},
+	{Conflict, "conflict", "it exists already, is in the wrong state, or has changed since it was read"},
+	{Unreachable, "unreachable", "no connection to the host, or what answers is not that host"},
+	{Timeout, "timeout", "not done within --timeout; what was begun goes on"},
+	{Interrupted, "interrupted", "Ctrl-C; an operation that was begun goes on"},
+}
+
+// Error is a failure with its exit code.
+type Error struct {
+	Code int
+	Err  error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errorf returns an error with an exit code.
+func Errorf(code int, format string, args ...any) error {
+	return &Error{code, fmt.Errorf(format, args...)}
+}
+
+// With gives an error an exit code. The nil error stays nil.
+func With(code int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{code, err}
+}
+
+// Code returns the exit code of an error.
+func Code(err error) int {
+	var coded *Error
+	var refused *client.Refused
+	var failure *client.Failure
+	switch {
+	case err == nil:
+		return OK
+	case errors.As(err, &coded):
+		return coded.Code
+	case errors.As(err, &refused):
+		return ofStatus(refused.Status)
+	case errors.As(err, &failure):
+		return map[client.Kind]int{client.Unreachable: Unreachable, client.Denied: Denied, client.Timeout: Timeout, client.Broken: Fault}[failure.Kind]
+	case errors.Is(err, context.DeadlineExceeded):
+		return Timeout
+	case errors.Is(err, context.Canceled):
+		return Interrupted
+	}
+	return Fault
+}
+
+// ofStatus is the exit code of a host's answer.
+func ofStatus(status int) int {
+	switch status {
+	case http.StatusNotFound:
+		return NotFound
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return Denied
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return Conflict
+	case http.StatusGatewayTimeout, http.StatusRequestTimeout:
+		return Timeout
+	}
+	return Fault
+}

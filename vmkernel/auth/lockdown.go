@@ -1,0 +1,81 @@
+package auth
+
+import "time"
+
+// Lockdown has a host take no claims and no new administrators, except from someone in front of the machine.
+//
+// Users are made where a CA's key is, far from the host: who stole that key could make himself an administrator. So the
+// host remembers administrators by their keys, and once it is locked down lets in no others:
+//
+//   - Known are the keys that Administrators lists, and those that an administrator has come in with before After was
+//     over. A certificate that was renewed for the same key stays known; a new key has to be listed in the seed.
+//   - Until one is known, the first that comes in becomes known: a host that was locked down before anybody had come
+//     would have no administrator at all. A seed that says `after: now` therefore has to list them.
+//   - It holds for the role admin alone: whoever else the CAs sign comes in, and can't change what the host trusts.
+//   - Users of a CA that was claimed by someone in front of the machine (`Recover access`) come in, whatever is known.
+//   - No CA is added any more, but revoking and distrusting go on.
+//
+// Nothing but a restart ends it. A host that keeps nothing over a restart then knows only what its seed lists, and takes
+// new administrators until After is over again.
+type Lockdown struct {
+	On             bool
+	After          time.Duration // of uptime; 0: from boot on
+	Administrators []Fingerprint // of their keys
+}
+
+// lockedDown says whether the time has come. The lock is held, or nobody else has s yet.
+func (s *Store) lockedDown() bool { return s.lock.On && s.uptime() >= s.lock.After }
+
+// admitAdmin says whether an administrator may come in. The lock is held.
+func (s *Store) admitAdmin(id Identity, present bool) error {
+	if present || s.admins[id.Key] || len(s.admins) == 0 || !s.lockedDown() {
+		return nil
+	}
+	return refuse(LockedDown, "the host is locked down and doesn't know %s's key %s: "+
+		"list it in the seed (trust.lockdown.administrators), or choose `Recover access` in the boot menu", id.Name, id.Key)
+}
+
+// know remembers an administrator who has come in: who has shown that he has the key.
+func (s *Store) know(id Identity) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.admit(id); err != nil {
+		return err
+	}
+	if id.Role == Admin && len(s.admins) < MaxAdmins && !(s.lockedDown() && len(s.admins) > 0) {
+		s.admins[id.Key] = true
+	}
+	return nil
+}
+
+// LockNow locks the host down at once, and tells who watches. Those who have come in as administrators stay known.
+func (s *Store) LockNow() {
+	s.mu.Lock()
+	if !s.lockedDown() {
+		s.lock.On, s.lock.After = true, s.uptime()
+	}
+	if !s.claim.present {
+		s.claim = claim{}
+	}
+	s.mu.Unlock()
+	s.changed()
+}
+
+// LockdownState is what there is to say about a host's lockdown.
+type LockdownState struct {
+	On     bool          // it has come, or will come
+	Locked bool          // it has come
+	In     time.Duration // until it comes; 0 if it has or never will
+	Admins int           // keys that are known
+}
+
+// Lockdown returns the state of the host's lockdown.
+func (s *Store) Lockdown() LockdownState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := LockdownState{On: s.lock.On, Locked: s.lockedDown(), Admins: len(s.admins)}
+	if state.On && !state.Locked {
+		state.In = s.lock.After - s.uptime()
+	}
+	return state
+}

@@ -1,0 +1,177 @@
+package net
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"gvisor.dev/gvisor/pkg/tcpip/link/ethernet"
+
+	"keel/drivers/nic"
+)
+
+// Config is how the host is in its network.
+type Config struct {
+	Name string // of the host
+	VLAN uint16 // 1 to MaxVLAN; 0: none
+	// Addresses are the host's own. Without one of IPv4 that can be used, DHCP gives it.
+	Addresses []netip.Prefix
+	Routers   []netip.Addr // of each kind one, for given addresses
+	DNS, NTP  []netip.Addr // come before those that DHCP gives
+	// AllowFrom are the networks whose hosts may reach the ports that the host listens on; none: all.
+	AllowFrom []netip.Prefix
+}
+
+// Check says what is wrong with c, nil where it can be tried.
+func (c *Config) Check() error {
+	if c.VLAN > MaxVLAN {
+		return fmt.Errorf("net: VLAN %d is none: they are 1 to %d", c.VLAN, MaxVLAN)
+	}
+	for i, p := range c.Addresses {
+		if !p.IsValid() || p.Addr().IsUnspecified() || p.Addr().IsMulticast() || p.Addr().IsLoopback() || p.Addr().Is4In6() {
+			return fmt.Errorf("net: %v is no address that a host can have", p)
+		}
+		if slices.ContainsFunc(c.Addresses[:i], func(q netip.Prefix) bool { return p.Addr() == q.Addr() }) {
+			return fmt.Errorf("net: address %v is there twice", p.Addr())
+		}
+	}
+	for _, p := range c.AllowFrom {
+		if !p.IsValid() {
+			return fmt.Errorf("net: allowFrom: %v is no network", p)
+		}
+	}
+	return nil
+}
+
+// State is how the host is reached.
+type State struct {
+	Link      nic.Link
+	Addresses []netip.Prefix // IPv4's first, without those that only the link knows
+	Routers   []netip.Addr
+	DNS, NTP  []netip.Addr
+	DHCP      netip.Addr // the server that gave the address, or none
+	// Fallback is why the configuration's addresses aren't all that is used; "": they are.
+	Fallback string
+}
+
+// Config is what the host's network is to be now.
+func (s *Stack) Config() Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config
+}
+
+// State is how the host is reached now.
+func (s *Stack) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.snapshot()
+}
+
+// snapshot copies the state. The lock is held.
+func (s *Stack) snapshot() State {
+	st := s.state
+	st.Addresses = slices.Clone(st.Addresses)
+	slices.SortFunc(st.Addresses, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
+	st.Routers = s.routers()
+	st.DNS = slices.Clone(s.config.DNS)
+	st.NTP = slices.Clone(s.config.NTP)
+	if s.lease != nil {
+		st.DNS = append(st.DNS, s.lease.DNS...)
+		st.NTP = append(st.NTP, s.lease.NTP...)
+		st.DHCP = s.lease.Server
+	}
+	return st
+}
+
+// change changes the state and tells.
+func (s *Stack) change(f func()) {
+	s.mu.Lock()
+	f()
+	s.route()
+	st := s.snapshot()
+	s.mu.Unlock()
+	if s.events.Changed != nil {
+		s.events.Changed(st)
+	}
+}
+
+// apply makes the network what c says: at once, without a way back, see Try. Listeners stay, and
+// connections whose addresses do. It runs as one of calls.
+func (s *Stack) apply(c Config) error {
+	old := s.Config()
+	s.link.filter.allow(c.AllowFrom)
+	s.check.cancel()
+	if !wantsDHCP(c.Addresses) || c.VLAN != old.VLAN {
+		s.stopDHCP()
+	}
+	if c.VLAN != old.VLAN || !s.link.IsAttached() {
+		if err := s.join(c.VLAN); err != nil {
+			return err
+		}
+		old.Addresses = nil
+	}
+	in := func(list []netip.Prefix) func(netip.Prefix) bool {
+		return func(p netip.Prefix) bool { return slices.Contains(list, p) }
+	}
+	gone := slices.DeleteFunc(slices.Clone(old.Addresses), in(c.Addresses))
+	have := slices.DeleteFunc(slices.Clone(old.Addresses), func(p netip.Prefix) bool {
+		return !in(c.Addresses)(p) || in(s.check.refused)(p)
+	})
+	for _, p := range gone {
+		s.stack.RemoveAddress(card, addressOf(p.Addr()))
+	}
+	s.check.refused = nil
+	var failed error
+	var added []netip.Prefix
+	for _, p := range slices.DeleteFunc(slices.Clone(c.Addresses), in(have)) {
+		if failed = s.addAddress(p); failed != nil {
+			break
+		}
+		added = append(added, p)
+	}
+	s.change(func() {
+		s.config, s.check.silent = c, nil
+		s.state.Addresses = append(slices.DeleteFunc(s.state.Addresses, in(append(gone, added...))), added...)
+		s.state.Fallback = ""
+	})
+	if failed != nil {
+		return failed
+	}
+	if wantsDHCP(c.Addresses) {
+		s.startDHCP()
+	}
+	s.checkAddresses()
+	return nil
+}
+
+// join puts the host into a network, out of the one before: nothing that was known of that is kept.
+func (s *Stack) join(vlan uint16) error {
+	if s.link.IsAttached() {
+		if e := s.stack.RemoveNIC(card); e != nil {
+			return fmt.Errorf("net: leaving the network: %v", e)
+		}
+	}
+	s.mu.Lock()
+	s.state.Addresses = nil
+	s.prefix, s.router = map[netip.Prefix]bool{}, map[netip.Addr]bool{}
+	s.mu.Unlock()
+	s.link.vlan.Store(uint32(vlan))
+	if e := s.stack.CreateNIC(card, ethernet.New(s.link)); e != nil {
+		return fmt.Errorf("net: %v", e)
+	}
+	return nil
+}
+
+func (s *Stack) linkChanged(l nic.Link) {
+	if c := s.link.dhcp.Load(); l.Up && c != nil {
+		c.LinkUp()
+	}
+	s.change(func() { s.state.Link = l })
+	s.checkAddresses()
+}
+
+// wantsDHCP says whether a host with these addresses of its own needs one of IPv4.
+func wantsDHCP(addresses []netip.Prefix) bool {
+	return !slices.ContainsFunc(addresses, func(p netip.Prefix) bool { return p.Addr().Is4() })
+}
