@@ -77,6 +77,10 @@ func main() {
 		passed++
 		say("PASS %s %s (%v)", c.name, report, took)
 	}
+	var s sys.Stats
+	if sys.GetStats(&s) == nil && s.Decisions != 0 {
+		say("decisions=%d ticks=%d switches=%d interrupts=%d ipis=%d", s.Decisions, s.DecisionTicks/s.Decisions, s.Switches, s.Interrupts, s.IPIs)
+	}
 	say("%d passed, %d failed", passed, failed)
 	sys.PowerOff()
 }

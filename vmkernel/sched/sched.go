@@ -39,7 +39,7 @@ const (
 const (
 	MaxShares   = 1_000_000
 	MaxRate     = 1_000 * 4096 // reservation or limit, in 1/1000 of a processor
-	MaxDepth    = 8            // of a world below the root
+	MaxDepth    = 10           // of a world below the root: eight pools, a VM, its virtual processors
 	MaxSiblings = 64           // worlds in a group with bounded skew
 	MaxCPUs     = 4096
 )

@@ -72,8 +72,16 @@ func budget(s seed.Share, size uint64) mem.Budget {
 	return mem.Budget{Shares: shares, Reservation: pages(s.Reservation), Limit: pages(s.Limit)}
 }
 
-// AddPools makes pools of memory known, parents first. It is called before VMs are started.
+// AddPools makes pools known, parents first. It is called before VMs are started.
 func (m *Manager) AddPools(pools []seed.Pool) error {
+	var all []error
+	for i := range pools {
+		all = append(all, m.host.processors.addPool(&pools[i]))
+	}
+	return errors.Join(append(all, m.addMemoryPools(pools))...)
+}
+
+func (m *Manager) addMemoryPools(pools []seed.Pool) error {
 	h := m.host.memory
 	h.mu.Lock()
 	defer h.mu.Unlock()
