@@ -14,16 +14,18 @@ import (
 	"keel/vmkernel/seed"
 )
 
-func (a *app) seed() *cobra.Command {
+func (a *app) seedCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "seed",
 		Short: "Make, check and show seeds",
 		Long: `A seed is the file that tells a host what it is and which virtual machines it runs.
 Give it to a host as a boot module or as /keel/seed.tar on the boot medium.`,
+		Example: `  keelctl seed create -f host.yaml -o seed.tar
+  keelctl seed show seed.tar`,
 		Args: cobra.NoArgs,
 		RunE: help,
 	}
-	cmd.AddCommand(a.seedCreate(), a.seedCheck(), a.seedShow())
+	cmd.AddCommand(a.seedCreate(), a.seedSign(), a.seedToken(), a.seedCheck(), a.seedShow())
 	return cmd
 }
 
@@ -73,12 +75,15 @@ func (a *app) seedCreate() *cobra.Command {
 	var (
 		names  []string
 		output string
+		token  string
 		assign bool
 	)
 	cmd := &cobra.Command{
 		Use:   "create -f FILE.yaml [-f FILE.yaml]... -o SEED.tar",
 		Short: "Make a seed from YAML",
-		Long: `Make a seed from YAML, after checking all of it. The same input gives the same seed, byte for byte.
+		Long: `Make a seed from YAML, after checking all of it. The same input gives the same seed, byte
+for byte, but for the signature: where the context has the operator CA's key (or a
+certificate for seeds) the seed is signed, and has the certificates that were revoked here.
 ` + description() + `
 
 Each VM has an id, a UUID that never changes. For a VM without one an id is made for
@@ -86,14 +91,22 @@ this seed alone; with --assign it is also written into the YAML file.`,
 		Example: `  keelctl seed create -f host.yaml -o seed.tar
   keelctl seed create -f host.yaml -f vms.yaml -o seed.tar --assign`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			a.started = true
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := a.load(names)
 			if err != nil {
 				return err
 			}
+			if err := giveToken(set, token); err != nil {
+				return err
+			}
+			if err := a.revoke(&set.Document); err != nil {
+				return err
+			}
 			archive, err := set.Build()
 			if err != nil {
+				return err
+			}
+			if archive, err = a.seal(cmd, archive, &set.Document); err != nil {
 				return err
 			}
 			if assign {
@@ -114,10 +127,13 @@ this seed alone; with --assign it is also written into the YAML file.`,
 		},
 	}
 	a.inputFlag(cmd, &names)
+	a.signFlag(cmd)
 	cmd.MarkFlagRequired("file")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "the seed to write; - is standard output")
 	cmd.MarkFlagRequired("output")
 	cmd.MarkFlagFilename("output", "tar")
+	cmd.Flags().StringVar(&token, "token-file", "", "a file with the host's token, as keelctl seed token makes it")
+	cmd.MarkFlagFilename("token-file")
 	cmd.Flags().BoolVar(&assign, "assign", false, "write the ids that are made into the YAML files")
 	return cmd
 }
@@ -166,7 +182,6 @@ The exit code is 0 if a host would start with all of it.
 			return nil
 		},
 		RunE: func(_ *cobra.Command, seeds []string) error {
-			a.started = true
 			if len(names) > 0 {
 				set, err := a.load(names)
 				if err != nil {
@@ -223,7 +238,6 @@ VMs that a host would refuse are shown with the reason, and the exit code is the
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			a.started = true
 			s, _, err := read(args[0])
 			if err != nil {
 				return err

@@ -18,6 +18,12 @@ var makeVariable = regexp.MustCompile(`(?m)^(KERNEL_ENV|KERNEL_LDFLAGS)\s*:=\s*(
 // go build, as a bootable image in a folder of the test's, and returns its path.
 func BuildImage(t testing.TB, pkg string, flags ...string) string {
 	t.Helper()
+	return BuildImageThat(t, pkg, nil, flags...)
+}
+
+// BuildImageThat is BuildImage with more flags for tools/mkimage, such as -ca.
+func BuildImageThat(t testing.TB, pkg string, mkimage []string, flags ...string) string {
+	t.Helper()
 	root := Root(t)
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
@@ -33,7 +39,8 @@ func BuildImage(t testing.TB, pkg string, flags ...string) string {
 	dir := t.TempDir()
 	raw, image := filepath.Join(dir, "image.raw"), filepath.Join(dir, "image.elf")
 	build := append([]string{"build", "-trimpath", "-ldflags=" + v["KERNEL_LDFLAGS"], "-o", raw}, flags...)
-	for _, args := range [][]string{append(build, pkg), {"run", "./tools/mkimage", "-o", image, raw}} {
+	convert := append([]string{"run", "./tools/mkimage", "-o", image}, mkimage...)
+	for _, args := range [][]string{append(build, pkg), append(convert, raw)} {
 		c := exec.Command("go", args...)
 		c.Dir = root
 		c.Env = os.Environ()

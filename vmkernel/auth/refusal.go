@@ -76,6 +76,8 @@ func explain(err error, now time.Time) *Refusal {
 			return refuse(Expired, "%s has expired: renew it (`keelctl cert renew`)", whose)
 		case x509.IncompatibleUsage:
 			return refuse(BadPurpose, "%s is not for clients: it lacks the extended key usage clientAuth", whose)
+		case x509.NotAuthorizedToSign, x509.TooManyIntermediates:
+			return refuse(UnknownCA, "the certificate was not signed by an operator CA itself, but by one who may not sign")
 		}
 		return refuse(Malformed, "%s can't be used: %s", whose, printableError(err))
 	}

@@ -30,6 +30,8 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 	case virt.KindWRMSR:
 		if v.writeMSR(s) {
 			v.skip(s)
+		} else if s.Exit.Kind == virt.KindMMIO { // see guestPhys
+			return false
 		} else {
 			v.inject(excGP)
 		}

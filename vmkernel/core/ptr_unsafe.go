@@ -45,5 +45,6 @@ const blockSize = unsafe.Sizeof(block{})
 const (
 	ownerSize     = unsafe.Sizeof(owner(0))
 	nodesSize     = unsafe.Sizeof(sys.Nodes{})
+	rangeSize     = unsafe.Sizeof(sys.Range{})
 	memoryUseSize = unsafe.Sizeof(sys.MemoryUse{})
 )

@@ -430,7 +430,7 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		}
 		return 0
 	case sys.NumVMRelease:
-		return m.vmRelease(a1, a2)
+		return m.vmRelease(uintptr(a1), a2)
 	case sys.NumVMPopulate:
 		return m.populate(a1)
 	case sys.NumVMBack:

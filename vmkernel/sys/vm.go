@@ -85,12 +85,19 @@ func VMMemory(h VMHandle) (low, high []byte, err error) {
 	return low, high, nil
 }
 
-// VMRelease gives the VM's memory from guest-physical address gpa on back to the host's page frames, n bytes, both
-// multiples of 4 KiB and all of it RAM. It returns how many bytes it has dealt with, which may be fewer. They are gone at
-// once, for the guest and for who has VMMemory, and are there again, zeroed, when they are touched: a touch by the guest is
-// an exit of KindMMIO, which VMPopulate answers.
-func VMRelease(h VMHandle, gpa, n uint64) (uint64, error) {
-	done, err := call(NumVMRelease, uintptr(h), uintptr(gpa), uintptr(n), 0)
+// A Range is a part of a VM's memory.
+type Range struct {
+	GPA, Bytes uint64 // multiples of 4 KiB
+}
+
+// MaxRanges is how many VMRelease takes.
+const MaxRanges = 1024
+
+// VMRelease gives ranges of the VM's memory, all of it RAM, back to the host's page frames. It returns how many bytes it has
+// dealt with, in their order, which may be fewer. They are gone at once, for the guest and for who has VMMemory, and are
+// there again, zeroed, when they are touched: a touch by the guest is an exit of KindMMIO, which VMPopulate answers.
+func VMRelease(h VMHandle, ranges []Range) (uint64, error) {
+	done, err := call(NumVMRelease, uintptr(h), uintptr(unsafe.Pointer(unsafe.SliceData(ranges))), uintptr(len(ranges)), 0)
 	return uint64(done), err
 }
 

@@ -13,7 +13,7 @@ type Backend interface {
 	Memory(h sys.VMHandle) (low, high []byte, err error)
 	Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error)
 	Destroy(h sys.VMHandle) error
-	Release(h sys.VMHandle, gpa, n uint64) (uint64, error)
+	Release(h sys.VMHandle, ranges []sys.Range) (uint64, error)
 	Populate(h sys.VMHandle, gpa uint64) error
 	Back(h sys.VMHandle, gpa uint64) (again bool, err error)
 	Grant(h sys.VMHandle, bytes int64) (held uint64, err error)
@@ -57,8 +57,8 @@ func (Kernel) Create(c *sys.VMConfig) (sys.VMHandle, error)        { return sys.
 func (Kernel) Memory(h sys.VMHandle) (low, high []byte, err error) { return sys.VMMemory(h) }
 func (Kernel) Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error) { return sys.VCPUPageOf(h, cpu) }
 func (Kernel) Destroy(h sys.VMHandle) error                        { return sys.VMDestroy(h) }
-func (Kernel) Release(h sys.VMHandle, gpa, n uint64) (uint64, error) {
-	return sys.VMRelease(h, gpa, n)
+func (Kernel) Release(h sys.VMHandle, ranges []sys.Range) (uint64, error) {
+	return sys.VMRelease(h, ranges)
 }
 func (Kernel) Back(h sys.VMHandle, gpa uint64) (again bool, err error) { return sys.VMBack(h, gpa) }
 func (Kernel) Grant(h sys.VMHandle, bytes int64) (uint64, error)       { return sys.VMGrant(h, bytes) }

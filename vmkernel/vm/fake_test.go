@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func (f *fake) machine(h sys.VMHandle, what string) *fakeMachine {
 
 func (f *fake) Create(c *sys.VMConfig) (sys.VMHandle, error) {
 	low, high := guestmem.Split(c.Memory)
-	m := &fakeMachine{cfg: *c, low: make([]byte, low), high: make([]byte, high), there: map[uint64]bool{}, registers: map[uint64]uint32{}, ports: map[uint16]uint32{}}
+	m := &fakeMachine{cfg: *c, low: ram(low), high: ram(high), there: map[uint64]bool{}, registers: map[uint64]uint32{}, ports: map[uint16]uint32{}}
 	for range c.VCPUs {
 		m.pages = append(m.pages, &sys.VCPUPage{})
 		m.kicks = append(m.kicks, make(chan struct{}, 1))
@@ -79,6 +80,18 @@ func (f *fake) Create(c *sys.VMConfig) (sys.VMHandle, error) {
 	defer f.mu.Unlock()
 	f.machines = append(f.machines, m)
 	return sys.VMHandle(len(f.machines) - 1), nil
+}
+
+// ram is n bytes that take room only where they are touched; large ones are never given back.
+func ram(n uint64) []byte {
+	if n < 64<<20 {
+		return make([]byte, n)
+	}
+	b, err := syscall.Mmap(-1, 0, int(n), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 func (f *fake) Memory(h sys.VMHandle) (low, high []byte, err error) {
@@ -101,22 +114,25 @@ func (f *fake) Destroy(h sys.VMHandle) error {
 }
 
 // Release takes pages back, of which those count that were there.
-func (f *fake) Release(h sys.VMHandle, gpa, n uint64) (uint64, error) {
+func (f *fake) Release(h sys.VMHandle, ranges []sys.Range) (n uint64, err error) {
 	m := f.machine(h, "Release")
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	m.released += n
-	for at := gpa; at < gpa+n; at += 4096 {
-		if m.there[at] {
-			delete(m.there, at)
-			m.resident -= 4096
-			if m.resident+m.granted < m.reserved {
-				m.granted += 4096
-			} else {
-				f.free += 4096
+	for _, r := range ranges {
+		n += r.Bytes
+		for at := r.GPA; at < r.GPA+r.Bytes; at += 4096 {
+			if m.there[at] {
+				delete(m.there, at)
+				m.resident -= 4096
+				if m.resident+m.granted < m.reserved {
+					m.granted += 4096
+				} else {
+					f.free += 4096
+				}
 			}
 		}
 	}
+	m.released += n
 	return n, nil
 }
 
@@ -175,6 +191,8 @@ func (f *fake) Reserve(h sys.VMHandle, bytes uint64) error {
 
 func (f *fake) Sample(h sys.VMHandle) (seen, touched uint64, last bool, err error) {
 	m := f.machine(h, "Sample")
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return m.resident, m.touched, true, nil
 }
 

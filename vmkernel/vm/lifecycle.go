@@ -9,6 +9,9 @@ import (
 // Start switches the VM on: when it returns nil, it runs. The error has been logged, unless it is a StateError. When the
 // context ends before, it is off again. Errors: StateError, ErrNoMemory, ErrNoRoom, and whatever is wrong with its images.
 func (v *VM) Start(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	v.mu.Lock()
 	if err := v.want("start", Off); err != nil {
 		v.mu.Unlock()
@@ -42,6 +45,15 @@ func (v *VM) Start(ctx context.Context) error {
 			v.m.remove(v)
 		}
 	}()
+	if ctx.Err() != nil { // it ended before anybody looked
+		v.mu.Lock()
+		if v.run == r {
+			v.kill(r, Reason{Cause: Stopped, Text: "its start was cancelled"})
+		}
+		v.mu.Unlock()
+		<-r.done
+		return ctx.Err()
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package vm
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"keel/vmkernel/mem"
@@ -72,6 +73,11 @@ func budget(s seed.Share, size uint64) mem.Budget {
 	return mem.Budget{Shares: shares, Reservation: pages(s.Reservation), Limit: pages(s.Limit)}
 }
 
+// refused is an error of the policy.
+func refused(err error) error {
+	return faultf(ErrNoMemory, "memory: %s", strings.TrimPrefix(err.Error(), "mem: "))
+}
+
 // AddPools makes pools known, parents first. It is called before VMs are started.
 func (m *Manager) AddPools(pools []seed.Pool) error {
 	var all []error
@@ -108,7 +114,7 @@ func (m *Manager) HoldMemory(bytes uint64) error {
 		return err
 	}
 	if err := h.tree.Hold(pages(bytes + mem.PageSize - 1)); err != nil {
-		return faultf(ErrNoMemory, "%v", err)
+		return refused(err)
 	}
 	return nil
 }
@@ -144,7 +150,7 @@ func (m *memory) admit(in *instance) (*share, error) {
 	v := mem.VM{Name: spec.Name, Pool: spec.Memory.Pool, Size: pages(size), Overhead: overhead, Budget: budget(spec.Memory.Share, size)}
 	guest, err := m.tree.Admit(v)
 	if err != nil {
-		return nil, faultf(ErrNoMemory, "memory: %v", err)
+		return nil, refused(err)
 	}
 	// Who reserves nothing is admitted by the tree, and would wait for ever where nobody gives anything back.
 	needs := pages(size)
@@ -198,7 +204,7 @@ func (s *share) begin(stop <-chan struct{}) error {
 	err = s.guest.Take(b.Reservation, false)
 	s.m.mu.Unlock()
 	if err != nil {
-		return faultf(ErrNoMemory, "%v", err)
+		return refused(err)
 	}
 	if b.Reservation < pages(in.spec.Memory.Size) {
 		return nil
@@ -240,7 +246,7 @@ func (s *share) first(load uint64) error {
 		return nil
 	}
 	if err := s.take(want-s.guest.Granted(), false); err != nil {
-		return faultf(ErrNoMemory, "%v", err)
+		return refused(err)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (s *share) set(b mem.Budget) error {
 	}
 	old := s.guest.Budget()
 	if err := s.guest.SetBudget(b); err != nil {
-		return faultf(ErrNoMemory, "memory: %v", err)
+		return refused(err)
 	}
 	if err := s.m.backend.Reserve(s.in.handle, b.Reservation*mem.PageSize); err != nil {
 		s.guest.SetBudget(old)

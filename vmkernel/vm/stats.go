@@ -5,6 +5,7 @@ import (
 
 	"keel/arch/amd64/virt"
 	"keel/vmkernel/device/balloon"
+	"keel/vmkernel/sys"
 )
 
 // Stats is what a VM has cost since its guest was last switched on. Ticks are of the host's time-stamp counter, summed over
@@ -76,4 +77,17 @@ func (in *instance) figures() (f figures) {
 		f.total = last - first
 	}
 	return f
+}
+
+// Handle is the lower half's name of a VM that is on; running is false where it is off.
+func (v *VM) Handle() (h sys.VMHandle, running bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.run == nil || v.run.in == nil {
+		return 0, false
+	}
+	in := v.run.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.handle, !in.gone
 }

@@ -22,8 +22,6 @@ type Terminal interface {
 	Size() (columns, rows int)
 	// Raw makes stdin pass every key on as it is typed, until restore.
 	Raw() (restore func(), err error)
-	// Password reads a line from stdin without showing it.
-	Password() ([]byte, error)
 }
 
 // files is a Terminal of three files.
@@ -59,5 +57,3 @@ func (f *files) Raw() (restore func(), err error) {
 		term.Restore(int(f.in.Fd()), old)
 	}, nil
 }
-
-func (f *files) Password() ([]byte, error) { return term.ReadPassword(int(f.in.Fd())) }

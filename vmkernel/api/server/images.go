@@ -98,7 +98,7 @@ func (u *chunk) Read(p []byte) (int, error) {
 		}
 		return 0, failf(api.CodeTooLarge, "more than the %d bytes came that may come at once", api.MaxChunk)
 	}
-	u.c.extend(bodyTime, 0)
+	u.c.extend(u.c.s.times.body, 0)
 	n, err := u.c.r.Body.Read(p[:min(int64(len(p)), u.left)])
 	u.left -= int64(n)
 	if err != nil && err != io.EOF {

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"keel/vmkernel/api"
+	"keel/vmkernel/sys"
+	"keel/vmkernel/vm"
+)
+
+// lastWords is how long the host waits, before it switches off, for the answer to get out, and for the audit log's
+// collector.
+const lastWords = 3 * time.Second
+
+// Stop implements server.Host.
+func (m managed) Stop(ctx context.Context, restart, force bool, progress func(api.Progress)) error {
+	m.page.stop(true)
+	if err := m.stopVMs(ctx, force, progress); err != nil {
+		m.page.stop(false)
+		return err
+	}
+	end, word := sys.PowerOff, "power-off"
+	if restart {
+		end, word = sys.Restart, "restart"
+	}
+	m.log.Info(word, "cause", "an administrator has asked for it")
+	time.AfterFunc(lastWords/3, func() {
+		last, cancel := context.WithTimeout(context.Background(), lastWords)
+		defer cancel()
+		m.id.audit.Close(last)
+		end()
+	})
+	return nil
+}
+
+// stopVMs stops all VMs that are on: by their power buttons, or, with force, at once.
+func (m managed) stopVMs(ctx context.Context, force bool, progress func(api.Progress)) error {
+	var on []*vm.VM
+	for _, v := range m.vms.List() {
+		if v.State() != vm.Off {
+			on = append(on, v)
+		}
+	}
+	var mu sync.Mutex
+	p := api.Progress{Total: uint64(len(on)), Unit: "vms"}
+	progress(p)
+	var all []error
+	var wg sync.WaitGroup
+	for _, v := range on {
+		wg.Go(func() {
+			stop := v.Shutdown
+			if force || v.State() == vm.Paused {
+				stop = v.Kill
+			}
+			err := stop(ctx)
+			var state *vm.StateError
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil && !(errors.As(err, &state) && v.State() == vm.Off) {
+				all = append(all, err)
+				return
+			}
+			p.Done++
+			progress(p)
+		})
+	}
+	wg.Wait()
+	return errors.Join(all...)
+}
