@@ -132,10 +132,22 @@ func (s *Scheduler) pace(now uint64) {
 	}
 }
 
+// paced says whether the threads that wait for processor p, or run there, are held back for guests: only
+// while one wants a processor. Else turns of PacedSlice would be for nothing, and of many.
+func (s *Scheduler) paced(p *CPU) bool {
+	if !s.pacing {
+		return false
+	}
+	if p.nq != p.nsys || s.some != 0 || s.winner(cupAny) != noCPU {
+		return true
+	}
+	return p.current != None && s.Nodes[p.current].flags&System == 0
+}
+
 // systemDue is when the thread of the system group that has waited longest for processor p is to be picked.
 func (s *Scheduler) systemDue(p *CPU) uint64 {
 	since := s.Nodes[p.queue[qSystem]].link[byDue].key
-	if !s.pacing {
+	if !s.paced(p) {
 		return since
 	}
 	k := uint64(p.nsys)
@@ -144,7 +156,7 @@ func (s *Scheduler) systemDue(p *CPU) uint64 {
 
 // systemSlice is a turn of such a thread while others wait: what those can still wait, divided by their number.
 func (s *Scheduler) systemSlice(p *CPU) uint64 {
-	if s.pacing {
+	if s.paced(p) {
 		return PacedSlice
 	}
 	age := uint64(0)

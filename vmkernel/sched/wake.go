@@ -130,7 +130,7 @@ func (s *Scheduler) notice(id ID, c uint32, now uint64) {
 			s.kick(c, max(p.started+s.systemSlice(p), now))
 		}
 	case x.flags&System != 0:
-		if s.pacing {
+		if s.paced(p) {
 			s.kick(c, max(p.started+PacedSlice, now))
 		} else {
 			s.kick(c, add(now, s.allowance(p.current, now)+minTimer))
