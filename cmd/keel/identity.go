@@ -112,7 +112,7 @@ func (i *identity) showClaim(console *slog.Logger, address string) {
 	if !c.Open {
 		return
 	}
-	args := []any{"code", c.Code, "fingerprint", string(i.key.Fingerprint()), "claim", "keelctl host claim " + address}
+	args := []any{"code", c.Code, "fingerprint", string(i.key.Fingerprint()), "claim", "keelctl host claim " + address + " --code " + c.Code}
 	if c.Ends > 0 {
 		args = append(args, "for", c.Ends.Round(time.Second).String())
 	}

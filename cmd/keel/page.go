@@ -123,11 +123,15 @@ func (p *statusPage) info() *status.Info {
 			i.ClaimUntil = i.Now.Add(claim.Ends)
 		}
 	}
-	i.State = p.state(claim.Open)
+	i.State = p.state(claim.Open, n != nil && len(i.Addresses) > 0 && n.stack.State().Link.Up)
 	return i
 }
 
-func (p *statusPage) state(claim bool) status.State {
+// startingFor is how long a host may take to its door before it counts as one that nobody reaches.
+const startingFor = time.Minute
+
+// state is the host's one word. claim: one is open; reached: the host has a link and an address.
+func (p *statusPage) state(claim, reached bool) status.State {
 	h := p.h
 	switch {
 	case p.stopping:
@@ -137,10 +141,9 @@ func (p *statusPage) state(claim bool) status.State {
 			return status.Safe
 		}
 		return status.Ready // it is to have no network
+	case h.offline.Load(), h.door.Load() && !reached, !h.door.Load() && time.Since(h.started) > startingFor:
+		return status.Offline
 	case !h.door.Load():
-		if h.offline.Load() {
-			return status.Offline
-		}
 		return status.Starting
 	case h.recover:
 		return status.Recovery

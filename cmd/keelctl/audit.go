@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/sumdb/tlog"
@@ -51,11 +50,15 @@ func (s auditSource) Read(ctx context.Context, from int64, n int) (audit.Page, e
 	if err := s.r.Get(ctx, client.Path("audit", "records"), query, &records); err != nil {
 		return audit.Page{}, err
 	}
+	return pageOf(records), nil
+}
+
+func pageOf(records api.AuditRecords) audit.Page {
 	p := audit.Page{From: records.From, Size: records.Size}
 	for _, line := range records.Records {
 		p.Records = append(p.Records, []byte(line))
 	}
-	return p, nil
+	return p
 }
 
 func (s auditSource) Consistency(ctx context.Context, old, size int64) (tlog.TreeProof, error) {
@@ -112,7 +115,7 @@ func (a *app) tail(ctx context.Context, r *remote, n int64, follow bool) error {
 	if err != nil {
 		return err
 	}
-	const page, interval = 200, time.Second
+	const page = 200
 	source := auditSource{r}
 	call := func(from int64) (audit.Page, error) {
 		short, cancel := context.WithTimeout(ctx, callTimeout)
@@ -124,11 +127,7 @@ func (a *app) tail(ctx context.Context, r *remote, n int64, follow bool) error {
 		return err
 	}
 	next := max(first.Size-n, 0)
-	for {
-		records, err := call(next)
-		if err != nil {
-			return err
-		}
+	show := func(records audit.Page) error {
 		if records.From > next && next > 0 {
 			a.note("%s are no longer kept", count(int(records.From-next), "record"))
 		}
@@ -139,18 +138,24 @@ func (a *app) tail(ctx context.Context, r *remote, n int64, follow bool) error {
 				return err
 			}
 		}
-		if next < records.Size {
-			continue
+		return nil
+	}
+	if follow {
+		query := url.Values{"from": {strconv.FormatInt(next, 10)}}
+		return client.Each(ctx, r.Conn, client.Path("audit", "follow"), query, func(records api.AuditRecords) error {
+			return show(pageOf(records))
+		})
+	}
+	for next < first.Size {
+		records, err := call(next)
+		if err != nil {
+			return err
 		}
-		if !follow {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(interval):
+		if err := show(records); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 func (a *app) printRecord(p *output.Printer, line []byte) error {
@@ -183,7 +188,7 @@ func recordLine(r *audit.Record) string {
 		add("from %s", r.From)
 	}
 	if r.Action != "" {
-		add("%s", r.Action)
+		add("%s", strings.TrimSpace(r.Method+" "+r.Action))
 	}
 	if r.On != "" {
 		add("%s", r.On)

@@ -78,7 +78,14 @@ func TestFromTheFirstKeyToAConsole(t *testing.T) {
 	if out := s.must(t, "audit", "tail", "-n", "100").out; !strings.Contains(out, "alice (admin)") || !strings.Contains(out, "demo") {
 		t.Errorf("audit tail: %s", out)
 	}
+	follow := s.background(nil, "audit", "tail", "--follow", "-n", "1000")
+	follow.out.waitFor(t, "/v1/audit/follow")
 	s.must(t, "vm", "delete", "demo")
+	follow.out.waitFor(t, "DELETE")
+	follow.cancel()
+	if got := follow.end(t); got.code != 0 || strings.Count(got.out, "/v1/audit/follow") != 1 {
+		t.Errorf("audit tail --follow: it is in the log %d times\n%+v", strings.Count(got.out, "/v1/audit/follow"), got)
+	}
 	s.fails(t, 3, "there is no VM", "vm", "get", "demo")
 }
 

@@ -37,6 +37,8 @@ for each virtual machine, in one file or in several:
   kind: Host
   name: keel-1
   whenIdle: stay             # or poweroff: once the last VM has stopped
+  management: {nic: auto}    # how it is reached: auto, or the MAC address of a network card
+  trust: {operatorCAs: [ca.pem]}    # who may manage it: see keelctl init
   ---
   apiVersion: keel/v1
   kind: VM
@@ -297,6 +299,9 @@ func showJSON(w io.Writer, s *seed.Seed) error {
 		*seed.Document
 		Refused []string `json:"refused,omitempty"`
 	}{Document: document(s)}
+	if out.Host.Trust.Token != "" {
+		out.Host.Trust.Token = "(not shown)"
+	}
 	for _, r := range s.Refused {
 		out.Refused = append(out.Refused, r.Error())
 	}

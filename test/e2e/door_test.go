@@ -107,7 +107,7 @@ func dial(t *testing.T, address string, key auth.Fingerprint, c *tls.Certificate
 
 // patient is a context for calls of an emulated machine.
 func patient(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -178,7 +178,7 @@ func TestFromSeedToConsole(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n, address := network(t, c.device, 443)
-			r := run{machine.Boot(t, c.machine(n), 5*time.Minute), t}
+			r := run{machine.Boot(t, c.machine(n), 7*time.Minute), t}
 			key := r.door()
 			ctx := patient(t)
 			conn := dial(t, address, key, ops.admin())

@@ -21,15 +21,15 @@ var (
 	waitsMemory = regexp.MustCompile(`msg="vm waits for memory" vm=(\S+)`)
 )
 
-// TestGuestsShareLessMemoryThanTheyAreSizedFor has three stock Linux guests with drivers for their balloons want all of 960
-// MiB, on a machine of 640: what they are to hold follows their shares, and all that they hold stays what they wrote.
+// TestGuestsShareLessMemoryThanTheyAreSizedFor has three stock Linux guests with drivers for their balloons want all of 768
+// MiB, on a machine of 560: what they are to hold follows their shares, and all that they hold stays what they wrote.
 // Another VM, whose reservation can't be met, is refused with the numbers, and they don't notice.
 func TestGuestsShareLessMemoryThanTheyAreSizedFor(t *testing.T) {
 	section := hostWith()
 	section.Log.Level = "debug"
 	var vms []seed.VM
 	for i, shares := range []uint32{1000, 2000, 3000} {
-		v := linux(fmt.Sprint("g", i+1), 1, 320*mib, "workload.only=yield workload.wait=60s")
+		v := linux(fmt.Sprint("g", i+1), 1, 256*mib, "workload.only=yield workload.wait=75s")
 		v.Boot.Direct.Initrd = fileBalloon
 		v.Memory.Shares = shares
 		v.Autostart.Order = i
@@ -42,7 +42,7 @@ func TestGuestsShareLessMemoryThanTheyAreSizedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := host{emulator: qemu, memMiB: 640, limit: 6 * time.Minute}.boot(t, data)
+	r := host{emulator: qemu, memMiB: 560, limit: 6 * time.Minute}.boot(t, data)
 	r.end()
 	r.wantReasons(map[string]string{"g1": "power-off", "g2": "power-off", "g3": "power-off"})
 	for _, v := range vms {

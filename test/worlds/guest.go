@@ -50,7 +50,7 @@ func (g *guest) load(program []byte, vcpus int) error {
 		return fmt.Errorf("giving a VM memory: %w", err)
 	}
 	for gpa := uint64(0); gpa < guestMemory; gpa += 0x1000 {
-		if err := sys.VMPopulate(g.handle, gpa); err != nil {
+		if err := sys.VMPopulate(g.handle, gpa, false); err != nil {
 			return fmt.Errorf("giving a VM memory at %#x: %w", gpa, err)
 		}
 	}

@@ -38,6 +38,10 @@ func refuse(reason Reason, format string, args ...any) *Refusal {
 	return &Refusal{reason, fmt.Sprintf(format, args...)}
 }
 
+func refuseAbsent() *Refusal {
+	return refuse(NoCertificate, "no client certificate was given: this host needs one that its operator CA has signed")
+}
+
 // ReasonOf says why a TLS handshake with ServerConfig has failed, by its error.
 func ReasonOf(err error) Reason {
 	if r := (*Refusal)(nil); errors.As(err, &r) {

@@ -81,6 +81,12 @@ func TestTheDoorOpensForWhoIsTrusted(t *testing.T) {
 	if _, err := m.Peer(&state); ReasonOf(err) != Revoked {
 		t.Errorf("once revoked: %v", err)
 	}
+	// Chains count, and not what was shown: that a handshake has found them good is for it to say.
+	unverified := state
+	unverified.VerifiedChains = nil
+	if _, err := m.Peer(&unverified); ReasonOf(err) != UnknownCA {
+		t.Errorf("without a chain that was found good: %v", err)
+	}
 }
 
 func TestTheDoorStaysShut(t *testing.T) {

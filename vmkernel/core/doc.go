@@ -44,6 +44,12 @@
 // under it at what it waits for; who wakes from another processor does so before it sends an interrupt, and the other clears
 // the flag before it looks (look, mustLeaveBrief).
 //
+// A page frame has one owner: the lower half, the upper half, a virtual machine's memory, or what such a
+// machine costs beyond; it is given back in its owner's name only. A machine's memory is drawn from what was
+// set aside for it, so that a promise is kept whoever else allocates, and comes in pages of 2 MiB where it can
+// (1 GiB where all of it is reserved), from its NUMA node while there is any. Free frames are zeroed while a
+// processor is idle, one frame between two looks at interrupts.
+//
 // Locks are spin locks, taken in this order: vm, sched, space, frames, console. No lock is held
 // while waiting for another processor's answer to an interprocessor interrupt.
 package core

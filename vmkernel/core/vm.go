@@ -432,7 +432,7 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 	case sys.NumVMRelease:
 		return m.vmRelease(uintptr(a1), a2)
 	case sys.NumVMPopulate:
-		return m.populate(a1)
+		return m.populate(a1, a2 != 0)
 	case sys.NumVMBack:
 		return m.back(a1)
 	case sys.NumVMGrant:

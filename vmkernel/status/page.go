@@ -304,7 +304,7 @@ func (p *Page) footer(i *Info) {
 	if len(i.Addresses) > 0 {
 		address = i.Addresses[0]
 	}
-	p.put(labelAt, y+1, Columns-2, bright|onMagenta, "Whoever has it becomes administrator:  keelctl host claim "+address)
+	p.put(labelAt, y+1, Columns-2, bright|onMagenta, "Whoever has it becomes administrator:  keelctl host claim "+address+" --code CODE")
 }
 
 func orText(s, none string) string {

@@ -102,9 +102,14 @@ func VMRelease(h VMHandle, ranges []Range) (uint64, error) {
 }
 
 // VMPopulate gives the VM zeroed memory at gpa, if there is none, out of what is set aside for it: 2 MiB in one piece where
-// there is so much, and all of that is missing there. ENOMEM: nothing is set aside for it.
-func VMPopulate(h VMHandle, gpa uint64) error {
-	_, err := call(NumVMPopulate, uintptr(h), uintptr(gpa), 0, 0)
+// all of that is missing, else a page. ENOMEM: too little is set aside for it; where whole is set that is so, too, if it is
+// enough for a page but not for 2 MiB that would fit.
+func VMPopulate(h VMHandle, gpa uint64, whole bool) error {
+	w := uintptr(0)
+	if whole {
+		w = 1
+	}
+	_, err := call(NumVMPopulate, uintptr(h), uintptr(gpa), w, 0)
 	return err
 }
 

@@ -14,7 +14,7 @@ type Backend interface {
 	Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error)
 	Destroy(h sys.VMHandle) error
 	Release(h sys.VMHandle, ranges []sys.Range) (uint64, error)
-	Populate(h sys.VMHandle, gpa uint64) error
+	Populate(h sys.VMHandle, gpa uint64, whole bool) error
 	Back(h sys.VMHandle, gpa uint64) (again bool, err error)
 	Grant(h sys.VMHandle, bytes int64) (held uint64, err error)
 	Reserve(h sys.VMHandle, bytes uint64) error
@@ -81,7 +81,9 @@ func (Kernel) MemoryUse(h sys.VMHandle) (sys.MemoryUse, error) { return sys.VMMe
 func (Kernel) Sample(h sys.VMHandle) (seen, touched uint64, last bool, err error) {
 	return sys.VMSample(h)
 }
-func (Kernel) Populate(h sys.VMHandle, gpa uint64) error  { return sys.VMPopulate(h, gpa) }
+func (Kernel) Populate(h sys.VMHandle, gpa uint64, whole bool) error {
+	return sys.VMPopulate(h, gpa, whole)
+}
 func (Kernel) Kick(h sys.VMHandle, cpu int) error         { return sys.VCPUKick(h, cpu) }
 func (Kernel) NMI(h sys.VMHandle) error                   { return sys.VMNMI(h) }
 func (Kernel) Line(h sys.VMHandle, gsi uint8, level bool) { sys.VMLine(h, gsi, level) }

@@ -14,6 +14,7 @@ var (
 	ErrNoMemory     = errors.New("vm: the host hasn't enough memory")
 	ErrNoProcessors = errors.New("vm: the host hasn't enough processors")
 	ErrNoRoom       = errors.New("vm: the host has no room for another VM")
+	ErrClosing      = errors.New("vm: the host is being shut down: no VM is started")
 )
 
 // A fault is an error of one of these kinds that says more.

@@ -136,7 +136,7 @@ func (f *fake) Release(h sys.VMHandle, ranges []sys.Range) (n uint64, err error)
 	return n, nil
 }
 
-func (f *fake) Populate(h sys.VMHandle, gpa uint64) error {
+func (f *fake) Populate(h sys.VMHandle, gpa uint64, whole bool) error {
 	m := f.machine(h, "Populate")
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -27,6 +27,7 @@ type Manager struct {
 	events   events
 	idle     idle
 	revision atomic.Uint64 // the last that was given
+	closing  atomic.Int32  // calls of ShutdownAll
 
 	mu     sync.Mutex
 	vms    []*VM // in the order of Create

@@ -20,7 +20,6 @@ type memory struct {
 	mu      sync.Mutex
 	tree    *mem.Tree // nil until there is a VM or a pool
 	shares  []*share
-	more    chan struct{} // closed, and made anew, when somebody gave memory back or may have more
 	running bool          // balance is
 	now     chan struct{} // has balance look at once
 }
@@ -41,7 +40,7 @@ type share struct {
 var errNoShare = errors.New("vm: it has no memory any more")
 
 func newMemory(b Backend) *memory {
-	return &memory{backend: b, more: make(chan struct{}), now: make(chan struct{}, 1)}
+	return &memory{backend: b, now: make(chan struct{}, 1)}
 }
 
 // HostShare is the memory, in bytes, that no VM gets of so much that is free before there are any: the host's own work
@@ -126,7 +125,6 @@ func (m *Manager) DropMemory(bytes uint64) {
 	defer h.mu.Unlock()
 	if h.tree != nil {
 		h.tree.Drop(pages(bytes + mem.PageSize - 1))
-		h.stir()
 	}
 }
 
@@ -241,7 +239,10 @@ func (s *share) first(load uint64) error {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	const beside = 8 << 20 // tables, and what is moved
-	want := min(pages(load+beside), pages(s.in.spec.Memory.Size))
+	want := min((pages(load+beside)+large-1)&^(large-1), pages(s.in.spec.Memory.Size))
+	if limit := s.guest.Budget().Limit; limit != 0 {
+		want = min(want, limit) // whether that is enough shows when it is loaded
+	}
 	if want <= s.guest.Granted() {
 		return nil
 	}
@@ -295,17 +296,10 @@ func (s *share) match(_ uint64, patient bool) error {
 	switch n, has := pages(held), s.guest.Granted(); {
 	case n < has:
 		s.guest.Give(has - n)
-		s.m.stir()
 	case n > has:
 		return s.guest.Take(n-has, patient)
 	}
 	return nil
-}
-
-// stir has those look again who wait for memory. The mutex is held.
-func (m *memory) stir() {
-	close(m.more)
-	m.more = make(chan struct{})
 }
 
 // end gives back all that the VM had. The machine is gone.
@@ -317,7 +311,6 @@ func (s *share) end() {
 			s.m.shares = append(s.m.shares[:i], s.m.shares[i+1:]...)
 			s.begun = false
 			s.guest.Release()
-			s.m.stir()
 			return
 		}
 	}

@@ -161,7 +161,7 @@ func TestWhatCanNotBeHadIsWaitedForAndNothingCrashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "b has gone on", func() bool { return resident(b) > 9 })
-	eventually(t, "b waits for others", waits)
+	eventually(t, "b waits for others", func() bool { return waits() && strings.Contains(r.String(), "and no VM gives any back") })
 	isState(t, b, Running)
 	if n := resident(a); n != 28 {
 		t.Errorf("a has %d MiB", n)

@@ -91,8 +91,8 @@ func (c *vcpu) absent(s *virt.State) bool {
 	if !in.memory.Contains(gpa, 1) {
 		return false
 	}
-	for {
-		err := in.backend.Populate(in.handle, gpa)
+	for whole := true; ; {
+		err := in.backend.Populate(in.handle, gpa, whole)
 		if err == nil {
 			return true
 		}
@@ -100,9 +100,11 @@ func (c *vcpu) absent(s *virt.State) bool {
 			c.crash("memory at %#x can't be given to the guest: %v", gpa, err)
 			return true
 		}
-		if !in.share.grow() {
+		got, ok := in.share.grow()
+		if !ok {
 			return true // the VM is to stop
 		}
+		whole = got > 1
 	}
 }
 

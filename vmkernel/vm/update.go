@@ -41,9 +41,10 @@ func (v *VM) Update(spec seed.VM, revision uint64) error {
 		if err := v.want("change "+strings.Join(fixed, ", "), Off); err != nil {
 			return err
 		}
-		if err := m.images.Hold(v, references(&spec)...); err != nil {
+		if err := m.images.Hold(v, append(references(old), references(&spec)...)...); err != nil {
 			return err
 		}
+		defer func() { m.images.Hold(v, references(v.spec)...) }() // of both, those of the one that it has in the end
 	}
 	if old.Memory.Share != spec.Memory.Share {
 		if err := v.setMemory(&spec); err != nil {

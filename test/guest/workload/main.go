@@ -108,6 +108,9 @@ func end(how string) {
 		syscall.Reboot(syscall.LINUX_REBOOT_CMD_HALT)
 	case "echo":
 		echo()
+	case "spin":
+		for {
+		}
 	case "panic":
 		os.WriteFile("/proc/sysrq-trigger", []byte("c"), 0)
 	}

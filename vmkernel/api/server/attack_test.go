@@ -296,7 +296,7 @@ func TestHTTP2ThatIsNone(t *testing.T) {
 		return b.Bytes()
 	}
 	settings := frame(4, 0, 0, nil)
-	for name, text := range map[string][]byte{
+	for _, text := range map[string][]byte{
 		"no preface":         bytes.Repeat([]byte{0}, 1000),
 		"noise":              append([]byte(preface), bytes.Repeat([]byte{0xA5, 0x5A, 0xFF}, 1000)...),
 		"a frame too long":   append([]byte(preface), append(settings, frame(0, 0, 1, make([]byte, 1<<20))...)...),
@@ -323,7 +323,6 @@ func TestHTTP2ThatIsNone(t *testing.T) {
 		conn.Write(text)
 		conn.Close()
 		r.alive()
-		_ = name
 	}
 	eventually(t, "their connections are gone", func() bool { return r.open() <= 20 })
 }
@@ -435,7 +434,7 @@ func TestTheSameSourcesCrowdDoesNotShutAnAdministratorOut(t *testing.T) {
 }
 
 func TestFloodOfHandshakes(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, limits(func(l *door.Limits) { l.Rate1, l.Burst1 = 1, 6 })) // what any machine exceeds
 	unknown := r.unknown()["another CA"]
 	var done atomic.Bool
 	var tried, refused atomic.Int64

@@ -333,6 +333,50 @@ func TestEachCallIsRecordedBeforeAndAfter(t *testing.T) {
 	a.call("GET", "/v1/audit/records?count=0", nil).want(400)
 }
 
+func TestWhoFollowsTheAuditLogIsInItOnce(t *testing.T) {
+	r := newRig(t)
+	a := r.as(auth.Auditor)
+	a.client.Timeout = 0
+	request, _ := http.NewRequestWithContext(within(t, 10*time.Second), "GET", "https://"+r.address+"/v1/audit/follow?from=0", nil)
+	response, err := a.client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	next, calls := int64(0), 0
+	until := func(what string) {
+		t.Helper()
+		for lines.Scan() {
+			var page api.AuditRecords
+			if len(lines.Bytes()) == 0 {
+				continue
+			}
+			if err := json.Unmarshal(lines.Bytes(), &page); err != nil {
+				t.Fatal(err)
+			}
+			if page.From != next {
+				t.Fatalf("records from %d on come after those to %d", page.From, next-1)
+			}
+			next += int64(len(page.Records))
+			text := strings.Join(page.Records, "\n")
+			calls += strings.Count(text, "/v1/audit/follow")
+			if strings.Contains(text, what) {
+				return
+			}
+		}
+		t.Fatalf("%s doesn't come: %v", what, lines.Err())
+	}
+	until("/v1/audit/follow")
+	for range 3 {
+		r.log.Event(audit.Entry{Action: "vm.started", On: "demo"})
+		until("vm.started")
+	}
+	if calls != 1 {
+		t.Errorf("the call is in the log %d times", calls)
+	}
+}
+
 // fullLog is a log whose collector is down and whose room for changes is used up.
 type fullLog struct{ Audit }
 

@@ -74,7 +74,8 @@ func appendImage(c *call) (any, error) {
 	if c.r.ContentLength > api.MaxChunk {
 		return nil, failf(api.CodeTooLarge, "%d bytes are more than the %d that may come at once", c.r.ContentLength, api.MaxChunk)
 	}
-	c.rest() // it waits for the network
+	c.rest()               // it waits for the network
+	defer c.s.VMs.Hold()() // who uploads an image is going to start a VM: the host isn't idle
 	info, err := c.s.Images.Append(c.variable("image"), offset, &chunk{c: c, left: api.MaxChunk})
 	if err != nil {
 		return nil, err
