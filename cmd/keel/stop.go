@@ -2,18 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
-	"sync"
 	"time"
 
 	"keel/vmkernel/api"
 	"keel/vmkernel/sys"
-	"keel/vmkernel/vm"
 )
 
-// lastWords is how long the host waits, before it switches off, for the answer to get out, and for the audit log's
-// collector.
-const lastWords = 3 * time.Second
+// What the host waits for before it switches off.
+const (
+	lastWords   = time.Second      // for the answer to get out
+	lastRecords = 20 * time.Second // for the audit log's collector, if there is one
+)
 
 // Stop implements server.Host.
 func (m managed) Stop(ctx context.Context, restart, force bool, progress func(api.Progress)) error {
@@ -27,46 +26,28 @@ func (m managed) Stop(ctx context.Context, restart, force bool, progress func(ap
 		end, word = sys.Restart, "restart"
 	}
 	m.log.Info(word, "cause", "an administrator has asked for it")
-	time.AfterFunc(lastWords/3, func() {
-		last, cancel := context.WithTimeout(context.Background(), lastWords)
-		defer cancel()
-		m.id.audit.Close(last)
+	time.AfterFunc(lastWords, func() {
+		m.endAudit()
 		end()
 	})
 	return nil
 }
 
+// endAudit ends the audit log, and has its collector take what it hasn't yet.
+func (h *host) endAudit() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastRecords)
+	defer cancel()
+	if err := h.id.audit.Close(ctx); err != nil {
+		h.log.Error("the audit log ends here", "error", err)
+	}
+}
+
 // stopVMs stops all VMs that are on: by their power buttons, or, with force, at once.
 func (m managed) stopVMs(ctx context.Context, force bool, progress func(api.Progress)) error {
-	var on []*vm.VM
-	for _, v := range m.vms.List() {
-		if v.State() != vm.Off {
-			on = append(on, v)
-		}
-	}
-	var mu sync.Mutex
-	p := api.Progress{Total: uint64(len(on)), Unit: "vms"}
-	progress(p)
-	var all []error
-	var wg sync.WaitGroup
-	for _, v := range on {
-		wg.Go(func() {
-			stop := v.Shutdown
-			if force || v.State() == vm.Paused {
-				stop = v.Kill
-			}
-			err := stop(ctx)
-			var state *vm.StateError
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil && !(errors.As(err, &state) && v.State() == vm.Off) {
-				all = append(all, err)
-				return
-			}
-			p.Done++
-			progress(p)
-		})
-	}
-	wg.Wait()
-	return errors.Join(all...)
+	p := api.Progress{Unit: "vms"}
+	return m.vms.ShutdownAll(ctx, force, func(left int) {
+		p.Total = max(p.Total, uint64(left))
+		p.Done = p.Total - uint64(left)
+		progress(p)
+	})
 }
