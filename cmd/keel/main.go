@@ -80,6 +80,9 @@ func main() {
 	}
 	if h.runVMs() && config.WhenIdle == seed.IdlePowerOff {
 		h.log.Info("power-off", "cause", "no VM runs, and whenIdle is poweroff")
+		if h.id != nil {
+			h.endAudit()
+		}
 		sys.PowerOff()
 	}
 	for { // the runtime takes a program that waits for nothing for dead
@@ -96,6 +99,11 @@ func (h *host) begin() error {
 	h.clock = startClock(h.log, builtAt(), floor, sys.SetClock)
 	if h.id, err = newIdentity(h.seed.Host.Name, trust, floor); err != nil {
 		return err
+	}
+	if c := h.seed.Host.Audit.Collector; c != nil {
+		if err := h.id.audit.Forward(c); err != nil {
+			h.log.Error("the audit log is not forwarded", "collector", c.Address, "error", err)
+		}
 	}
 	h.id.seedApplied(h.seed, h.safe, h.recover)
 	h.defineVMs()
