@@ -97,6 +97,11 @@ func (h *host) begin() error {
 	if h.id, err = newIdentity(h.seed.Host.Name, trust, floor); err != nil {
 		return err
 	}
+	if c := h.seed.Host.Audit.Collector; c != nil {
+		if err := h.id.audit.Forward(c); err != nil {
+			h.log.Error("the audit log is not forwarded", "collector", c.Address, "error", err)
+		}
+	}
 	h.id.seedApplied(h.seed, h.safe, h.recover)
 	h.defineVMs()
 	h.page = newStatusPage(h)

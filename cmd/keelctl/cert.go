@@ -256,7 +256,8 @@ func (a *app) certList() *cobra.Command {
 		Aliases: []string{"ls"},
 		Short:   "List the certificates that were signed here",
 		Long: `List the certificates that this context's CA has signed on this machine: for whom, in
-which role, until when, and whether they were revoked. It asks no host.`,
+which role, until when, and whether they were revoked. -o json has their keys' fingerprints
+as well, for trust.lockdown in a seed. It asks no host.`,
 		Example: `  keelctl cert list
   keelctl cert list --all -o json`,
 		Args: cobra.NoArgs,
@@ -292,6 +293,9 @@ which role, until when, and whether they were revoked. It asks no host.`,
 						mark = "*"
 					}
 					r.Row(mark, i.Name, auth.Grant{Role: auth.Role(i.Role), Scope: i.Scope}.String(), output.Time(i.NotAfter), certState(i, now), i.Serial)
+				}
+				if ca, err := readCertificate(c.CAFile()); err == nil {
+					r.Line("operator CA %s: %s, until %s", ca.Subject.CommonName, auth.FingerprintOf(ca), output.Time(ca.NotAfter))
 				}
 			})
 		},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -37,8 +38,9 @@ Keys are passed on as they are typed, Ctrl-C included. Ctrl-] begins a command:
   Ctrl-] Ctrl-]  send Ctrl-] to the guest
   Ctrl-] ?       show this
 
-Where stdin is no terminal it is sent to the guest to its end, and the command then stays
-for --timeout (default 30s), or until the guest stops. It needs the role operator.`,
+When the guest stops the console stays, and goes on when it starts again. Where stdin is no
+terminal it is sent to the guest, and the command ends after --timeout (default 30s). It
+needs the role operator.`,
 		Example: `  keelctl vm console demo
   keelctl vm console demo --watch
   printf 'uptime\n' | keelctl vm console demo --timeout 5s`,
@@ -87,8 +89,8 @@ type console struct {
 	app      *app
 	remote   *remote
 	vm, port string
-	from     int64 // the next byte of output; -1: what comes
-	mode     string
+	from     int64       // the next byte of output; -1: what comes
+	watching atomic.Bool // what is typed goes nowhere
 	raw      bool
 	typed    chan []byte // closed at stdin's end
 }
@@ -173,7 +175,8 @@ func (c *console) open(ctx context.Context, mode string, take bool) (*websocket.
 		socket.CloseNow()
 		return nil, nil, fmt.Errorf("%s: the console of %s didn't say hello: %w", c.remote.Name(), c.vm, err)
 	}
-	c.mode, c.from = hello.Mode, int64(hello.Offset)
+	c.watching.Store(hello.Mode == api.ModeWatch)
+	c.from = hello.Offset
 	return socket, hello, nil
 }
 
@@ -279,7 +282,7 @@ func (c *console) send(ctx context.Context, socket *websocket.Conn, data []byte)
 	if len(data) == 0 {
 		return nil
 	}
-	if c.mode == api.ModeWatch {
+	if c.watching.Load() {
 		if !c.raw {
 			return exit.Errorf(exit.Conflict, "%s: you only watch the console of %s: --take takes it over", c.remote.Name(), c.vm)
 		}
@@ -311,15 +314,12 @@ func (c *console) show(ctx context.Context, socket *websocket.Conn) error {
 		}
 		switch m.Event {
 		case "holder":
-			if m.Mode != "" && m.Mode != c.mode {
-				c.mode = m.Mode
-				if m.Mode == api.ModeWatch {
-					c.say("%s has taken the console over: you only watch; Ctrl-] t takes it back", m.Holder)
-				}
+			if now := m.Mode == api.ModeWatch; m.Mode != "" && now != c.watching.Swap(now) && now {
+				c.say("%s has taken the console over: you only watch; Ctrl-] t takes it back", m.Holder)
 			}
 		case "lost":
 			c.say("%d bytes were skipped: they came faster than they could be shown", m.Lost)
-			c.from = int64(m.Offset)
+			c.from = m.Offset
 		case "end":
 			return io.EOF
 		}

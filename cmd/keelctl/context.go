@@ -28,6 +28,7 @@ type contextInfo struct {
 	Current   bool       `json:"current"`
 	User      string     `json:"user,omitempty"`
 	Role      string     `json:"role,omitempty"`
+	Key       string     `json:"key,omitempty"` // the fingerprint of the user's
 	NotAfter  string     `json:"notAfter,omitempty"`
 	Authority bool       `json:"authority"` // the CA's key is here
 	Default   string     `json:"defaultHost,omitempty"`
@@ -48,6 +49,7 @@ func (a *app) contextInfo(f *config.File, c *config.Context) contextInfo {
 	info := contextInfo{Name: c.Name, Current: c.Name == f.Current, User: c.User, Default: c.Host, Dir: c.Dir(),
 		Authority: config.Exists(c.CAKeyFile()), Hosts: []hostInfo{}}
 	if own, err := readCertificate(c.CertFile()); err == nil {
+		info.Key = string(auth.FingerprintOf(own))
 		if id, err := auth.IdentityOf(own); err == nil {
 			info.Role, info.NotAfter = id.Grant.String(), output.Time(id.NotAfter)
 		}
@@ -150,6 +152,7 @@ func (a *app) contextShow() *cobra.Command {
 				r.Field("context", info.Name)
 				r.Field("user", info.User)
 				r.Field("role", info.Role)
+				r.Field("key", info.Key)
 				r.Field("certificate until", info.NotAfter)
 				if info.Authority {
 					r.Field("operator CA", "its key is here: you can sign requests and seeds")

@@ -46,6 +46,9 @@ func TestFromTheFirstKeyToAConsole(t *testing.T) {
 			t.Errorf("vm create doesn't say %q: %s", want, made.errout)
 		}
 	}
+	if strings.Contains(made.errout, "kind Host") || !strings.Contains(made.errout, id1+" was made for this host alone") {
+		t.Errorf("what it assumed: %s", made.errout)
+	}
 	if v := r.vms.find("demo"); v == nil || v.now() != api.Running || v.spec.ID != id1 {
 		t.Fatalf("the VM is %+v", v)
 	}

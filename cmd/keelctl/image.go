@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"keel/cmd/keelctl/exit"
 	"keel/cmd/keelctl/output"
 	"keel/vmkernel/api"
 	"keel/vmkernel/api/client"
@@ -123,6 +124,10 @@ func (a *app) upload(ctx context.Context, r *remote, name, path string, info see
 			continue
 		case err == nil:
 			return false, fmt.Errorf("%s: the image %s stays at %d of %d bytes", r.Name(), name, image.Received, info.Size)
+		}
+		if a.ctx.Err() != nil {
+			return false, exit.Errorf(exit.Interrupted, "interrupted at %s of %s: uploading the same file goes on where it ended",
+				output.Size(uint64(image.Received)), output.Size(uint64(info.Size)))
 		}
 		if tries++; tries == chunkTries || ctx.Err() != nil || !transient(err) {
 			return false, fmt.Errorf("%w; `keelctl image upload` of the same file goes on where it ended", err)

@@ -167,7 +167,7 @@ func newRequest(name string) (crypto.Signer, []byte, error) {
 
 // issued is what is remembered of a certificate that was signed.
 func issued(c *x509.Certificate, now time.Time) config.Issued {
-	i := config.Issued{Serial: auth.Serial(c), Name: c.Subject.CommonName, NotAfter: c.NotAfter, Signed: now.UTC().Truncate(time.Second)}
+	i := config.Issued{Serial: auth.Serial(c), Name: c.Subject.CommonName, Key: string(auth.FingerprintOf(c)), NotAfter: c.NotAfter, Signed: now.UTC().Truncate(time.Second)}
 	if id, err := auth.IdentityOf(c); err == nil {
 		i.Role, i.Scope = string(id.Role), id.Scope
 	}

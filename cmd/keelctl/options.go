@@ -55,7 +55,7 @@ func (a *app) remoteFlags(cmd *cobra.Command) {
 }
 
 func (a *app) timeoutFlag(cmd *cobra.Command) {
-	cmd.Flags().Duration("timeout", 0, fmt.Sprintf("give up after this time (default %s, with --wait %s)", callTimeout, waitTimeout))
+	cmd.Flags().Duration("timeout", 0, "give up after this time, as 30s or 5m (default 30s, with --wait 10m)")
 	env(cmd.Flags().Lookup("timeout"), "KEEL_TIMEOUT")
 }
 

@@ -116,7 +116,7 @@ this seed alone; with --assign it is also written into the YAML file.`,
 					return err
 				}
 			}
-			a.notes(set, assign)
+			a.notes(set, "seed", assign)
 			if output == "-" {
 				_, err := a.stdout.Write(archive)
 				return err
@@ -150,16 +150,16 @@ func (a *app) load(names []string) (*manifest.Set, error) {
 	return loader.Load(names)
 }
 
-// notes says what was assumed.
-func (a *app) notes(set *manifest.Set, assigned bool) {
+// notes says what was assumed, of what is made: a seed, or VMs.
+func (a *app) notes(set *manifest.Set, what string, assigned bool) {
 	if set.NoHost {
-		fmt.Fprintf(a.stderr, "keelctl: note: no document of kind Host: the host is named %s and has the defaults\n", set.Document.Host.Name)
+		a.note("note: no document of kind Host: the host is named %s and has the defaults", set.Document.Host.Name)
 	}
 	for _, u := range set.Unassigned {
 		if assigned {
 			fmt.Fprintf(a.stderr, "%s: note: VM %s now has the id %s\n", u.Pos, u.VM, u.ID)
 		} else {
-			fmt.Fprintf(a.stderr, "%s: note: VM %s has no id; %s was made for this seed alone (--assign writes it here)\n", u.Pos, u.VM, u.ID)
+			fmt.Fprintf(a.stderr, "%s: note: VM %s has no id; %s was made for this %s alone (--assign writes it here)\n", u.Pos, u.VM, u.ID, what)
 		}
 	}
 }

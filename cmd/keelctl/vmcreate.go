@@ -60,7 +60,7 @@ done, and does nothing. It needs the role operator.`,
 				}
 			}
 			if !dry {
-				a.notes(set, assign)
+				a.notes(set, "host", assign)
 			}
 			return a.ask(0, func(ctx context.Context, r *remote) error {
 				u, err := a.newUploads(ctx, r, set)
@@ -75,6 +75,7 @@ done, and does nothing. It needs the role operator.`,
 		},
 	}
 	a.vmFlags(cmd, &names, &dry)
+	a.waitFlag(cmd)
 	cmd.Flags().BoolVar(&start, "start", false, "start them as well")
 	cmd.Flags().BoolVar(&assign, "assign", false, "write the ids that are made into the YAML files")
 	return cmd
@@ -83,7 +84,6 @@ done, and does nothing. It needs the role operator.`,
 func (a *app) vmFlags(cmd *cobra.Command, names *[]string, dry *bool) {
 	a.remoteFlags(cmd)
 	a.outputFlag(cmd)
-	a.waitFlag(cmd)
 	a.inputFlag(cmd, names)
 	cmd.MarkFlagRequired("file")
 	cmd.Flags().BoolVar(dry, "dry-run", false, "say what would be done, and do nothing")
@@ -121,7 +121,7 @@ func (a *app) createAll(ctx context.Context, u *uploads, start bool) error {
 	if !start {
 		return nil
 	}
-	a.options.outputGiven = false
+	a.options.outputGiven = false // what was made is printed: of operations there are notes
 	limited, cancel := context.WithTimeout(ctx, a.limit(a.waiting()))
 	defer cancel()
 	for _, v := range made {

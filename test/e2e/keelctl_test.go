@@ -186,3 +186,68 @@ onPowerOff: stop
 	alice.must("host", "shutdown", "keel-1", "--wait")
 	r.end()
 }
+
+// TestKeelctlTypesIntoAGuest goes from a seed to a guest's console by keelctl, on every network card and processor.
+func TestKeelctlTypesIntoAGuest(t *testing.T) {
+	keelctl := buildKeelctl(t)
+	alice := newAdministrator(t, keelctl)
+	alice.must("init", "--user", "alice")
+	alice.link("vmlinuz", guest.Kernel(t))
+	alice.write("initrd", string(guest.Workload(t)))
+	alice.write("host.yaml", `apiVersion: keel/v1
+kind: Host
+name: keel-1
+management: {nic: auto}
+trust: {operatorCAs: [`+filepath.Join(alice.dir, "contexts", "default", "ca.pem")+`]}
+---
+apiVersion: keel/v1
+kind: VM
+name: tux
+id: 0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a01
+memory: {size: 128MiB}
+boot: {kernel: vmlinuz, initrd: initrd, cmdline: "console=ttyS0 quiet mitigations=off workload.quick workload.only=none workload.end=echo"}
+serial: [{name: ttyS0}]
+onPowerOff: stop
+`)
+	alice.must("seed", "create", "-f", "host.yaml", "-o", "seed.tar")
+	path := filepath.Join(alice.cwd, "seed.tar")
+	qemu := func(n *machine.Network) machine.Machine {
+		return machine.QEMU{Kernel: image(t), Seed: path, Network: n, MemMiB: 1024}
+	}
+	for _, c := range []struct {
+		name, device string
+		machine      func(*machine.Network) machine.Machine
+	}{
+		{"QEMU/e1000", "e1000", qemu},
+		{"QEMU/e1000e", "e1000e", qemu},
+		{"Bochs/e1000", "e1000", func(n *machine.Network) machine.Machine {
+			return machine.Bochs{ISO: medium(t, path), Network: n, MemMiB: 1024}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n, address := network(t, c.device, 443)
+			r := run{machine.Boot(t, c.machine(n), 5*time.Minute), t}
+			key := r.door()
+			a := &administrator{t, keelctl, alice.dir, alice.cwd}
+			name := strings.ToLower(strings.ReplaceAll(c.name, "/", "-"))
+			a.must("host", "add", address, "--name", name, "--fingerprint", string(key))
+			for range 60 {
+				if strings.Contains(a.must("vm", "log", "tux", "--host", name), "WORKLOAD echo") {
+					break
+				}
+				time.Sleep(time.Second)
+			}
+			_, out, errout := a.run("hello there\roff\r", "vm", "console", "tux", "--host", name, "--timeout", "15s")
+			if !strings.Contains(out, "you typed hello there") {
+				t.Errorf("console: %s%s", out, errout)
+			}
+			if _, err := r.WaitFor(t.Context(), stoppedLine); err != nil {
+				t.Fatal(err)
+			}
+			a.must("audit", "verify", "--host", name)
+			a.must("host", "shutdown", name, "--wait")
+			r.end()
+			r.wantNoErrors()
+		})
+	}
+}

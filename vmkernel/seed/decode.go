@@ -51,6 +51,8 @@ func (d *Decoder) Host(n *Node) (Host, Problems) {
 
 	h.Trust = d.trust(o)
 
+	h.Audit = d.audit(o)
+
 	h.Pools = d.readPools(o.list("pools", MaxPools))
 	o.done()
 	return h, d.problems

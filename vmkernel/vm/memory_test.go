@@ -144,7 +144,7 @@ func TestMemoryComesWhenItIsTouchedAndGoesToOthers(t *testing.T) {
 }
 
 func TestWhatCanNotBeHadIsWaitedForAndNothingCrashes(t *testing.T) {
-	_, m, r := hungry(t, 40, 28)
+	_, m, r := hungry(t, 44, 28)
 	a, err := runVM(t, m, "a", 32, nil)
 	if err != nil {
 		t.Fatal(err)

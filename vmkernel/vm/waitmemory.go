@@ -44,6 +44,7 @@ func (s *share) await(ask func(n uint64, patient bool) error) (pages uint64, ok 
 	for n, patient := uint64(large), true; ; n = 1 {
 		s.m.mu.Lock()
 		err := ask(n, patient)
+		scarcity := time.Duration(s.m.tree.Scarcity())
 		s.m.mu.Unlock()
 		switch {
 		case err == nil:
@@ -59,7 +60,7 @@ func (s *share) await(ask func(n uint64, patient bool) error) (pages uint64, ok 
 		pause := tryAgain
 		switch {
 		case errors.Is(err, mem.ErrPaced):
-			pause, patient = pacedPause, false
+			pause, patient = pacedPause*scarcity, false
 		case errors.Is(err, mem.ErrLater) && time.Since(began) < patience:
 			patient = true
 		case errors.Is(err, mem.ErrLater):

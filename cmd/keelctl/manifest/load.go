@@ -65,7 +65,7 @@ func NewID() string {
 func (l *Loader) Load(names []string) (*Set, error) {
 	set := &Set{
 		Document: seed.Document{APIVersion: seed.APIVersion, Host: seed.DefaultHost()},
-		NoHost:   true,
+		NoHost:   !l.Running,
 	}
 	r := &run{Loader: l, set: set}
 	r.decoder.Size, r.decoder.Percent = readSize, readPercent
