@@ -40,7 +40,10 @@ func newIdentity(name string, c auth.Config, floor time.Time) (*identity, error)
 	var boot [16]byte
 	rand.Read(boot[:])
 	i.audit, err = audit.New(audit.Config{Host: name, Boot: fmt.Sprintf("%x", boot), Version: release(), Key: i.key.Signer(), Dial: i.dial})
-	return i, err
+	if err != nil {
+		return nil, err
+	}
+	return i, nil
 }
 
 // trustOf is whom the host trusts from its boot on, and the time before which it can't be.

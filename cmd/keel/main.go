@@ -80,6 +80,9 @@ func main() {
 	}
 	if h.runVMs() && config.WhenIdle == seed.IdlePowerOff {
 		h.log.Info("power-off", "cause", "no VM runs, and whenIdle is poweroff")
+		if h.id != nil {
+			h.endAudit()
+		}
 		sys.PowerOff()
 	}
 	for { // the runtime takes a program that waits for nothing for dead

@@ -11,9 +11,11 @@ import (
 	"keel/vmkernel/vm"
 )
 
-// lastWords is how long the host waits, before it switches off, for the answer to get out, and for the audit log's
-// collector.
-const lastWords = 3 * time.Second
+// What the host waits for before it switches off.
+const (
+	lastWords   = time.Second      // for the answer to get out
+	lastRecords = 20 * time.Second // for the audit log's collector, if there is one
+)
 
 // Stop implements server.Host.
 func (m managed) Stop(ctx context.Context, restart, force bool, progress func(api.Progress)) error {
@@ -27,13 +29,20 @@ func (m managed) Stop(ctx context.Context, restart, force bool, progress func(ap
 		end, word = sys.Restart, "restart"
 	}
 	m.log.Info(word, "cause", "an administrator has asked for it")
-	time.AfterFunc(lastWords/3, func() {
-		last, cancel := context.WithTimeout(context.Background(), lastWords)
-		defer cancel()
-		m.id.audit.Close(last)
+	time.AfterFunc(lastWords, func() {
+		m.endAudit()
 		end()
 	})
 	return nil
+}
+
+// endAudit ends the audit log, and has its collector take what it hasn't yet.
+func (h *host) endAudit() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastRecords)
+	defer cancel()
+	if err := h.id.audit.Close(ctx); err != nil {
+		h.log.Error("the audit log ends here", "error", err)
+	}
 }
 
 // stopVMs stops all VMs that are on: by their power buttons, or, with force, at once.

@@ -72,3 +72,46 @@ func TestNobodyThrowsHimselfOut(t *testing.T) {
 		t.Error("bob comes in")
 	}
 }
+
+// TestRecoverAccessHelps against what keeps all administrators out, the host's clock or the end of their CA.
+func TestRecoverAccessHelps(t *testing.T) {
+	now := time.Now().UTC().Truncate(time.Second)
+	expired, err := auth.NewCA("expired", now.Add(-auth.CALife-48*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		clock time.Time
+		cas   []*x509.Certificate
+		same  bool // the claim is for the CA that the host trusts already
+	}{
+		"a clock years ahead": {clock: now.Add(30 * 365 * 24 * time.Hour), same: true},
+		"an expired CA":       {clock: now, cas: []*x509.Certificate{expired.Certificate}},
+		"a lost key of a CA":  {clock: now, cas: []*x509.Certificate{must(auth.NewCA("lost", now)).Certificate}},
+	} {
+		host := &clockedHost{fakeHost: &fakeHost{}, source: "rtc", now: c.clock}
+		r := newRig(t, func(a *auth.Config, config *Config) {
+			if a.Recover, a.Clock, config.Host = true, func() time.Time { return host.now }, host; !c.same {
+				a.CAs = c.cas
+			}
+		})
+		anna := r.user("anna", auth.Admin, nil)
+		if _, err := (&caller{rig: r, client: r.clientOf(anna)}).do("GET", "/v1/trust", nil); err == nil {
+			t.Fatalf("%s: keeps nobody out", name)
+		}
+		claim, err := auth.NewClaim(r.trust.ClaimState().Code, r.server.Key.Fingerprint(), r.ca.Certificate, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := api.Claim(claim)
+		(&caller{rig: r, client: r.clientOf(nil)}).call("POST", "/v1/claim", &body).want(200)
+		(&caller{rig: r, client: r.clientOf(anna)}).call("GET", "/v1/trust", nil).want(200)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
