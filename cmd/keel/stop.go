@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
-	"sync"
 	"time"
 
 	"keel/vmkernel/api"
 	"keel/vmkernel/sys"
-	"keel/vmkernel/vm"
 )
 
 // What the host waits for before it switches off.
@@ -47,35 +44,10 @@ func (h *host) endAudit() {
 
 // stopVMs stops all VMs that are on: by their power buttons, or, with force, at once.
 func (m managed) stopVMs(ctx context.Context, force bool, progress func(api.Progress)) error {
-	var on []*vm.VM
-	for _, v := range m.vms.List() {
-		if v.State() != vm.Off {
-			on = append(on, v)
-		}
-	}
-	var mu sync.Mutex
-	p := api.Progress{Total: uint64(len(on)), Unit: "vms"}
-	progress(p)
-	var all []error
-	var wg sync.WaitGroup
-	for _, v := range on {
-		wg.Go(func() {
-			stop := v.Shutdown
-			if force || v.State() == vm.Paused {
-				stop = v.Kill
-			}
-			err := stop(ctx)
-			var state *vm.StateError
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil && !(errors.As(err, &state) && v.State() == vm.Off) {
-				all = append(all, err)
-				return
-			}
-			p.Done++
-			progress(p)
-		})
-	}
-	wg.Wait()
-	return errors.Join(all...)
+	p := api.Progress{Unit: "vms"}
+	return m.vms.ShutdownAll(ctx, force, func(left int) {
+		p.Total = max(p.Total, uint64(left))
+		p.Done = p.Total - uint64(left)
+		progress(p)
+	})
 }

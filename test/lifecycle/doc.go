@@ -6,5 +6,6 @@
 // first serial port leads to a shell that says "shell ready" (test/guest).
 //
 // A line "lifecycle| PASS name numbers" or "lifecycle| FAIL name: why" ends each check, and "lifecycle| N passed, M failed"
-// all of them; then the machine is switched off. The word lifecycle=NAME on the kernel's command line chooses one check.
+// all of them; then the machine is switched off. The word lifecycle=NAME,NAME on the kernel's command line
+// chooses among the checks.
 package main

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,10 +69,10 @@ func run() (failed int, err error) {
 		return 0, err
 	}
 	line, _, _ := bytes.Cut(e.info.CommandLine[:], []byte{0})
-	only := ""
+	var only []string
 	for w := range strings.FieldsSeq(string(line)) {
-		if name, ok := strings.CutPrefix(w, "lifecycle="); ok {
-			only = name
+		if names, ok := strings.CutPrefix(w, "lifecycle="); ok {
+			only = strings.Split(names, ",")
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -82,7 +83,7 @@ func run() (failed int, err error) {
 	cancel()
 	passed := 0
 	for _, c := range checks {
-		if only != "" && only != c.name {
+		if only != nil && !slices.Contains(only, c.name) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), limit)

@@ -298,7 +298,7 @@ func TestShutdownAllGoesBackwardsThroughAutostart(t *testing.T) {
 	}
 	create(t, m, spec("off"))
 	var left []int
-	if err := m.ShutdownAll(t.Context(), func(n int) { left = append(left, n) }); err != nil {
+	if err := m.ShutdownAll(t.Context(), false, func(n int) { left = append(left, n) }); err != nil {
 		t.Fatal(err)
 	}
 	if len(off) != 4 || off[2] != "second" || off[3] != "first" {
@@ -319,12 +319,16 @@ func TestShutdownAllThatIsGivenUpLetsVMsStartAgain(t *testing.T) {
 	other := create(t, m, spec("other"))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if err := m.ShutdownAll(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+	if err := m.ShutdownAll(ctx, false, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 	isState(t, v, Running)
 	if err := other.Start(t.Context()); err != nil {
 		t.Error(err)
 	}
-	other.Kill(t.Context())
+	if err := m.ShutdownAll(t.Context(), true, nil); err != nil { // they wouldn't within the hour
+		t.Error(err)
+	}
+	isState(t, v, Off)
+	isState(t, other, Off)
 }

@@ -9,9 +9,9 @@ import (
 
 // ShutdownAll shuts all VMs down, before the host switches itself off: those that autostart would start last go first, and
 // those of an order together. Nothing is started meanwhile, nor afterwards. A VM that is paused is killed, since it
-// couldn't hear of it. left is told how many are on, at first and whenever one is off; nil is nobody. When the
-// context ends before, so does the host's refusal to start VMs, and it is the error.
-func (m *Manager) ShutdownAll(ctx context.Context, left func(n int)) error {
+// couldn't hear of it; with force all are. left is told how many are on, at first and whenever one is off; nil is nobody.
+// When the context ends before, so does the host's refusal to start VMs, and it is the error.
+func (m *Manager) ShutdownAll(ctx context.Context, force bool, left func(n int)) error {
 	defer m.Hold()()
 	m.closing.Add(1)
 	type turn struct {
@@ -43,7 +43,7 @@ func (m *Manager) ShutdownAll(ctx context.Context, left func(n int)) error {
 			v := turns[0].v
 			turns = turns[1:]
 			together.Go(func() {
-				if v.leave(ctx) {
+				if v.leave(ctx, force) {
 					tell(1)
 				}
 			})
@@ -57,10 +57,14 @@ func (m *Manager) ShutdownAll(ctx context.Context, left func(n int)) error {
 	return nil
 }
 
-// leave has the VM be off, by its guest if that can be, and says whether it is.
-func (v *VM) leave(ctx context.Context) bool {
+// leave has the VM be off, without force by its guest if that can be, and says whether it is.
+func (v *VM) leave(ctx context.Context, force bool) bool {
 	for {
-		err := v.Shutdown(ctx)
+		stop := v.Shutdown
+		if force {
+			stop = v.Kill
+		}
+		err := stop(ctx)
 		state, _ := err.(*StateError)
 		switch {
 		case err == nil || state != nil && state.Is == Off || state == nil && ctx.Err() == nil: // nil, off, or deleted
@@ -68,6 +72,6 @@ func (v *VM) leave(ctx context.Context) bool {
 		case ctx.Err() != nil:
 			return false
 		}
-		v.Kill(ctx) // it is paused, or was
+		force = true // it is paused, or was
 	}
 }
