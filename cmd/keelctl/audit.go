@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -65,6 +66,9 @@ func (s auditSource) Consistency(ctx context.Context, old, size int64) (tlog.Tre
 	var proof api.AuditProof
 	query := url.Values{"old": {strconv.FormatInt(old, 10)}, "size": {strconv.FormatInt(size, 10)}}
 	if err := s.r.Get(ctx, client.Path("audit", "proof"), query, &proof); err != nil {
+		if e := (*api.Error)(nil); errors.As(err, &e) && e.Code == api.CodeNotFound {
+			return nil, fmt.Errorf("%w (%w)", audit.ErrForgotten, err)
+		}
 		return nil, err
 	}
 	list, err := hashes(proof.Hashes)

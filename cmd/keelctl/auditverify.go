@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +16,7 @@ import (
 	"keel/cmd/keelctl/exit"
 	"keel/cmd/keelctl/output"
 	"keel/vmkernel/audit"
+	"keel/vmkernel/auth"
 )
 
 // memory reads what is remembered of a host's log.
@@ -46,7 +49,7 @@ func fetchAudit(ctx context.Context, r *remote) (*audit.Export, error) {
 }
 
 func (a *app) auditVerify() *cobra.Command {
-	var file string
+	var file, fingerprint string
 	var forget bool
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -54,16 +57,17 @@ func (a *app) auditVerify() *cobra.Command {
 		Long: `Fetch a host's audit log and check it: that it is what the host's key has signed, and that
 it goes on from the head that was seen last. The new head is remembered. If something was
 edited, removed or put elsewhere, it says what and exits with 1; if the host has restarted
-since, it says so. With --file an exported log is checked instead.
+since, it says so. With --file an exported log is checked instead; anybody can write one and
+sign it, so give the fingerprint of the host's key, unless a log signed by it was seen before.
 
 What happened between the head that is remembered and a restart only a collector knows:
 keelctl audit forwarding. It needs the role auditor or admin.`,
 		Example: `  keelctl audit verify
-  keelctl audit verify --file audit.jsonl`,
+  keelctl audit verify --file audit.jsonl --fingerprint SHA256:...`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if file != "" {
-				return a.verifyFile(file)
+				return a.verifyFile(file, fingerprint)
 			}
 			return a.ask(waitTimeout, func(ctx context.Context, r *remote) error {
 				m, err := memory(r.context, r.host.Name)
@@ -84,13 +88,14 @@ keelctl audit forwarding. It needs the role auditor or admin.`,
 				if err := remember(r.context, r.host.Name, m); err != nil {
 					return err
 				}
-				return a.printReport(r.host.Name, report)
+				return a.printReport(r.host.Name, report, true)
 			})
 		},
 	}
 	a.remoteFlags(cmd)
 	a.outputFlag(cmd)
 	cmd.Flags().StringVar(&file, "file", "", "check an exported log")
+	cmd.Flags().StringVar(&fingerprint, "fingerprint", "", "with --file: of the key that has to have signed it")
 	cmd.MarkFlagFilename("file")
 	cmd.Flags().BoolVar(&forget, "forget", false, "forget what was seen before, and take this log on trust")
 	return cmd
@@ -105,7 +110,14 @@ func (a *app) explain(host string, err error) error {
 	return err
 }
 
-func (a *app) verifyFile(name string) error {
+func (a *app) verifyFile(name, fingerprint string) error {
+	var want auth.Fingerprint
+	if fingerprint != "" {
+		var err error
+		if want, err = auth.ParseFingerprint(fingerprint); err != nil {
+			return exit.Errorf(exit.Usage, "--fingerprint: %s", err)
+		}
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return err
@@ -125,7 +137,11 @@ func (a *app) verifyFile(name string) error {
 	if err != nil {
 		return a.explain(host, err)
 	}
-	return a.printReport(host, report)
+	if want != "" && report.Fingerprint != string(want) {
+		return exit.Errorf(exit.Fault, "%s: it is signed by the key %s, and not by %s", name, report.Fingerprint, want)
+	}
+	known := want != "" || slices.ContainsFunc(m.Boots, func(b audit.Remembered) bool { return bytes.Equal(b.Key, e.Key) })
+	return a.printReport(host, report, known)
 }
 
 // verified is a report as it is printed.
@@ -136,14 +152,15 @@ type verified struct {
 	Hash        string    `json:"hash"`
 	Signed      time.Time `json:"signed"`
 	Key         string    `json:"key"`
+	KeyKnown    bool      `json:"keyKnown"`             // it is the host's, as far as is known here
 	ComparedTo  int64     `json:"comparedTo,omitempty"` // records of the head that was remembered
 	Restarted   bool      `json:"restarted"`
 	RecordsThen int64     `json:"recordsBeforeRestart,omitempty"`
 }
 
-func (a *app) printReport(host string, report *audit.Report) error {
+func (a *app) printReport(host string, report *audit.Report, known bool) error {
 	c := report.Checkpoint
-	v := verified{Origin: c.Origin, Records: c.Tree.N, First: report.First, Hash: c.Tree.Hash.String(), Signed: c.Time, Key: report.Fingerprint}
+	v := verified{Origin: c.Origin, Records: c.Tree.N, First: report.First, Hash: c.Tree.Hash.String(), Signed: c.Time, Key: report.Fingerprint, KeyKnown: known}
 	if report.Remembered != nil {
 		v.ComparedTo = report.Remembered.Tree.N
 	}
@@ -154,6 +171,9 @@ func (a *app) printReport(host string, report *audit.Report) error {
 		r.Line("%s: the audit log is whole: %s, signed at %s", host, count(int(c.Tree.N), "record"), output.Time(c.Time))
 		r.Field("log", c.Origin)
 		r.Field("signed by", report.Fingerprint)
+		if !known {
+			r.Field("but", "nothing here knows that key: compare it with the host's, or give --fingerprint")
+		}
 		switch {
 		case report.Restart != nil:
 			r.Field("restarted", fmt.Sprintf("this is a new log. Of the one before %s were seen, up to %s; whether more followed only a collector can say",

@@ -260,7 +260,15 @@ func TestTamperingWithTheAuditLogIsFound(t *testing.T) {
 	s, r := managed(t, rigOptions{})
 	s.must(t, "audit", "verify")
 	s.must(t, "audit", "export", "-o", s.file("audit.jsonl"))
-	s.must(t, "audit", "verify", "--file", s.file("audit.jsonl"))
+	if out := s.must(t, "audit", "verify", "--file", s.file("audit.jsonl")).out; strings.Contains(out, "nothing here knows that key") {
+		t.Errorf("the key of the host: %s", out)
+	}
+	s.must(t, "audit", "verify", "--file", s.file("audit.jsonl"), "--fingerprint", r.fingerprint())
+	s.fails(t, 1, "and not by", "audit", "verify", "--file", s.file("audit.jsonl"), "--fingerprint", "SHA256:"+strings.Repeat("A", 43))
+	s.fails(t, 2, "--fingerprint", "audit", "verify", "--file", s.file("audit.jsonl"), "--fingerprint", "x")
+	if out := newSession(t).must(t, "audit", "verify", "--file", s.file("audit.jsonl")).out; !strings.Contains(out, "nothing here knows that key") {
+		t.Errorf("on another machine: %s", out)
+	}
 	text, err := os.ReadFile(s.file("audit.jsonl"))
 	if err != nil {
 		t.Fatal(err)
