@@ -77,8 +77,16 @@ func refused(err error) error {
 	return faultf(ErrNoMemory, "memory: %s", strings.TrimPrefix(err.Error(), "mem: "))
 }
 
-// AddPools makes pools of memory known, parents first. It is called before VMs are started.
+// AddPools makes pools known, parents first. It is called before VMs are started.
 func (m *Manager) AddPools(pools []seed.Pool) error {
+	var all []error
+	for i := range pools {
+		all = append(all, m.host.processors.addPool(&pools[i]))
+	}
+	return errors.Join(append(all, m.addMemoryPools(pools))...)
+}
+
+func (m *Manager) addMemoryPools(pools []seed.Pool) error {
 	h := m.host.memory
 	h.mu.Lock()
 	defer h.mu.Unlock()
