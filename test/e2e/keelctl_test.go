@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,16 @@ func (a *administrator) link(name, path string) {
 	}
 }
 
+var echoLine = regexp.MustCompile(`^tux\| WORKLOAD echo`)
+
+// echoes waits until the guest tux says back what is typed.
+func (r run) echoes() {
+	r.t.Helper()
+	if _, err := r.WaitFor(r.t.Context(), echoLine); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // TestKeelctlManagesAHost is the README's first hour, by the command itself: keys, a signed seed, a host that is
 // recognised, a VM whose files are sent to it and whose console is typed into, a second administrator who comes and
 // goes, an audit log that is checked, and a host that restarts and proves itself by its token.
@@ -123,18 +134,16 @@ name: tux
 id: 0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a01
 memory: {size: 128MiB}
 boot: {kernel: vmlinuz, initrd: initrd, cmdline: "console=ttyS0 quiet mitigations=off workload.quick workload.only=none workload.end=echo"}
-serial: [{name: ttyS0}]
+serial: [{name: ttyS0, log: host}]
 onPowerOff: stop
 `)
 	alice.must("vm", "create", "-f", "vm.yaml", "--start", "--wait")
 	if out := alice.must("vm", "list"); !strings.Contains(out, "running") {
 		t.Errorf("vm list: %s", out)
 	}
-	for range 60 { // until the guest is there
-		if strings.Contains(alice.must("vm", "log", "tux"), "WORKLOAD echo") {
-			break
-		}
-		time.Sleep(time.Second)
+	r.echoes()
+	if out := alice.must("vm", "log", "tux"); !strings.Contains(out, "WORKLOAD echo") {
+		t.Errorf("vm log: %s", out)
 	}
 	_, out, errout := alice.run("hello there\r", "vm", "console", "tux", "--timeout", "8s")
 	if !strings.Contains(out, "you typed hello there") {
@@ -206,7 +215,7 @@ name: tux
 id: 0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a01
 memory: {size: 128MiB}
 boot: {kernel: vmlinuz, initrd: initrd, cmdline: "console=ttyS0 quiet mitigations=off workload.quick workload.only=none workload.end=echo"}
-serial: [{name: ttyS0}]
+serial: [{name: ttyS0, log: host}]
 onPowerOff: stop
 `)
 	alice.must("seed", "create", "-f", "host.yaml", "-o", "seed.tar")
@@ -226,17 +235,12 @@ onPowerOff: stop
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n, address := network(t, c.device, 443)
-			r := run{machine.Boot(t, c.machine(n), 5*time.Minute), t}
+			r := run{machine.Boot(t, c.machine(n), 8*time.Minute), t}
 			key := r.door()
 			a := &administrator{t, keelctl, alice.dir, alice.cwd}
 			name := strings.ToLower(strings.ReplaceAll(c.name, "/", "-"))
 			a.must("host", "add", address, "--name", name, "--fingerprint", string(key))
-			for range 60 {
-				if strings.Contains(a.must("vm", "log", "tux", "--host", name), "WORKLOAD echo") {
-					break
-				}
-				time.Sleep(time.Second)
-			}
+			r.echoes()
 			_, out, errout := a.run("hello there\roff\r", "vm", "console", "tux", "--host", name, "--timeout", "15s")
 			if !strings.Contains(out, "you typed hello there") {
 				t.Errorf("console: %s%s", out, errout)
