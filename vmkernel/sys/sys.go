@@ -52,6 +52,7 @@ const (
 	NumWorldStats
 	NumVMSetCPU
 	NumVMPause
+	NumCheckWorlds
 	End
 )
 
@@ -87,6 +88,10 @@ type Stats struct {
 	UpperLimit  uint64
 
 	Syscalls, Interrupts, Faults, Switches, IPIs, Worlds uint64
+
+	// Decisions counts how often a processor asked which world to run, and DecisionTicks the time-stamp counter's
+	// ticks that the answers took. SwitchTicks are those of all Switches, from the question until the world runs.
+	Decisions, DecisionTicks, SwitchTicks uint64
 }
 
 // A Module is a boot module as the upper half sees it.

@@ -20,6 +20,9 @@ type Backend interface {
 	Reserve(h sys.VMHandle, bytes uint64) error
 	Sample(h sys.VMHandle) (seen, touched uint64, last bool, err error)
 	MemoryUse(h sys.VMHandle) (sys.MemoryUse, error)
+	CreatePool(p *sys.CPUPolicy) (sys.Pool, error)
+	SetCPU(h sys.VMHandle, p *sys.CPUPolicy) error
+	VCPUStats(h sys.VMHandle, cpu int, s *sys.WorldStats) error
 
 	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno
 	RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64
@@ -30,6 +33,9 @@ type Backend interface {
 	WriteRegister(h sys.VMHandle, cpu int, gpa uint64, v uint32)
 	ReadPort(h sys.VMHandle, port uint16, size int) uint32
 	WritePort(h sys.VMHandle, port uint16, size int, v uint32)
+
+	// Processors is how many logical processors the host has.
+	Processors() int
 
 	// FreeMemory is how much memory is free and not set aside for anybody, in bytes.
 	FreeMemory() uint64
@@ -57,7 +63,21 @@ func (Kernel) Release(h sys.VMHandle, ranges []sys.Range) (uint64, error) {
 func (Kernel) Back(h sys.VMHandle, gpa uint64) (again bool, err error) { return sys.VMBack(h, gpa) }
 func (Kernel) Grant(h sys.VMHandle, bytes int64) (uint64, error)       { return sys.VMGrant(h, bytes) }
 func (Kernel) Reserve(h sys.VMHandle, bytes uint64) error              { return sys.VMReserve(h, bytes) }
-func (Kernel) MemoryUse(h sys.VMHandle) (sys.MemoryUse, error)         { return sys.VMMemoryUse(h) }
+func (Kernel) CreatePool(p *sys.CPUPolicy) (sys.Pool, error)           { return sys.PoolCreate(p) }
+func (Kernel) SetCPU(h sys.VMHandle, p *sys.CPUPolicy) error           { return sys.VMSetCPU(h, p) }
+func (Kernel) VCPUStats(h sys.VMHandle, i int, s *sys.WorldStats) error {
+	return sys.GetVCPUStats(h, i, s)
+}
+
+func (Kernel) Processors() int {
+	var info sys.Info
+	if sys.GetInfo(&info) != nil {
+		return 1
+	}
+	return int(info.CPUs)
+}
+
+func (Kernel) MemoryUse(h sys.VMHandle) (sys.MemoryUse, error) { return sys.VMMemoryUse(h) }
 func (Kernel) Sample(h sys.VMHandle) (seen, touched uint64, last bool, err error) {
 	return sys.VMSample(h)
 }

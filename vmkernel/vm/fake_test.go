@@ -26,13 +26,16 @@ type fake struct {
 	populate error // what Populate returns
 	run      func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) linux.Errno
 
-	mu       sync.Mutex
-	machines []*fakeMachine
-	late     []string // what was done to a destroyed machine
+	mu        sync.Mutex
+	machines  []*fakeMachine
+	pools     []sys.CPUPolicy
+	refuseCPU error    // of SetCPU
+	late      []string // what was done to a destroyed machine
 }
 
 type fakeMachine struct {
 	cfg       sys.VMConfig
+	cpu       sys.CPUPolicy // that SetCPU gave it
 	runs      int
 	low, high []byte
 	resident  uint64 // of its memory: the pages in there
@@ -198,6 +201,29 @@ func (f *fake) MemoryUse(h sys.VMHandle) (sys.MemoryUse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return sys.MemoryUse{Resident: m.resident, Granted: m.granted, Overhead: 1 << 20}, nil
+}
+
+func (f *fake) Processors() int { return 4 }
+
+func (f *fake) CreatePool(p *sys.CPUPolicy) (sys.Pool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pools = append(f.pools, *p)
+	return sys.Pool(len(f.pools)), nil
+}
+
+func (f *fake) SetCPU(h sys.VMHandle, p *sys.CPUPolicy) error {
+	m := f.machine(h, "SetCPU")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m.cpu = *p
+	return f.refuseCPU
+}
+
+func (f *fake) VCPUStats(h sys.VMHandle, cpu int, s *sys.WorldStats) error {
+	f.machine(h, "VCPUStats")
+	*s = sys.WorldStats{Used: 1000, Ready: 10, Limited: 1, Stolen: 11, MaxReady: uint64(cpu)}
+	return nil
 }
 
 func (f *fake) Nodes() *sys.Nodes { return &f.nodes }

@@ -26,6 +26,7 @@ type instance struct {
 	cpus    []*vcpu
 	format  loader.Format
 	share   *share // of the host's memory; nil until it is admitted
+	slot    *slot  // and of its processors
 
 	stopping  atomic.Bool
 	attention atomic.Bool   // stopping, or paused: what a processor looks at between two entries
@@ -139,6 +140,9 @@ func (in *instance) destroy() {
 	had := !in.gone
 	in.gone = true
 	in.mu.Unlock()
+	if in.slot != nil {
+		defer in.slot.end()
+	}
 	if in.share != nil {
 		in.share.rest()
 		defer in.share.end()

@@ -77,8 +77,16 @@ func refused(err error) error {
 	return faultf(ErrNoMemory, "memory: %s", strings.TrimPrefix(err.Error(), "mem: "))
 }
 
-// AddPools makes pools of memory known, parents first. It is called before VMs are started.
+// AddPools makes pools known, parents first. It is called before VMs are started.
 func (m *Manager) AddPools(pools []seed.Pool) error {
+	var all []error
+	for i := range pools {
+		all = append(all, m.host.processors.addPool(&pools[i]))
+	}
+	return errors.Join(append(all, m.addMemoryPools(pools))...)
+}
+
+func (m *Manager) addMemoryPools(pools []seed.Pool) error {
 	h := m.host.memory
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -136,8 +144,15 @@ func (m *memory) admit(in *instance) (*share, error) {
 	if err := m.init(); err != nil {
 		return nil, err
 	}
+	name := spec.Name
+	for _, s := range m.shares {
+		if s.in.spec.Name == name { // one that runs was called so when it was started
+			name += " (" + spec.ID + ")"
+			break
+		}
+	}
 	overhead := mem.Overhead(pages(size), uint64(spec.CPU.Count), perCPU) + fixed
-	v := mem.VM{Name: spec.Name, Pool: spec.Memory.Pool, Size: pages(size), Overhead: overhead, Budget: budget(spec.Memory.Share, size)}
+	v := mem.VM{Name: name, Pool: spec.Memory.Pool, Size: pages(size), Overhead: overhead, Budget: budget(spec.Memory.Share, size)}
 	guest, err := m.tree.Admit(v)
 	if err != nil {
 		return nil, refused(err)

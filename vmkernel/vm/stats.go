@@ -16,7 +16,8 @@ type Stats struct {
 	Outside  uint64            // ticks between an exit and the next entry, waiting excluded
 	Exits    map[string]uint64 // by kind, but for those that never happened
 	Resident uint64            // memory that it holds
-	Console  int               // memory that its consoles take
+	CPU      ProcessorUse
+	Console  int // memory that its consoles take
 	Balloon  balloon.State
 }
 
@@ -43,6 +44,7 @@ func (v *VM) Stats() (s Stats, running bool) {
 			s.Exits[kindName(virt.Kind(k))] = n
 		}
 	}
+	s.CPU = in.use()
 	if use, err := in.backend.MemoryUse(in.handle); err == nil {
 		s.Resident = use.Resident
 	}

@@ -51,6 +51,14 @@ func (v *VM) Update(spec seed.VM, revision uint64) error {
 			return err
 		}
 	}
+	if !reflect.DeepEqual(old.CPU, spec.CPU) {
+		if err := v.setProcessors(&spec); err != nil {
+			if old.Memory.Share != spec.Memory.Share {
+				v.setMemory(old) // it had that before
+			}
+			return err
+		}
+	}
 	delete(m.byName, old.Name)
 	m.byName[spec.Name] = v
 	v.setSpec(&spec)
@@ -66,6 +74,7 @@ func fixedChanges(old, new *seed.VM) (names []string) {
 	}{
 		{"machine", old.Machine == new.Machine},
 		{"cpu.count", old.CPU.Count == new.CPU.Count},
+		{"cpu.pool", old.CPU.Pool == new.CPU.Pool},
 		{"cpu.model", old.CPU.Model == new.CPU.Model},
 		{"memory.size", old.Memory.Size == new.Memory.Size},
 		{"memory.pool", old.Memory.Pool == new.Memory.Pool},
