@@ -275,6 +275,7 @@ func (c *cpu) begin(w, g *world, v *vcpu) {
 	// processor then still runs in g's name, and must not any more.
 	if o := &cpus[g.cpu]; atomic.LoadUint32(&o.lent) == g.id {
 		o.settle(now)
+		o.reconsider()
 	}
 	w.state, w.wait = stateBlocked, waitVCPU
 	g.wait = waitNone
