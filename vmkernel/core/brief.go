@@ -136,10 +136,23 @@ func (c *cpu) mayBrief(v *vcpu) int64 {
 	sched.lock()
 	now := nanotime()
 	c.settle(now)
-	if !sched.Contended(c.id) && sched.CanSwitch(c.id, g.node, now) && sched.Switch(c.id, g.node, now) {
+	switch {
+	case sched.Contended(c.id):
+		// Threads that wait run first, for a short while most likely, and the P is kept: given away it would call for
+		// the runtime's monitor, which keeps coming then. Once: guests wait for no more than a turn of theirs.
+		if !v.deferred && sched.OnlyThreads(c.id) && !sched.Pacing() {
+			v.deferred = true
+			sched.Yield(c.id)
+			c.resched = true
+			r = sys.BriefAgain
+			break
+		}
+		v.deferred = false
+	case sched.CanSwitch(c.id, g.node, now) && sched.Switch(c.id, g.node, now):
 		w.repay(now)
 		atomic.StoreUint32(&c.lent, g.id)
 		c.arm(now)
+		v.deferred = false
 		r = briefOn
 	}
 	sched.unlock()
