@@ -25,8 +25,8 @@ package sched
 //
 // The system group: below its limit its threads go before all others, the one that has waited longest
 // first. Above it they are paced: they run when no guest wants the processor, and beyond that each is
-// picked when it has waited for SystemWait less a turn for each that waits here, and what it costs to begin
-// one (Scheduler.TurnCost), so none waits for longer than SystemWait; turns are PacedSlice then. Shares mean nothing within the system group. It never stops one, since that may hold a lock that others
+// picked when it has waited for SystemWait less a turn for each that waits here, for who runs, and for being
+// late, each with what it costs to begin one (Scheduler.TurnCost), so none waits for longer than SystemWait; turns are PacedSlice then. Shares mean nothing within the system group. It never stops one, since that may hold a lock that others
 // spin for. With k threads wanting each processor, a flood so takes at most
 // max(limit, k*(PacedSlice + TurnCost)/SystemWait) of it: a limit of 10 % holds with four spinning threads a
 // processor whose turns cost nothing. Where the two promises contradict each other, with more than thirty such
@@ -151,7 +151,7 @@ func (s *Scheduler) systemDue(p *CPU) uint64 {
 		return since
 	}
 	k, turn := uint64(p.nsys), s.pacedTurn()
-	return since + max(sub(SystemWait, (k+1)*turn), k*turn*5/4)
+	return since + max(sub(SystemWait, (k+2)*turn), k*turn*5/4)
 }
 
 // pacedTurn is a turn of a paced thread, and what it costs to begin it: else a slow machine would do nothing but begin turns.
