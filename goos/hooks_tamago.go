@@ -1,0 +1,98 @@
+package goos
+
+import "unsafe"
+
+// The heap's place, bytes: addresses that the lower half backs where they are touched. cpuInit makes RamSize what the
+// machine has memory for. The first thread's stack is at its end.
+var (
+	RamStart       uint = 0x4000_0000
+	RamSize        uint = 0x4000_0000
+	RamStackOffset uint = 64
+
+	Bloc = uintptr(RamStart)
+)
+
+// The hooks, see the runtime's own documentation of package goos.
+var (
+	Hwinit0 = hwinit0
+	Hwinit1 = func() {}
+	InitRNG = func() {}
+	Exit    = exit
+	Idle    = idle
+	ProcID  = procID
+	Task    = task
+)
+
+// CPUInit is the first code of the runtime.
+func CPUInit()
+
+func hwinit0()
+func exit(code int32)
+func procID() uint64
+
+// Nanotime is in ns since 1970 by the clock that was read at boot, and never goes back.
+func Nanotime() int64
+
+// Printk writes a byte to the console.
+func Printk(c byte)
+
+//go:noescape
+func getrandom(p *byte, n int)
+
+// GetRandomData fills b.
+func GetRandomData(b []byte) {
+	if len(b) > 0 {
+		getrandom(unsafe.SliceData(b), len(b))
+	}
+}
+
+// longestIdle is how long a thread without work sleeps at most, ns: no call tells it that another thread has
+// made some.
+const longestIdle = 100_000
+
+//go:noescape
+func nanosleep(t *[2]int64)
+
+// idle sleeps until a time by Nanotime, 0 for any.
+func idle(until int64) {
+	ns := int64(longestIdle)
+	if until != 0 {
+		ns = min(ns, until-Nanotime())
+	}
+	if ns > 0 {
+		nanosleep(&[2]int64{0, ns})
+	}
+}
+
+// stackSize is what the runtime allocates for a thread (os_tamago.go), and keepSize how much of it gets to stay.
+const (
+	stackSize = 8 << 20
+	keepSize  = 256 << 10
+)
+
+//go:noescape
+func madvise(p uintptr, n uintptr)
+
+// tls is where the runtime's m has its thread-local storage. hwinit0 finds it.
+var tls uintptr
+
+//go:noescape
+func clone(sp, mp, gp, fn unsafe.Pointer)
+
+// task starts a thread: a world that runs fn on the stack that ends at sp. The runtime has zeroed the stack, so
+// most of it is given back.
+func task(sp, mp, gp, fn unsafe.Pointer) {
+	madvise(uintptr(sp)-stackSize, stackSize-keepSize)
+	clone(sp, mp, gp, fn)
+}
+
+// A fault of Go code is a panic: signal makes it look as if the instruction had called one of these.
+
+//go:linkname panicmem runtime.panicmem
+func panicmem()
+
+//go:linkname panicdivide runtime.panicdivide
+func panicdivide()
+
+func memoryFault() { panicmem() }
+func divideFault() { panicdivide() }
