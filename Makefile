@@ -19,13 +19,14 @@ KERNEL_LDFLAGS := -E keel/boot.entry32 -T 0x1001000
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@echo "  make image takes CA=FILE, an operator CA: the image then takes only seeds that it has signed (SEQUENCE=N: from N on)"
 	@echo "  make run takes EMULATOR=auto|qemu|bochs, CPUS=2, MEMORY=1024 (MiB), DEMO=$(DEMO)"
 
 image: ## build build/keel.elf and build/keel.iso
 	@$(GO) run ./tools/setup image
 	@mkdir -p $(BUILD)
 	$(KERNEL_ENV) $(GO) build -trimpath -ldflags='$(KERNEL_LDFLAGS)' -o $(BUILD)/keel.raw ./cmd/keel
-	@$(GO) run ./tools/mkimage -o $(BUILD)/keel.elf $(BUILD)/keel.raw
+	@$(GO) run ./tools/mkimage $(if $(CA),-ca $(CA)) $(if $(SEQUENCE),-minimum $(SEQUENCE)) -o $(BUILD)/keel.elf $(BUILD)/keel.raw
 	@$(GO) run ./tools/mkiso -kernel $(BUILD)/keel.elf -o $(BUILD)/keel.iso
 
 run: image guest ## run the demo guest in an emulator

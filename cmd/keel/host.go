@@ -54,6 +54,15 @@ func memoryLimit(s *sys.Stats) int64 {
 	return int64(min(limit-limit/8, 1<<62))
 }
 
+// imageSpace is how much memory uploaded images may take, in bytes: a quarter of the machine's.
+func imageSpace(memory uint64) int64 { return int64(memory / 4) }
+
+// imageMemory is where their contents are: outside Go's heap.
+func imageMemory(n int64) ([]byte, func(), error) {
+	b, err := sys.MapMemory(n)
+	return b, func() { sys.UnmapMemory(b) }, err
+}
+
 // announce says that the host is ready, and, where no VM can run, why. used is the memory that the
 // host takes for itself; ticks counts the time-stamp counter from the boot loader's hand-over on.
 func announce(log *slog.Logger, info *sys.Info) {

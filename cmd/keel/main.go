@@ -8,6 +8,7 @@ import (
 	"time"
 
 	_ "keel/boot" // the entry from firmware
+	"keel/vmkernel/datastore"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm"
@@ -32,6 +33,9 @@ func main() {
 	level.Set(levelOf(host.Log.Level))
 
 	announce(log, &info)
+	if errImage != nil {
+		log.Error("no seed is taken", "error", errImage)
+	}
 	for _, p := range problems {
 		log.LogAttrs(context.Background(), p.level, p.message, p.attrs...)
 	}
@@ -64,13 +68,19 @@ func runVMs(log *slog.Logger, console io.Writer, info *sys.Info, s *seed.Seed, s
 	if info.Virt == sys.VirtNone {
 		return false // announce has said why
 	}
-	m := vm.NewManager(vm.Kernel{}, vm.Host{Virt: info.Virt, TSCHz: info.TSCHz, CPUID: sys.HostCPUID}, log, console)
+	images := datastore.NewMemory(imageSpace(info.Memory), imageMemory)
+	for _, f := range s.Files {
+		if err := images.AddFile(f); err != nil {
+			log.Error("image refused", "image", f.Name, "error", err)
+		}
+	}
+	m := vm.NewManager(vm.Kernel{}, vm.Host{Virt: info.Virt, TSCHz: info.TSCHz, CPUID: sys.HostCPUID}, log, console, images)
 	for _, v := range s.VMs {
-		if err := m.Add(v, s.Files); err != nil {
+		if _, _, err := m.Create(v); err != nil {
 			log.Error("vm refused", "vm", v.Name, "error", err)
 		}
 	}
-	m.Autostart()
+	m.Autostart(context.Background())
 	limitMemory()
 	m.WaitIdle()
 	return true

@@ -63,7 +63,14 @@ func chooseSeed(modules []bootModule) (*seed.Seed, []problem) {
 	if err != nil {
 		return none, append(problems, failure("no seed", err))
 	}
-	s, err := seed.Open(chosen.Data)
+	s, err := seed.OpenChecked(chosen.Data, func(manifest, signature []byte) error {
+		if errImage != nil {
+			return errImage
+		}
+		rules := image.SeedRules()
+		_, err := rules.Check(manifest, signature)
+		return err
+	})
 	if err != nil {
 		return none, append(problems, failure("seed refused", fmt.Errorf("%s: %w", chosen.Source, err)))
 	}

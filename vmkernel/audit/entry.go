@@ -88,5 +88,13 @@ const (
 	kindCounted = "counted"
 )
 
+// Events that the log records of itself.
+const (
+	actionBegin   = "audit.begin"   // its first record
+	actionDrop    = "audit.drop"    // the data of records first to last are gone
+	actionForward = "audit.forward" // the collector is another
+	actionEnd     = "audit.end"     // its last record
+)
+
 // clock reads the time.
 type clock func() time.Time

@@ -86,7 +86,7 @@ func (l *Log) Forward(c *Collector) error {
 			}
 		}
 	}
-	l.event(&Entry{Action: "audit.forward", On: to})
+	l.event(&Entry{Action: actionForward, On: to})
 	if f != nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		f.cancel = cancel
@@ -230,7 +230,7 @@ func (l *Log) Close(ctx context.Context) error {
 	for id := range l.open {
 		l.outcome(id, &Outcome{Result: Interrupted})
 	}
-	l.event(&Entry{Action: "audit.end"})
+	l.event(&Entry{Action: actionEnd})
 	l.closed = true
 	if l.flush.timer != nil {
 		l.flush.timer.Stop()

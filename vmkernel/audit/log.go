@@ -81,7 +81,7 @@ func New(c Config) (*Log, error) {
 	l.enc.b = make([]byte, 1, 1+MaxRecord) // the leading 0 of RFC 6962's leaves
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.event(&Entry{Action: "audit.begin", On: origin, Detail: c.Version})
+	l.event(&Entry{Action: actionBegin, On: origin, Detail: c.Version})
 	return l, nil
 }
 
@@ -178,7 +178,7 @@ func (l *Log) append() {
 	l.put()
 	if from < to {
 		l.start(l.now(), kindEvent)
-		l.enc.text("action", "audit.drop", maxAction)
+		l.enc.text("action", actionDrop, maxAction)
 		l.enc.number("first", from)
 		l.enc.number("last", to-1)
 		why := "not forwarded: there was no collector"

@@ -35,11 +35,11 @@ type Record struct {
 	Since   time.Time `json:"since,omitzero"` // refused, counted: from then on
 	Count   int64     `json:"count,omitempty"`
 	Others  int64     `json:"others,omitempty"` // of Count: from further sources
-	Sources []Source  `json:"sources,omitempty"`
+	Sources []Refused `json:"sources,omitempty"`
 }
 
-// Source is who was refused how often, and why at last.
-type Source struct {
+// Refused is who was refused how often, and why at last.
+type Refused struct {
 	From  string `json:"from"` // an address, or an IPv6 network
 	Count int64  `json:"count"`
 	What  string `json:"what,omitempty"`

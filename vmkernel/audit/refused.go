@@ -137,12 +137,12 @@ func (f *flusher) arm(l *Log, now time.Time) {
 		return
 	}
 	if !f.last.IsZero() {
-		f.interval *= 2
+		f.interval = min(2*f.interval, maxInterval)
 		for quiet := now.Sub(f.last); quiet >= maxInterval && f.interval > minInterval; quiet -= maxInterval {
 			f.interval /= 2
 		}
 	}
-	f.interval = min(max(f.interval, minInterval), maxInterval)
+	f.interval = max(f.interval, minInterval)
 	f.timer = time.AfterFunc(f.interval, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()

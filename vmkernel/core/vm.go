@@ -470,6 +470,9 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 	case sys.NumVMLine:
 		m.setLine(uint8(a1), a2 != 0)
 		return 0
+	case sys.NumVMNMI:
+		m.pulseNMI()
+		return 0
 	case sys.NumVMPort:
 		r, ok := m.port(uint16(a1), uint8(a1>>16), a2 == 0, uint32(a3))
 		if !ok {

@@ -238,7 +238,7 @@ func (d *Decoder) name(n *Node) string {
 	if !ok {
 		return ""
 	}
-	good := 1 <= len(s) && len(s) <= 63
+	good := 1 <= len(s) && len(s) <= MaxName
 	for _, c := range []byte(s) {
 		good = good && ('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-')
 	}

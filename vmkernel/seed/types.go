@@ -9,6 +9,7 @@ const (
 	Machine    = "keel-1"    // what an absent `machine` means, in every version of Keel
 	CPUModel   = "keel-x86-1"
 
+	MaxName     = 63 // bytes of the name of a host, a VM or a pool
 	MaxManifest = 1 << 20
 	MaxEntries  = 4096      // of the archive
 	MaxFile     = 1<<33 - 1 // what ustar's size field can say

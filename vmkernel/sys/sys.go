@@ -33,6 +33,7 @@ const (
 	NumVMRelease
 	NumVMPopulate
 	NumVMResident
+	NumVMNMI
 	NumPCIRead
 	NumPCIWrite
 	NumBARMap

@@ -201,6 +201,12 @@ func VMLine(h VMHandle, gsi uint8, level bool) {
 	call(NumVMLine, uintptr(h), uintptr(gsi), v, 0)
 }
 
+// VMNMI sends the VM an NMI as the machine's dump button does: by LINT1 of each local APIC, if the guest has set that so.
+func VMNMI(h VMHandle) error {
+	_, err := call(NumVMNMI, uintptr(h), 0, 0, 0)
+	return err
+}
+
 // VMMMIORead reads size bytes of a register of a lower-half device (local APIC of vCPU i, IOAPIC)
 // at a guest-physical address.
 func VMMMIORead(h VMHandle, i int, gpa uint64) uint32 {

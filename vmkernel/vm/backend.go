@@ -21,6 +21,7 @@ type Backend interface {
 	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno
 	RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64
 	Kick(h sys.VMHandle, cpu int) error
+	NMI(h sys.VMHandle) error
 	Line(h sys.VMHandle, gsi uint8, level bool)
 	ReadRegister(h sys.VMHandle, cpu int, gpa uint64) uint32
 	WriteRegister(h sys.VMHandle, cpu int, gpa uint64, v uint32)
@@ -51,6 +52,7 @@ func (Kernel) Release(h sys.VMHandle, gpa, n uint64) (uint64, error) {
 func (Kernel) Resident(h sys.VMHandle) (uint64, error)    { return sys.VMResident(h) }
 func (Kernel) Populate(h sys.VMHandle, gpa uint64) error  { return sys.VMPopulate(h, gpa) }
 func (Kernel) Kick(h sys.VMHandle, cpu int) error         { return sys.VCPUKick(h, cpu) }
+func (Kernel) NMI(h sys.VMHandle) error                   { return sys.VMNMI(h) }
 func (Kernel) Line(h sys.VMHandle, gsi uint8, level bool) { sys.VMLine(h, gsi, level) }
 func (Kernel) ReadRegister(h sys.VMHandle, c int, gpa uint64) uint32 {
 	return sys.VMMMIORead(h, c, gpa)

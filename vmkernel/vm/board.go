@@ -2,9 +2,9 @@ package vm
 
 import (
 	"fmt"
-	"io"
 	"time"
 
+	"keel/vmkernel/console"
 	"keel/vmkernel/device"
 	"keel/vmkernel/device/acpipm"
 	"keel/vmkernel/device/balloon"
@@ -90,11 +90,18 @@ type board struct {
 	bus   device.Bus
 	pm    *acpipm.PM1
 	lines []*uart.Lines
+	ports []connection
 	alarm *alarm
 	err   error // the first of AddPorts and AddMMIO
 
 	balloon *balloon.Device
 	virtio  []*virtio.MMIO // the transports, to be given the guest's memory
+}
+
+// A connection is a UART's to the console of its port.
+type connection struct {
+	port *console.Port
+	uart *uart.UART
 }
 
 // setMemory gives the devices the guest's memory, before it runs.
@@ -104,9 +111,9 @@ func (b *board) setMemory(m *guestmem.Memory) {
 	}
 }
 
-// newBoard makes the devices of spec. lower has those of the lower half; line gives the machine's interrupt lines by number; console
-// is the host's; pages takes the guest's memory back.
-func newBoard(spec *seed.VM, m device.Machine, lower portSpace, line func(gsi uint8) device.Line, console io.Writer, pages balloon.Host) (*board, error) {
+// newBoard makes the devices of spec. lower has those of the lower half; line gives the machine's interrupt lines by number; out
+// is where its serial ports lead; pages takes the guest's memory back.
+func newBoard(spec *seed.VM, m device.Machine, lower portSpace, line func(gsi uint8) device.Line, out outlets, pages balloon.Host) (*board, error) {
 	b := &board{}
 	for _, p := range lowerPorts {
 		if p.port == postPort {
@@ -115,7 +122,7 @@ func newBoard(spec *seed.VM, m device.Machine, lower portSpace, line func(gsi ui
 		}
 		b.add(p.name, p.port, p.count, lowerDevice{lower, p.port})
 	}
-	b.addSerial(spec, line, console)
+	b.addSerial(spec, line, out)
 
 	kbd := i8042.New(m, line(irqKeyboard))
 	b.add("i8042 data", i8042.DataPort, 1, kbd.Data())
@@ -158,7 +165,7 @@ func (b *board) addVirtio(name string, base uint64, t *virtio.MMIO) {
 }
 
 // addSerial adds the serial ports that spec lists. Two of them share each interrupt.
-func (b *board) addSerial(spec *seed.VM, line func(gsi uint8) device.Line, console io.Writer) {
+func (b *board) addSerial(spec *seed.VM, line func(gsi uint8) device.Line, out outlets) {
 	shared := map[uint8]*device.SharedLine{}
 	for i := range serialPorts {
 		irq := serialPorts[i].irq
@@ -173,13 +180,8 @@ func (b *board) addSerial(spec *seed.VM, line func(gsi uint8) device.Line, conso
 				continue
 			}
 			found = true
-			send := func(byte) {}
-			if s.Log == seed.LogHost {
-				lines := guestConsole(console, spec.Name)
-				b.lines = append(b.lines, lines)
-				send = lines.Put
-			}
-			b.add(p.name, p.port, uart.Ports, uart.New(send, shared[p.irq].Input()))
+			u := b.serial(s, shared[p.irq].Input(), out)
+			b.add(p.name, p.port, uart.Ports, u)
 		}
 		if !found && b.err == nil {
 			b.err = fmt.Errorf("vm: no serial port %q: there are ttyS0 to ttyS3", s.Name)
@@ -187,10 +189,37 @@ func (b *board) addSerial(spec *seed.VM, line func(gsi uint8) device.Line, conso
 	}
 }
 
-// close lets out the lines that have begun and stops the clock's alarm.
+// serial makes the UART of a serial port.
+func (b *board) serial(s seed.Serial, irq device.Line, out outlets) *uart.UART {
+	var lines *uart.Lines
+	if s.Log == seed.LogHost {
+		lines = guestConsole(out.host, out.name)
+		b.lines = append(b.lines, lines)
+	}
+	port := out.port(s.Name)
+	u := uart.New(func(c byte) {
+		if port != nil {
+			port.Put(c)
+		}
+		if lines != nil {
+			lines.Put(c)
+		}
+	}, irq)
+	if port != nil {
+		u.OnRoom(port.Room)
+		port.Connect(u)
+		b.ports = append(b.ports, connection{port, u})
+	}
+	return u
+}
+
+// close switches the consoles off, lets out the lines that have begun and stops the clock's alarm.
 func (b *board) close() {
 	for _, l := range b.lines {
 		l.Flush()
+	}
+	for _, c := range b.ports {
+		c.port.Disconnect(c.uart)
 	}
 	b.alarm.t.Stop()
 }

@@ -2,7 +2,6 @@ package vm
 
 import (
 	"bytes"
-	"io"
 	"log/slog"
 	"testing"
 
@@ -17,7 +16,7 @@ func testInstance(t *testing.T, f *fake, size uint64) *instance {
 	s := spec("demo")
 	s.Memory.Size = size
 	host := Host{Virt: sys.VirtAMDV, TSCHz: 1_000_000_000, CPUID: func(leaf, sub uint32) (a, b, c, d uint32) { return }}
-	in, err := powerOn(f, host, &s, files(), slog.New(slog.DiscardHandler), io.Discard)
+	in, err := powerOn(f, host, &s, store(files()), slog.New(slog.DiscardHandler), noOutlets, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

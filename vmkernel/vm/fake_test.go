@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/datastore"
 	"keel/vmkernel/linux"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
@@ -40,6 +41,7 @@ type fakeMachine struct {
 	released  uint64
 	populated []uint64
 	lines     [24]bool
+	nmis      int
 	registers map[uint64]uint32
 	ports     map[uint16]uint32
 }
@@ -139,6 +141,11 @@ func (f *fake) Kick(h sys.VMHandle, cpu int) error {
 	return nil
 }
 
+func (f *fake) NMI(h sys.VMHandle) error {
+	f.machine(h, "NMI").nmis++
+	return nil
+}
+
 func (f *fake) Line(h sys.VMHandle, gsi uint8, level bool) { f.machine(h, "Line").lines[gsi] = level }
 
 func (f *fake) ReadRegister(h sys.VMHandle, cpu int, gpa uint64) uint32 {
@@ -225,7 +232,28 @@ func newManager(f *fake) (*Manager, *record) {
 	host := Host{Virt: sys.VirtVTX, TSCHz: 1_000_000_000, CPUID: func(leaf, sub uint32) (a, b, c, d uint32) {
 		return ^uint32(0), ^uint32(0), ^uint32(0), ^uint32(0)
 	}}
-	return NewManager(f, host, log, r), r
+	return NewManager(f, host, log, r, store(files())), r
+}
+
+// store is a datastore with the files.
+func store(files map[string]*seed.File) *datastore.Memory {
+	m := datastore.NewMemory(1<<20, nil)
+	for _, f := range files {
+		if err := m.AddFile(f); err != nil {
+			panic(err)
+		}
+	}
+	return m
+}
+
+// create is m.Create of a VM that must be possible.
+func create(t *testing.T, m *Manager, spec seed.VM) *VM {
+	t.Helper()
+	v, created, err := m.Create(spec)
+	if err != nil || !created {
+		t.Fatalf("created %v: %v", created, err)
+	}
+	return v
 }
 
 // runAll adds the VMs, starts them and waits until all have stopped.
@@ -233,13 +261,11 @@ func runAll(t *testing.T, f *fake, vms ...seed.VM) string {
 	t.Helper()
 	m, r := newManager(f)
 	for _, v := range vms {
-		if err := m.Add(v, files()); err != nil {
-			t.Fatal(err)
-		}
+		create(t, m, v)
 	}
 	done := make(chan struct{})
 	go func() {
-		m.Autostart()
+		m.Autostart(t.Context())
 		m.WaitIdle()
 		close(done)
 	}()

@@ -28,33 +28,19 @@ func kindName(k virt.Kind) string {
 	return fmt.Sprintf("kind%d", uint32(k))
 }
 
-// logFigures says what the VM cost, for benchmarks: in ticks of the host's time-stamp counter, from
-// the first entry to the last exit that came up here (total), in guest mode (guest) and between an
-// exit and the next entry, waiting excluded (outside), both summed over the virtual processors; the
-// exits by kind, but for those that never happened; what the guest's balloon gave back, in bytes, that which came twice counted twice; and how much memory the host takes for itself,
-// which is what all VMs together take beyond their own, and what it takes at rest (used).
+// logFigures says what the VM cost, for benchmarks: ticks of the host's time-stamp counter, as Stats has them; the
+// exits by kind, but for those that never happened; what the guest's balloon gave back, in bytes, that which came twice
+// counted twice; and how much memory the host takes for itself, which is what all VMs together take beyond their own, and
+// what it takes at rest (used).
 func (in *instance) logFigures() {
-	var guest, outside, first, last uint64
-	var exits [virt.Kinds]uint64
-	for _, c := range in.cpus {
-		p := c.page
-		guest += p.Ticks
-		outside += p.Outside
-		if p.First != 0 && (first == 0 || p.First < first) {
-			first = p.First
-		}
-		last = max(last, p.Last)
-		for k := range exits {
-			exits[k] += p.Exits[k]
-		}
-	}
+	f := in.figures()
 	var attrs []any
-	if first != 0 && last > first {
-		attrs = append(attrs, slog.Uint64("total", last-first))
+	if f.total != 0 {
+		attrs = append(attrs, slog.Uint64("total", f.total))
 	}
-	attrs = append(attrs, slog.Uint64("guest", guest), slog.Uint64("outside", outside))
+	attrs = append(attrs, slog.Uint64("guest", f.guest), slog.Uint64("outside", f.outside))
 	var kinds []any
-	for k, n := range exits {
+	for k, n := range f.exits {
 		if n != 0 {
 			kinds = append(kinds, slog.Uint64(kindName(virt.Kind(k)), n))
 		}

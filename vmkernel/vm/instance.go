@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -27,20 +26,26 @@ type instance struct {
 	cpus    []*vcpu
 	format  loader.Format
 
-	stopping atomic.Bool
-	ending   chan struct{} // closed with the first reason
+	stopping  atomic.Bool
+	attention atomic.Bool   // stopping, or paused: what a processor looks at between two entries
+	ending    chan struct{} // closed with the first reason
 
 	mu     sync.Mutex // devices hold theirs when they take it: nothing is called with it but Backend
 	reason Reason
 	gone   bool // the handle is no longer this instance's
 
+	paused  bool
+	resting int       // processors at the gate
+	gate    sync.Cond // paused, resting or stopping has changed
+
 	releaseFailed bool // it was said that the host couldn't take back what the balloon gave
 }
 
-func newInstance(b Backend, host Host, spec *seed.VM, log *slog.Logger, console io.Writer) (*instance, error) {
+func newInstance(b Backend, host Host, spec *seed.VM, log *slog.Logger, out outlets) (*instance, error) {
 	in := &instance{backend: b, host: host, spec: spec, log: log, ending: make(chan struct{}), gone: true}
+	in.gate.L = &in.mu
 	var err error
-	in.board, err = newBoard(spec, in, in, func(gsi uint8) device.Line { return &line{in, gsi} }, console, in)
+	in.board, err = newBoard(spec, in, in, func(gsi uint8) device.Line { return &line{in, gsi} }, out, in)
 	return in, err
 }
 
@@ -91,13 +96,10 @@ func (in *instance) stop(r Reason) {
 	}
 	in.reason = r
 	in.stopping.Store(true)
+	in.attention.Store(true)
 	close(in.ending)
-	if in.gone {
-		return
-	}
-	for i := range in.cpus {
-		in.backend.Kick(in.handle, i)
-	}
+	in.gate.Broadcast()
+	in.kick()
 }
 
 // stuckAfter is how long a stopping VM's processors have to come back from what they are doing.

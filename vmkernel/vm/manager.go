@@ -1,155 +1,187 @@
 package vm
 
 import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"slices"
 	"sync"
-	"time"
+	"sync/atomic"
 
+	"keel/vmkernel/datastore"
 	"keel/vmkernel/seed"
 )
 
-// A Manager holds a host's VMs by name.
+// A Manager holds a host's VMs.
 type Manager struct {
-	backend Backend
-	host    Host
-	log     *slog.Logger
-	console io.Writer
+	backend  Backend
+	host     Host
+	log      *slog.Logger
+	console  io.Writer
+	images   datastore.Store
+	events   events
+	idle     idle
+	revision atomic.Uint64 // the last that was given
 
-	mu    sync.Mutex
-	vms   []*VM // in the order of Add
-	busy  int   // VMs that run, and Autostart while it is at work
-	quiet sync.Cond
+	mu     sync.Mutex
+	vms    []*VM // in the order of Create
+	byName map[string]*VM
+	byID   map[string]*VM
 }
 
-// NewManager returns a Manager without VMs. console gets the guests' lines, one Write each.
-func NewManager(b Backend, host Host, log *slog.Logger, console io.Writer) *Manager {
-	m := &Manager{backend: b, host: host, log: log, console: console}
-	m.quiet.L = &m.mu
+// NewManager returns a Manager without VMs, which boot from images. console gets the guests' lines, one Write each.
+func NewManager(b Backend, host Host, log *slog.Logger, console io.Writer, images datastore.Store) *Manager {
+	m := &Manager{backend: b, host: host, log: log, console: console, images: images, byName: map[string]*VM{}, byID: map[string]*VM{}}
+	m.events.next = 1
+	m.idle.quiet.L = &m.idle.mu
 	return m
 }
 
-// Add takes a VM, not started. files are the seed's, by name. A second VM of a name, or of an id, is
-// refused.
-func (m *Manager) Add(spec seed.VM, files map[string]*seed.File) error {
+// Images is where the VMs' images are.
+func (m *Manager) Images() datastore.Store { return m.images }
+
+// Create takes a VM, not started. spec is complete and in range, as the seed's Decoder makes it, but for an empty id, which
+// is assigned. Where the id belongs to a VM that was created from the same description, that VM is the answer, and created
+// is false: so a repeated Create does nothing. Errors: ErrExists, ErrInvalid, datastore's ErrNotFound and ErrIncomplete.
+func (m *Manager) Create(spec seed.VM) (v *VM, created bool, err error) {
+	defer m.Hold()()
+	made := digest(&spec)
+	if spec.ID == "" {
+		spec.ID = newID()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, v := range m.vms {
-		if v.spec.Name == spec.Name {
-			return fmt.Errorf("vm: there is a VM named %s already: give this one another name", spec.Name)
+	if had := m.byID[spec.ID]; had != nil {
+		if had.made == made {
+			return had, false, nil
 		}
-		if spec.ID != "" && v.spec.ID == spec.ID {
-			return fmt.Errorf("vm: %s has the id %s of %s: give it one of its own", spec.Name, spec.ID, v.spec.Name)
-		}
+		return nil, false, faultf(ErrExists, "%s has the id %s of %s: give it one of its own", spec.Name, spec.ID, had.Name())
 	}
-	m.vms = append(m.vms, &VM{spec: spec, files: files, log: m.log.With("vm", spec.Name)})
+	if err := m.nameFree(spec.Name, nil); err != nil {
+		return nil, false, err
+	}
+	v = &VM{m: m, id: spec.ID, made: made}
+	v.setSpec(&spec)
+	v.log = slog.New(&named{base: m.log.Handler(), name: &v.name})
+	if err := m.images.Hold(v, references(&spec)...); err != nil {
+		return nil, false, err
+	}
+	m.vms = append(m.vms, v)
+	m.byName[spec.Name], m.byID[spec.ID] = v, v
+	v.enter(Off, Created, "")
+	return v, true, nil
+}
+
+// digest identifies a description.
+func digest(spec *seed.VM) [32]byte {
+	text, err := json.Marshal(spec)
+	if err != nil {
+		panic(err) // there is nothing in it that JSON doesn't have
+	}
+	return sha256.Sum256(text)
+}
+
+// newID is a random UUID (RFC 9562, section 5.4).
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0F|0x40, b[8]&0x3F|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// nameFree says whether a VM but v can have a name. The Manager's mutex is held.
+func (m *Manager) nameFree(name string, v *VM) error {
+	if o := m.byName[name]; o != nil && o != v {
+		return faultf(ErrExists, "there is a VM named %s already: give this one another name", name)
+	}
+	if isID(name) {
+		return faultf(ErrInvalid, "%s has the form of an id: give another name", name)
+	}
 	return nil
 }
 
-// Find returns the VM of that name, or nil.
-func (m *Manager) Find(name string) *VM {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, v := range m.vms {
-		if v.spec.Name == name {
-			return v
-		}
-	}
-	return nil
+// isID says whether a reference is an id and no name.
+func isID(ref string) bool {
+	return len(ref) == 36 && ref[8] == '-' && ref[13] == '-' && ref[18] == '-' && ref[23] == '-'
 }
 
-// List returns all VMs in the order of Add.
+// Find returns the VM of that name or id, or ErrNotFound.
+func (m *Manager) Find(ref string) (*VM, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if v := m.byName[ref]; v != nil {
+		return v, nil
+	}
+	if v := m.byID[ref]; v != nil {
+		return v, nil
+	}
+	return nil, faultf(ErrNotFound, "there is no VM %s", ref)
+}
+
+// List returns all VMs in the order of Create.
 func (m *Manager) List() []*VM {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.vms)
 }
 
-// Autostart starts the VMs whose description says so, one after the other by their order, each after
-// its delay. What is wrong with one is logged, and the next one's turn comes. It returns when all
-// have been started; they run on.
-func (m *Manager) Autostart() {
-	m.hold(1)
-	defer m.hold(-1)
-	list := m.List()
-	slices.SortStableFunc(list, func(a, b *VM) int { return a.spec.Autostart.Order - b.spec.Autostart.Order })
-	for _, v := range list {
-		if !v.spec.Autostart.Enabled {
-			continue
+// Delete removes a VM that is stopped; with kill it stops one that isn't. Its consoles end, and it uses its images no more.
+// Errors: ErrNotFound, StateError, the context's.
+func (m *Manager) Delete(ctx context.Context, v *VM, kill bool) error {
+	defer m.Hold()()
+	for {
+		err := m.remove(v)
+		if _, running := err.(*StateError); !running || !kill {
+			return err
 		}
-		if d := time.Duration(v.spec.Autostart.Delay); d > 0 {
-			time.Sleep(d)
+		if err := v.Kill(ctx); err != nil && ctx.Err() != nil {
+			return ctx.Err()
 		}
-		m.start(v)
 	}
 }
 
-// Start starts a VM by name. When it returns nil the VM runs.
-func (m *Manager) Start(name string) error {
-	v := m.Find(name)
-	if v == nil {
-		return fmt.Errorf("vm: there is no VM named %s", name)
-	}
-	return m.start(v)
-}
-
-// start makes v ready to run in the caller's goroutine, and runs it in another. The error has been
-// logged, unless it is ErrRunning.
-func (m *Manager) start(v *VM) error {
-	if !v.begin() {
-		return ErrRunning
-	}
-	m.hold(1)
-	in, err := v.powerOn(m)
-	if err != nil {
-		v.end()
-		m.hold(-1)
+func (m *Manager) remove(v *VM) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := v.want("delete", Off); err != nil {
 		return err
 	}
-	go func() {
-		deleted := v.live(m, in)
-		if deleted {
-			m.remove(v)
-		}
-		v.end()
-		m.hold(-1)
-	}()
-	return nil
-}
-
-// Stop asks a VM to stop at once, as if its power failed; it returns before it has.
-func (m *Manager) Stop(name string) error {
-	v := m.Find(name)
-	if v == nil {
-		return fmt.Errorf("vm: there is no VM named %s", name)
-	}
-	v.halt()
-	return nil
-}
-
-func (m *Manager) remove(v *VM) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	delete(m.byName, v.spec.Name)
+	delete(m.byID, v.id)
 	m.vms = slices.DeleteFunc(m.vms, func(o *VM) bool { return o == v })
+	v.deleted = true
+	v.closePorts()
+	v.emit(Deleted, "")
+	return m.images.Hold(v)
 }
 
-// hold counts what keeps the host busy.
-func (m *Manager) hold(n int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.busy += n
-	if m.busy == 0 {
-		m.quiet.Broadcast()
+// Autostart starts the VMs whose description says so, one after the other by their order, each after
+// its delay. What is wrong with one is logged, and the next one's turn comes. It returns when all
+// have been started, or the context ends; they run on.
+func (m *Manager) Autostart(ctx context.Context) {
+	defer m.Hold()()
+	type turn struct {
+		v    *VM
+		auto seed.Autostart
 	}
-}
-
-// WaitIdle returns as soon as no VM runs and none is about to be started by Autostart.
-func (m *Manager) WaitIdle() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for m.busy > 0 {
-		m.quiet.Wait()
+	var turns []turn
+	for _, v := range m.List() {
+		if a := v.Spec().Autostart; a.Enabled {
+			turns = append(turns, turn{v, a})
+		}
+	}
+	slices.SortStableFunc(turns, func(a, b turn) int { return cmp.Compare(a.auto.Order, b.auto.Order) })
+	for _, t := range turns {
+		if !sleep(ctx, t.auto.Delay) {
+			return
+		}
+		t.v.Start(ctx) // the error has been logged
 	}
 }

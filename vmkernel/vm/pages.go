@@ -38,11 +38,11 @@ func (in *instance) Claim(gpa, n uint64) {}
 func (v *VM) SetBalloon(bytes uint64) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.current == nil {
+	if v.run == nil || v.run.in == nil {
 		return false
 	}
 	pages := min(bytes, v.spec.Memory.Size) / balloon.PageSize
-	v.current.board.balloon.SetTarget(uint32(min(pages, math.MaxUint32)))
+	v.run.in.board.balloon.SetTarget(uint32(min(pages, math.MaxUint32)))
 	return true
 }
 
@@ -50,10 +50,10 @@ func (v *VM) SetBalloon(bytes uint64) bool {
 func (v *VM) Balloon() (s balloon.State, running bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.current == nil {
+	if v.run == nil || v.run.in == nil {
 		return s, false
 	}
-	b := v.current.board.balloon
+	b := v.run.in.board.balloon
 	s = b.State()
 	b.AskStats()
 	return s, true
@@ -63,10 +63,10 @@ func (v *VM) Balloon() (s balloon.State, running bool) {
 func (v *VM) Resident() (bytes uint64, running bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.current == nil {
+	if v.run == nil || v.run.in == nil {
 		return 0, false
 	}
-	in := v.current
+	in := v.run.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.gone {

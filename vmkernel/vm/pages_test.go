@@ -81,14 +81,14 @@ func TestWhatTheBalloonReportsIsReleased(t *testing.T) {
 func TestBalloonOfARunningVM(t *testing.T) {
 	f := newFake(nil)
 	in := testInstance(t, f, 4<<20)
-	v := &VM{spec: *in.spec}
+	v := &VM{spec: in.spec}
 	if _, running := v.Balloon(); running || v.SetBalloon(1<<20) {
 		t.Error("a VM that doesn't run has a balloon")
 	}
 	if _, running := v.Resident(); running {
 		t.Error("a VM that doesn't run holds memory")
 	}
-	v.current = in
+	v.run = &run{in: in}
 	for bytes, want := range map[uint64]uint32{0: 0, 4095: 0, 1 << 20: 256, 1 << 50: 1024} {
 		v.SetBalloon(bytes)
 		if s, running := v.Balloon(); !running || s.Target != want || s.Running {

@@ -3,10 +3,10 @@ package vm
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/datastore"
 	"keel/vmkernel/linux"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
@@ -25,16 +25,18 @@ type Host struct {
 
 // powerOn makes an instance that is ready to run: memory, tables and kernel in place, and the boot
 // processor at the kernel's entry. An error is one line that names what was wrong.
-func powerOn(b Backend, host Host, spec *seed.VM, files map[string]*seed.File, log *slog.Logger, console io.Writer) (*instance, error) {
-	img, err := image(spec, files)
+// When stop is closed meanwhile it is errHalted.
+func powerOn(b Backend, host Host, spec *seed.VM, images datastore.Store, log *slog.Logger, out outlets, stop <-chan struct{}) (*instance, error) {
+	img, done, err := image(spec, images)
 	if err != nil {
 		return nil, err
 	}
-	in, err := newInstance(b, host, spec, log, console)
+	defer done()
+	in, err := newInstance(b, host, spec, log, out)
 	if err != nil {
 		return nil, err
 	}
-	if err := in.build(img); err != nil {
+	if err := in.build(img, stop); err != nil {
 		in.board.close()
 		in.destroy()
 		return nil, err
@@ -42,33 +44,41 @@ func powerOn(b Backend, host Host, spec *seed.VM, files map[string]*seed.File, l
 	return in, nil
 }
 
-// image is what spec boots from, its files' contents checked.
-func image(spec *seed.VM, files map[string]*seed.File) (loader.Image, error) {
-	var err error
-	get := func(name string) []byte {
-		f := files[name]
-		if f == nil {
-			err = errors.Join(err, fmt.Errorf("vm: file %q is not in the seed", name))
+// image is what spec boots from, its images' contents checked; they may be used until done is called.
+func image(spec *seed.VM, images datastore.Store) (img loader.Image, done func(), err error) {
+	var open []datastore.Contents
+	done = func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}
+	get := func(ref string) []byte {
+		if err != nil {
 			return nil
 		}
-		if e := f.Verify(); e != nil {
-			err = errors.Join(err, e)
+		var c datastore.Contents
+		if c, err = images.Open(ref); err != nil {
+			return nil
 		}
-		return f.Data
+		open = append(open, c)
+		return c.Bytes()
 	}
 	d := &spec.Boot.Direct
-	img := loader.Image{Kernel: get(d.Kernel), Cmdline: d.Cmdline}
+	img = loader.Image{Kernel: get(d.Kernel), Cmdline: d.Cmdline}
 	if d.Initrd != "" {
 		img.Initrd = get(d.Initrd)
 	}
 	for _, m := range d.Modules {
 		img.Modules = append(img.Modules, loader.Module{Data: get(m.File), Cmdline: m.Cmdline})
 	}
-	return img, err
+	if err != nil {
+		done()
+	}
+	return img, done, err
 }
 
-func (in *instance) build(img loader.Image) error {
-	if err := in.create(); err != nil {
+func (in *instance) build(img loader.Image, stop <-chan struct{}) error {
+	if err := in.create(stop); err != nil {
 		return err
 	}
 	rsdp, err := acpitable.Build(in.memory, acpitable.Config{CPUs: in.spec.CPU.Count})
@@ -103,10 +113,10 @@ func (in *instance) available() uint64 {
 }
 
 // create makes the machine with all of its memory.
-func (in *instance) create() error {
+func (in *instance) create(stop <-chan struct{}) error {
 	size := in.spec.Memory.Size
 	tooMuch := func() error {
-		return fmt.Errorf("vm: memory of %s is more than the %s that the host has left: make the VM smaller or the host larger",
+		return faultf(ErrNoMemory, "memory of %s is more than the %s that the host has left: make the VM smaller or the host larger",
 			seed.FormatSize(size), seed.FormatSize(in.available()))
 	}
 	if size > in.available() {
@@ -123,7 +133,7 @@ func (in *instance) create() error {
 	case errors.Is(err, linux.ENOMEM):
 		return tooMuch()
 	case errors.Is(err, linux.EAGAIN):
-		return errors.New("vm: the host has no room for another VM: stop one")
+		return faultf(ErrNoRoom, "the host has no room for another VM: stop one")
 	case err != nil:
 		return fmt.Errorf("vm: the machine can't be made: %w", err)
 	}
@@ -131,6 +141,11 @@ func (in *instance) create() error {
 	in.handle, in.gone = h, false
 	in.mu.Unlock()
 	for had := uint64(0); had < size; {
+		select {
+		case <-stop:
+			return errHalted
+		default:
+		}
 		n, err := in.backend.Grow(h)
 		if errors.Is(err, linux.ENOMEM) {
 			return tooMuch()

@@ -11,11 +11,12 @@ type Cause uint8
 
 // Causes.
 const (
-	PowerOff Cause = iota + 1 // the guest switched itself off (S5)
-	Reboot                    // the guest reset the machine, or faulted thrice
-	ExitCode                  // the guest wrote to debug.exitPort
-	Crash                     // the guest did what Keel can't go on after
-	Stopped                   // the host stopped it
+	PowerOff  Cause = iota + 1 // the guest switched itself off (S5)
+	Reboot                     // the guest reset the machine, or faulted thrice
+	ExitCode                   // the guest wrote to debug.exitPort
+	Crash                      // the guest did what Keel can't go on after
+	Stopped                    // the host stopped it
+	HostReset                  // the host reset it
 )
 
 // A Reason says why a VM stopped. Its text is one of
@@ -27,9 +28,11 @@ const (
 //	exit code N
 //	crash: WHAT HAPPENED
 //	stopped by the host
+//	stopped by the host: WHY
+//	reset by the host
 type Reason struct {
 	Cause Cause
-	Text  string // Reboot: by which mechanism; Crash: what happened
+	Text  string // Reboot: by which mechanism; Crash: what happened; Stopped: why, or empty
 	Code  uint32 // ExitCode
 }
 
@@ -44,7 +47,12 @@ func (r Reason) String() string {
 	case Crash:
 		return "crash: " + r.Text
 	case Stopped:
+		if r.Text != "" {
+			return "stopped by the host: " + r.Text
+		}
 		return "stopped by the host"
+	case HostReset:
+		return "reset by the host"
 	}
 	return fmt.Sprintf("unknown cause %d", r.Cause)
 }
@@ -58,6 +66,8 @@ func (r Reason) action(spec *seed.VM) seed.Action {
 		return spec.OnReboot
 	case Crash:
 		return spec.OnCrash
+	case HostReset:
+		return seed.Restart
 	}
 	return seed.Stop
 }

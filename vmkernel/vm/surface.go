@@ -3,6 +3,7 @@ package vm
 import (
 	"io"
 
+	"keel/vmkernel/console"
 	"keel/vmkernel/device"
 	"keel/vmkernel/device/ioapic"
 	"keel/vmkernel/device/lapic"
@@ -30,7 +31,7 @@ func everyPort() *seed.VM {
 // SurfacePorts lists the I/O ports that a guest can reach, from the table by which they are
 // answered: debug.exitPort is shown at F4H, where the VM has one. All other ports read ones.
 func SurfacePorts() ([]Reach, error) {
-	b, err := newBoard(everyPort(), noMachine{}, noMachine{}, func(uint8) device.Line { return device.Unconnected{} }, io.Discard, noMachine{})
+	b, err := newBoard(everyPort(), noMachine{}, noMachine{}, func(uint8) device.Line { return device.Unconnected{} }, noOutlets, noMachine{})
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func SurfaceMMIO() ([]Reach, error) {
 		{"IOAPIC", ioapic.BaseAddress, pageSize, true},
 		{"local APIC", lapic.BaseAddress, pageSize, true},
 	}
-	b, err := newBoard(everyPort(), noMachine{}, noMachine{}, func(uint8) device.Line { return device.Unconnected{} }, io.Discard, noMachine{})
+	b, err := newBoard(everyPort(), noMachine{}, noMachine{}, func(uint8) device.Line { return device.Unconnected{} }, noOutlets, noMachine{})
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +59,9 @@ func SurfaceMMIO() ([]Reach, error) {
 	}
 	return list, nil
 }
+
+// noOutlets are those of serial ports that nobody prints to.
+var noOutlets = outlets{io.Discard, func() string { return "surface" }, func(string) *console.Port { return nil }}
 
 // noMachine is the device.Machine and the portSpace of devices that nobody uses.
 type noMachine struct{}

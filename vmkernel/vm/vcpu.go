@@ -76,7 +76,7 @@ func (c *vcpu) loop() {
 		}
 	}()
 	p := rare
-	for !c.in.stopping.Load() {
+	for !c.in.attention.Load() || c.in.attend() {
 		if p == brisk {
 			var r int64
 			if c.kernel {

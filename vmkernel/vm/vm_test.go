@@ -145,16 +145,14 @@ func TestPoliciesSayWhatFollows(t *testing.T) {
 			s := spec("demo")
 			c.set(&s)
 			m, r := newManager(f)
-			if err := m.Add(s, files()); err != nil {
-				t.Fatal(err)
-			}
-			m.Autostart()
+			create(t, m, s)
+			m.Autostart(t.Context())
 			m.WaitIdle()
 			if n := strings.Count(r.String(), `msg="vm started"`); n != c.started {
 				t.Errorf("started %d times, want %d:\n%s", n, c.started, r)
 			}
-			if gone := m.Find("demo") == nil; gone != c.deleted {
-				t.Errorf("deleted: %v", gone)
+			if _, err := m.Find("demo"); errors.Is(err, ErrNotFound) != c.deleted {
+				t.Errorf("deleted: %v", err)
 			}
 		})
 	}
@@ -174,8 +172,7 @@ func TestWhatCannotStartIsOneLineAndOthersRun(t *testing.T) {
 			func(f *fake, s *seed.VM) { s.Memory.Size = 1008 << 20 }},
 		{"memory that goes meanwhile", "memory of 4MiB is more than the",
 			func(f *fake, s *seed.VM) { s.CPU.Count = 1; f.growTo = 2 << 20 }},
-		{"no such file", `file \"other\" is not in the seed`, func(f *fake, s *seed.VM) { s.Boot.Direct.Kernel = "other" }},
-		{"not the file it was", "kernel", func(f *fake, s *seed.VM) { s.Boot.Direct.Initrd = "changed" }},
+		{"not the file it was", `file \"changed\" is damaged`, func(f *fake, s *seed.VM) { s.Boot.Direct.Initrd = "changed" }},
 		{"no kernel", "loader:", func(f *fake, s *seed.VM) { s.Boot.Direct.Kernel = "nonsense" }},
 		{"exit port on the UART", "overlaps ttyS0", func(f *fake, s *seed.VM) { s.Debug.ExitPort = 0x3FA }},
 		{"exit port on the PIT", "overlaps 8254", func(f *fake, s *seed.VM) { s.Debug.ExitPort = 0x40 }},
@@ -188,16 +185,16 @@ func TestWhatCannotStartIsOneLineAndOthersRun(t *testing.T) {
 			c.set(f, &bad)
 			all := files()
 			all["nonsense"] = &seed.File{Name: "nonsense", Data: make([]byte, 4096)}
-			all["changed"] = &seed.File{Name: "kernel", Data: []byte("x"), Info: all["kernel"].Info}
+			all["changed"] = &seed.File{Name: "changed", Data: []byte("x"), Info: all["kernel"].Info}
 			all["nonsense"].Info.SHA256 = "ad7facb2586fc6e966c004d7d1d16b024f5805ff7cb47c7a85dabd8b48892ca7"
 			all["nonsense"].Info.Size = 4096
 			m, r := newManager(f)
-			m.Add(bad, all)
-			m.Autostart()
+			m.images = store(all)
+			create(t, m, bad)
+			m.Autostart(t.Context())
 			m.WaitIdle()
 			f.growTo = 0
-			m.Add(spec("good"), files())
-			if err := m.Start("good"); err != nil {
+			if err := create(t, m, spec("good")).Start(t.Context()); err != nil {
 				t.Error(err)
 			}
 			m.WaitIdle()
@@ -282,53 +279,6 @@ func TestUARTsShareTheirInterrupt(t *testing.T) {
 	runAll(t, f, spec("demo"))
 }
 
-func TestHostStopsAVMThatWouldNot(t *testing.T) {
-	f := newFake(nil) // both processors wait
-	m, r := newManager(f)
-	s := spec("demo")
-	s.OnCrash, s.OnPowerOff, s.OnReboot = seed.Restart, seed.Restart, seed.Restart
-	m.Add(s, files())
-	if err := m.Start("demo"); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Start("demo"); !errors.Is(err, ErrRunning) {
-		t.Errorf("second Start: %v", err)
-	}
-	if !m.Find("demo").Running() {
-		t.Error("it doesn't run")
-	}
-	m.Find("demo").PressPowerButton()
-	if err := m.Stop("demo"); err != nil {
-		t.Error(err)
-	}
-	m.WaitIdle()
-	wantLines(t, r.String(), `msg="vm stopped" vm=demo reason="stopped by the host"`)
-	if m.Find("demo").Running() {
-		t.Error("it runs")
-	}
-	if m.Stop("nobody") == nil || m.Start("nobody") == nil {
-		t.Error("there is no such VM")
-	}
-}
-
-func TestManagerRefusesDuplicates(t *testing.T) {
-	m, _ := newManager(newFake(nil))
-	a, b, c := spec("a"), spec("a"), spec("c")
-	a.ID, b.ID, c.ID = "1", "2", "1"
-	if err := m.Add(a, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Add(b, nil); err == nil || !strings.Contains(err.Error(), "named a already") {
-		t.Errorf("same name: %v", err)
-	}
-	if err := m.Add(c, nil); err == nil || !strings.Contains(err.Error(), "id 1 of a") {
-		t.Errorf("same id: %v", err)
-	}
-	if n := len(m.List()); n != 1 {
-		t.Errorf("%d VMs", n)
-	}
-}
-
 func TestAutostartKeepsOrder(t *testing.T) {
 	f := newFake(func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) linux.Errno {
 		return out(p, 0x604, 2, 1<<13|5<<10)
@@ -346,7 +296,7 @@ func TestAutostartKeepsOrder(t *testing.T) {
 
 func TestIdleWithoutVMs(t *testing.T) {
 	m, _ := newManager(newFake(nil))
-	m.Autostart()
+	m.Autostart(t.Context())
 	m.WaitIdle()
 }
 

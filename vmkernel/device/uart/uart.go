@@ -94,6 +94,7 @@ var triggers = [4]uint8{1, 4, 8, 14}
 type UART struct {
 	mu   sync.Mutex
 	send func(byte)
+	room func() // nil: nobody waits for it
 	irq  device.Line
 
 	ier, fcr, lcr, mcr, scr uint8
@@ -102,6 +103,8 @@ type UART struct {
 	overrun                 bool
 	thre                    bool // THRE interrupt is pending
 	level                   bool // what irq was set to last
+	refused                 bool // Receive didn't take all, and room hasn't been called since
+	handshake               bool // the driver has asserted RTS once, so that it means something
 
 	// status is LSR while reading it changes nothing, else 0: guests poll it, and needn't wait for mu.
 	status atomic.Uint32
@@ -124,6 +127,10 @@ func New(send func(byte), irq device.Line) *UART {
 	u.update()
 	return u
 }
+
+// OnRoom has room called when Receive, which hadn't taken all, can take some again. It is called with the UART's mutex held,
+// so it must neither block nor call the UART. It is set before the VM runs.
+func (u *UART) OnRoom(room func()) { u.room = room }
 
 // In reads a register.
 func (u *UART) In(port uint16, size int) uint32 {
@@ -157,21 +164,27 @@ func (u *UART) Out(port uint16, size int, v uint32) {
 }
 
 // Receive gives p to the guest as received bytes and returns how many fitted:
-// none in loopback, at most 1 without FIFO and 16 with. The caller keeps the
-// rest and tries again later.
+// none in loopback, at most 1 without FIFO and 16 with. None fit either while a
+// driver that had asserted RTS doesn't: it asks its peer to wait. The caller
+// keeps the rest and tries again once it is told that there is room (OnRoom).
 func (u *UART) Receive(p []byte) int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.mcr&mcrLoop != 0 {
-		return 0
-	}
 	n := 0
-	for n < len(p) && u.held < u.room() {
-		u.push(p[n])
-		n++
+	if u.ready() {
+		for n < len(p) && u.held < u.space() {
+			u.push(p[n])
+			n++
+		}
 	}
+	u.refused = n < len(p)
 	u.update()
 	return n
+}
+
+// ready says whether the driver takes what its peer sends.
+func (u *UART) ready() bool {
+	return u.mcr&mcrLoop == 0 && (!u.handshake || u.mcr&mcrRTS != 0)
 }
 
 func (u *UART) read(port uint16) uint8 {
@@ -246,6 +259,7 @@ func (u *UART) write(port uint16, v uint8) {
 		u.lcr = v
 	case regMCR:
 		u.mcr = v & mcrMask
+		u.handshake = u.handshake || v&(mcrRTS|mcrLoop) == mcrRTS
 		u.modem()
 		u.update()
 	case regSCR:
@@ -267,7 +281,7 @@ func (u *UART) transmit(v uint8) {
 	switch {
 	case u.mcr&mcrLoop == 0:
 		u.send(v)
-	case u.held < u.room():
+	case u.held < u.space():
 		u.push(v)
 	default:
 		u.overrun = true
@@ -357,9 +371,15 @@ func (u *UART) update() {
 		u.level = level
 		u.irq.Set(level)
 	}
+	if u.refused && u.held == 0 && u.ready() {
+		u.refused = false
+		if u.room != nil {
+			u.room()
+		}
+	}
 }
 
-func (u *UART) room() uint8 {
+func (u *UART) space() uint8 {
 	if u.fcr&fcrEnable != 0 {
 		return fifoSize
 	}

@@ -314,8 +314,8 @@ func FuzzRegisters(f *testing.F) {
 			if asserted := b.pending() != iirNone; asserted != b.irq.level {
 				t.Fatalf("interrupt line %v, pending %v", b.irq.level, asserted)
 			}
-			if b.held > b.room() {
-				t.Fatalf("%d bytes held, room for %d", b.held, b.room())
+			if b.held > b.space() {
+				t.Fatalf("%d bytes held, room for %d", b.held, b.space())
 			}
 		}
 	})

@@ -1,0 +1,148 @@
+package vm
+
+import (
+	"errors"
+	"time"
+
+	"keel/vmkernel/seed"
+)
+
+// A run is a VM from its start until it is off, over all of its reboots. The VM's mutex guards it.
+type run struct {
+	in     *instance     // nil between two
+	stop   chan struct{} // closed when the host wants it off at once
+	done   chan struct{} // closed when it is off
+	why    Reason        // for stop
+	asking int           // calls of Shutdown that wait for the guest
+	asked  bool          // one of them wants it off: it isn't started again
+}
+
+// restartPause is how long a VM that ran for less than that waits before it starts again, so that
+// one that can't boot doesn't keep the host busy.
+const restartPause = time.Second
+
+// errHalted is what ends a power-on that the host has changed its mind about.
+var errHalted = errors.New("vm: it was stopped before it ran")
+
+// kill has the run end at once, as if power failed. It returns before it has. The VM's mutex is held.
+func (v *VM) kill(r *run, why Reason) {
+	select {
+	case <-r.stop:
+		return
+	default:
+	}
+	r.why = why
+	close(r.stop)
+	if v.status.State != Stopping {
+		v.enter(Stopping, AskedOff, why.String())
+	}
+	if r.in != nil {
+		r.in.stop(why)
+	}
+}
+
+// powerOn makes the run's next instance, in the state Starting, and logs and tells what came of it. The VM is off if it failed.
+func (v *VM) powerOn(r *run) (*instance, error) {
+	m := v.m
+	spec := v.Spec()
+	in, err := powerOn(m.backend, m.host, spec, m.images, v.log, v.outlets(), r.stop)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err == nil {
+		select {
+		case <-r.stop:
+			in.board.close()
+			in.destroy()
+			err = errHalted
+		default:
+		}
+	}
+	switch {
+	case err == errHalted:
+		v.stopped(r, r.why)
+		return nil, err
+	case err != nil:
+		v.log.Error("vm not started", "error", err)
+		v.status.LastError = err.Error()
+		v.off(r, NotStarted, err.Error())
+		return nil, err
+	}
+	r.in = in
+	v.status.LastError = ""
+	v.status.Started = time.Now()
+	v.status.Starts++
+	v.enter(Running, Started, "")
+	v.log.Info("vm started", "cpus", spec.CPU.Count, "memory", seed.FormatSize(spec.Memory.Size), "boot", in.format.String())
+	return in, nil
+}
+
+// stopped ends the run for a reason. The VM's mutex is held.
+func (v *VM) stopped(r *run, why Reason) {
+	v.log.Info("vm stopped", "reason", why.String())
+	v.status.LastStop, v.status.LastStopAt = &why, time.Now()
+	kind := Ended
+	if why.Cause == Crash {
+		kind = Crashed
+	}
+	v.off(r, kind, why.String())
+}
+
+// off has the VM be off. The VM's mutex is held.
+func (v *VM) off(r *run, kind EventKind, why string) {
+	v.run = nil
+	v.enter(Off, kind, why)
+	close(r.done)
+}
+
+// live runs the VM from an instance that is ready until it stays off, by its own policy or the
+// host's wish, and says whether it is to be deleted.
+func (v *VM) live(r *run, in *instance) (deleted bool) {
+	for {
+		began := time.Now()
+		reason := in.run()
+		if again, action := v.ended(r, reason); !again {
+			return action == seed.Delete
+		}
+		pause := time.Duration(0)
+		if time.Since(began) < restartPause && reason.Cause != HostReset {
+			pause = restartPause
+		}
+		select {
+		case <-r.stop:
+		case <-time.After(pause):
+		}
+		var err error
+		if in, err = v.powerOn(r); err != nil {
+			return false
+		}
+	}
+}
+
+// ended is what follows the end of an instance: it is started again, or the VM is off.
+func (v *VM) ended(r *run, why Reason) (again bool, action seed.Action) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	r.in = nil
+	action = why.action(v.spec)
+	if action == seed.Restart && (r.asked || why.Cause == Stopped) {
+		action = seed.Stop
+	}
+	if why.Cause == Crash {
+		v.status.Crashes++
+	}
+	if action != seed.Restart {
+		v.stopped(r, why)
+		return false, action
+	}
+	v.log.Info("vm stopped", "reason", why.String())
+	v.status.LastStop, v.status.LastStopAt = &why, time.Now()
+	v.status.Reboots++
+	kind := Ended
+	if why.Cause == Crash {
+		kind = Crashed
+	}
+	v.status.State = Starting
+	v.emit(kind, why.String())
+	v.enter(Starting, PoweringOn, "")
+	return true, action
+}

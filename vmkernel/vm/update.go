@@ -1,0 +1,74 @@
+package vm
+
+import (
+	"reflect"
+	"strings"
+
+	"keel/vmkernel/seed"
+)
+
+// Update gives the VM another description, whose id is empty or its own. revision is the Status.Revision that the change
+// was made for; 0 is any. While the VM isn't stopped only its name, labels, autostart, onPowerOff, onReboot, onCrash,
+// stopTimeout, and the policies of processors and memory can change, and take effect. Errors: ErrNotFound,
+// ErrExists, ErrInvalid, RevisionError, StateError, datastore's ErrNotFound and ErrIncomplete; then nothing has changed.
+func (v *VM) Update(spec seed.VM, revision uint64) error {
+	m := v.m
+	defer m.Hold()()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := v.want("change", Off, Starting, Running, Paused, Stopping); err != nil {
+		return err
+	}
+	old := v.spec
+	if spec.ID == "" {
+		spec.ID = v.id
+	}
+	if spec.ID != v.id {
+		return faultf(ErrInvalid, "%s has the id %s, which never changes: leave %s out, or make a VM of its own", old.Name, v.id, spec.ID)
+	}
+	if revision != 0 && revision != v.status.Revision {
+		return &RevisionError{old.Name, revision, v.status.Revision}
+	}
+	if reflect.DeepEqual(old, &spec) {
+		return nil
+	}
+	if err := m.nameFree(spec.Name, v); err != nil {
+		return err
+	}
+	if fixed := fixedChanges(old, &spec); fixed != nil {
+		if err := v.want("change "+strings.Join(fixed, ", "), Off); err != nil {
+			return err
+		}
+		if err := m.images.Hold(v, references(&spec)...); err != nil {
+			return err
+		}
+	}
+	delete(m.byName, old.Name)
+	m.byName[spec.Name] = v
+	v.setSpec(&spec)
+	v.emit(Updated, "")
+	return nil
+}
+
+// fixedChanges names what differs of what only a stopped VM can change.
+func fixedChanges(old, new *seed.VM) (names []string) {
+	for _, f := range []struct {
+		name string
+		same bool
+	}{
+		{"machine", old.Machine == new.Machine},
+		{"cpu.count", old.CPU.Count == new.CPU.Count},
+		{"cpu.model", old.CPU.Model == new.CPU.Model},
+		{"memory.size", old.Memory.Size == new.Memory.Size},
+		{"boot", reflect.DeepEqual(old.Boot, new.Boot)},
+		{"serial", reflect.DeepEqual(old.Serial, new.Serial)},
+		{"debug", old.Debug == new.Debug},
+	} {
+		if !f.same {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
