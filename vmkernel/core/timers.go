@@ -105,6 +105,11 @@ func (c *cpu) arm(now uint64) {
 	if t := c.serialDue(); t != 0 && (next == 0 || t < next) {
 		next = t
 	}
+	if q.current != 0 && worldAt(q.current).kind == kindThread {
+		if t := worldAt(q.current).spinDue(now); t != 0 && (next == 0 || t < next) {
+			next = t
+		}
+	}
 	if next == 0 {
 		if q.armed != 0 {
 			q.armed = 0

@@ -36,6 +36,7 @@ type world struct {
 	caller uint32  // the thread that waits in vmrun
 
 	epollBuf  uintptr
+	spun      uint64 // ns that it slept last for having been found spinning, 0 for having been found at work
 	runtimeNS uint64 // time on a processor
 	since     uint64
 }
@@ -67,6 +68,7 @@ const (
 	waitVCPU
 	waitInterrupt
 	waitIRQ
+	waitSpin
 )
 
 const maxWorlds = 512

@@ -48,6 +48,7 @@ const (
 	NumWorldStats
 	NumVMSetCPU
 	NumVMPause
+	NumSpins
 	End
 )
 
@@ -162,3 +163,7 @@ func SetPolicy(restart bool) {
 	}
 	call(NumPolicy, v, 0, 0, 0)
 }
+
+// Spins says that the runtime's threads wait for each other by spinning in the code [lo, hi): the lower half has them
+// sleep instead.
+func Spins(lo, hi uintptr) { call(NumSpins, lo, hi, 0, 0) }
