@@ -105,6 +105,16 @@ func checkInvariants(t *testing.T, m *memtest.Image, tables *Tables) {
 			t.Fatalf("ECAM %+v", e)
 		}
 	}
+	for i, a := range tables.Affinities[:tables.NumAffinities] {
+		if a.Length == 0 || a.Base+(a.Length-1) < a.Base {
+			t.Fatalf("affinity %+v", a)
+		}
+		for _, b := range tables.Affinities[:i] {
+			if a.Base <= b.Base+(b.Length-1) && b.Base <= a.Base+(a.Length-1) {
+				t.Fatalf("affinities %+v and %+v overlap", a, b)
+			}
+		}
+	}
 	if f := &tables.FADT; f.SleepTypeA > 7 || f.SleepTypeB > 7 {
 		t.Fatalf("sleep types %d, %d", f.SleepTypeA, f.SleepTypeB)
 	}

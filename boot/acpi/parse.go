@@ -90,6 +90,8 @@ func (t *Tables) walk(root table, entrySize uint32) {
 			t.readHPET(b)
 		case MCFG:
 			t.readMCFG(b)
+		case SRAT:
+			t.readSRAT(b)
 		}
 	}
 	// The DSDT hangs on the FADT, and SSDTs add to it: only now is their order settled.

@@ -9,6 +9,8 @@ const (
 	MaxECAMs     = 16
 	MaxTables    = 64
 	MaxBad       = 16
+
+	MaxAffinities = 64 // ranges of memory
 )
 
 // Signature is the name of a table: four letters, the first in the lowest byte (ACPI 5.2.6).
@@ -24,6 +26,7 @@ const (
 	SSDT    Signature = 'S' | 'S'<<8 | 'D'<<16 | 'T'<<24
 	HPET    Signature = 'H' | 'P'<<8 | 'E'<<16 | 'T'<<24
 	MCFG    Signature = 'M' | 'C'<<8 | 'F'<<16 | 'G'<<24
+	SRAT    Signature = 'S' | 'R'<<8 | 'A'<<16 | 'T'<<24
 )
 
 // Text is the signature's four letters, with a question mark for each byte that is none.
@@ -53,6 +56,7 @@ const (
 	Has8259        // two 8259 interrupt controllers are there and must be masked (MADT flag PCAT_COMPAT)
 	HasXSDT        // the root was an XSDT, not an RSDT
 	HasScanned     // the RSDP was not given, or not valid, and was searched for
+	HasSRAT        // Affinities: at least one, none overlaps another
 )
 
 // Tables is what the firmware says about the machine. All addresses are physical. The zero value
@@ -69,17 +73,19 @@ type Tables struct {
 
 	NumCPUs, NumIOAPICs, NumOverrides, NumNMIs uint32
 	NumECAMs, NumTables, NumBad                uint32
+	NumAffinities                              uint32
 
 	FADT FixedHardware
 	HPET Timer
 
-	CPUs      [MaxCPUs]CPU // enabled ones, each local APIC ID once, in the firmware's order
-	IOAPICs   [MaxIOAPICs]IOAPIC
-	Overrides [MaxOverrides]Override
-	NMIs      [MaxNMIs]NMISource
-	ECAMs     [MaxECAMs]ECAM
-	Directory [MaxTables]Entry // every valid table, DSDT included
-	Bad       [MaxBad]BadTable // the first ones; NumBad counts on
+	CPUs       [MaxCPUs]CPU // enabled ones, each local APIC ID once, in the firmware's order
+	IOAPICs    [MaxIOAPICs]IOAPIC
+	Overrides  [MaxOverrides]Override
+	NMIs       [MaxNMIs]NMISource
+	ECAMs      [MaxECAMs]ECAM
+	Affinities [MaxAffinities]Affinity
+	Directory  [MaxTables]Entry // every valid table, DSDT included
+	Bad        [MaxBad]BadTable // the first ones; NumBad counts on
 }
 
 // CPU is a processor that can be started (ACPI 5.2.12.2, 5.2.12.12).
@@ -88,6 +94,12 @@ type CPU struct {
 	UID      uint32 // ACPI processor UID
 	NMIFlags Flags  // of the local interrupt pin that carries NMI
 	NMIPin   uint8  // 0 or 1: LINT0 or LINT1, or NoPin
+}
+
+// Affinity says which proximity domain memory is in (5.2.16.2).
+type Affinity struct {
+	Base, Length uint64 // bytes; Length isn't 0, and the sum doesn't wrap
+	Domain       uint32
 }
 
 // NoPin is the CPU.NMIPin of a processor for which no NMI pin is declared.

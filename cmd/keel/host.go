@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"keel/vmkernel/datastore"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
+	"keel/vmkernel/vm"
 )
 
 // newLogger logs events as lines without the time, one Write each.
@@ -35,8 +37,8 @@ func levelOf(name string) slog.Level {
 	return l
 }
 
-// limitMemory makes the collector work harder before the memory that there is now ends. It is called
-// at the start, and again when VMs have taken theirs.
+// limitMemory makes the collector work harder before the memory ends that VMs leave to the host. It is
+// called before there are any.
 func limitMemory() {
 	var s sys.Stats
 	if sys.GetStats(&s) != nil {
@@ -50,17 +52,27 @@ func limitMemory() {
 // memoryLimit is what the upper half has and could still have, in bytes, less an eighth for what the
 // runtime doesn't count.
 func memoryLimit(s *sys.Stats) int64 {
-	limit := min(s.UpperLimit, s.UpperBacked+s.FreeMemory)
+	limit := min(s.UpperLimit, s.UpperBacked+vm.HostShare(s.FreeMemory))
 	return int64(min(limit-limit/8, 1<<62))
 }
 
 // imageSpace is how much memory uploaded images may take, in bytes: a quarter of the machine's.
 func imageSpace(memory uint64) int64 { return int64(memory / 4) }
 
-// imageMemory is where their contents are: outside Go's heap.
-func imageMemory(n int64) ([]byte, func(), error) {
-	b, err := sys.MapMemory(n)
-	return b, func() { sys.UnmapMemory(b) }, err
+// imageMemory is where their contents are: outside Go's heap, in memory that VMs can't have then.
+func imageMemory(vms func() *vm.Manager) datastore.Allocator {
+	return func(n int64) ([]byte, func(), error) {
+		m := vms()
+		if err := m.HoldMemory(uint64(n)); err != nil {
+			return nil, nil, err
+		}
+		b, err := sys.MapMemory(n)
+		if err != nil {
+			m.DropMemory(uint64(n))
+			return nil, nil, err
+		}
+		return b, func() { sys.UnmapMemory(b); m.DropMemory(uint64(n)) }, nil
+	}
 }
 
 // announce says that the host is ready, and, where no VM can run, why. used is the memory that the

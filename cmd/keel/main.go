@@ -68,20 +68,23 @@ func runVMs(log *slog.Logger, console io.Writer, info *sys.Info, s *seed.Seed, s
 	if info.Virt == sys.VirtNone {
 		return false // announce has said why
 	}
-	images := datastore.NewMemory(imageSpace(info.Memory), imageMemory)
+	var m *vm.Manager
+	images := datastore.NewMemory(imageSpace(info.Memory), imageMemory(func() *vm.Manager { return m }))
 	for _, f := range s.Files {
 		if err := images.AddFile(f); err != nil {
 			log.Error("image refused", "image", f.Name, "error", err)
 		}
 	}
-	m := vm.NewManager(vm.Kernel{}, vm.Host{Virt: info.Virt, TSCHz: info.TSCHz, CPUID: sys.HostCPUID}, log, console, images)
+	m = vm.NewManager(vm.Kernel{}, vm.Host{Virt: info.Virt, TSCHz: info.TSCHz, CPUID: sys.HostCPUID}, log, console, images)
+	if err := m.AddPools(s.Host.Pools); err != nil {
+		log.Error("pools refused", "error", err) // VMs in them are, too
+	}
 	for _, v := range s.VMs {
 		if _, _, err := m.Create(v); err != nil {
 			log.Error("vm refused", "vm", v.Name, "error", err)
 		}
 	}
 	m.Autostart(context.Background())
-	limitMemory()
 	m.WaitIdle()
 	return true
 }

@@ -127,9 +127,9 @@ func TestNumbersDoNotWrap(t *testing.T) {
 		want int64
 	}{
 		{sys.Stats{}, 0},
-		{sys.Stats{UpperLimit: 64 << 20, UpperBacked: 8 << 20, FreeMemory: 1 << 30}, 56 << 20},
+		{sys.Stats{UpperLimit: 64 << 20, UpperBacked: 8 << 20, FreeMemory: 1 << 30}, 49 << 20},
 		{sys.Stats{UpperLimit: 1 << 30, UpperBacked: 8 << 20, FreeMemory: 24 << 20}, 28 << 20},
-		{sys.Stats{UpperLimit: ^uint64(0), FreeMemory: ^uint64(0)}, 1 << 62},
+		{sys.Stats{UpperLimit: ^uint64(0), UpperBacked: ^uint64(0) >> 1, FreeMemory: ^uint64(0) >> 1}, 1 << 62},
 	} {
 		if got := memoryLimit(&c.s); got != c.want {
 			t.Errorf("%+v: %d, want %d", c.s, got, c.want)

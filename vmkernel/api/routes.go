@@ -107,7 +107,7 @@ var (
 	follow   = Param{"follow", "boolean", "go on with what comes (default true)"}
 	from     = Param{"from", "integer", "the first sequence number; without it, the next that comes"}
 	waitFor  = Param{"wait", "duration", "how long to wait for the operation's end, at most 60s"}
-	offset   = Param{"from", "integer", "the first byte, counted from the guest's first; negative: none of what was, only what comes"}
+	offset   = Param{"from", "integer", "the first byte, counted from the guest's first; negative: as many from the end, and over WebSocket only what comes"}
 	readFrom = []Param{from, follow}
 	waiting  = []Param{waitFor}
 )

@@ -24,3 +24,9 @@ const (
 	ModeWrite = "write"
 	ModeWatch = "watch"
 )
+
+// Headers of a console's log: the offsets of its first byte, and behind its last.
+const (
+	ConsoleFrom = "Console-From"
+	ConsoleEnd  = "Console-End"
+)

@@ -54,15 +54,15 @@ type VMs struct {
 
 // VMStats is what a VM used since it was started. Times are in ns, summed over its virtual processors.
 type VMStats struct {
-	State        string            `json:"state"`
-	Used         uint64            `json:"usedNS"`    // processor time in guest mode and on its behalf
-	Ready        uint64            `json:"readyNS"`   // waiting for a processor
-	Blocked      uint64            `json:"blockedNS"` // idle
-	Stolen       uint64            `json:"stolenNS"`  // held back by a limit, or taken by others
-	Exits        map[string]uint64 `json:"exits"`     // by their reason, but for those that never happened
-	Memory       uint64            `json:"memory"`    // bytes that the VM was given
-	Resident     uint64            `json:"resident"`  // of these, bytes that the host holds for it now
-	BalloonTaken uint64            `json:"balloonTaken"`
+	State    string            `json:"state"`
+	Used     uint64            `json:"usedNS"`    // processor time in guest mode and on its behalf
+	Ready    uint64            `json:"readyNS"`   // waiting for a processor
+	Blocked  uint64            `json:"blockedNS"` // idle
+	Stolen   uint64            `json:"stolenNS"`  // held back by a limit, or taken by others
+	Exits    map[string]uint64 `json:"exits"`     // by their reason, but for those that never happened
+	Memory   uint64            `json:"memory"`    // bytes that the VM was given
+	Resident uint64            `json:"resident"`  // of these, bytes that the host holds for it now
+	Balloon  uint64            `json:"balloon"`   // of Memory, bytes that its balloon holds
 }
 
 // VMSpec is the body of a create or an update: the seed's description of a VM, in JSON.

@@ -17,7 +17,8 @@ import (
 // records; that it writes them to a disk is its own affair.
 const (
 	confirmAfter = time.Minute // from the first unconfirmed record on a connection to its closing
-	maxWindow    = 256 << 10   // bytes on a connection; halved when a connection fails, doubled when one is confirmed
+	maxWindow    = 1 << 20     // bytes on a connection; halved when one fails, as a slow collector's will, and then grown again
+	minWindow    = maxWrite
 	minBackoff   = time.Second
 	maxBackoff   = time.Minute
 )

@@ -15,8 +15,11 @@ const (
 	dialTimeout  = 15 * time.Second // with TLS's handshake
 	writeTimeout = 30 * time.Second // of maxWrite bytes
 	closeTimeout = time.Minute      // for the answer to close_notify
-	settle       = time.Second      // between the last record and close_notify: more than a packet's way there and back
 	maxWrite     = 4 << 10
+
+	// Between the last record and close_notify: several times as long as a packet takes there and back.
+	minSettle = 50 * time.Millisecond
+	maxSettle = time.Second
 )
 
 // errUnconfirmed is the end of a connection that doesn't confirm what was sent.
@@ -27,10 +30,12 @@ var errNoNotify = errors.New("it ended the connection without TLS's close_notify
 
 // session sends one window of records on one connection, and has it confirmed.
 func (f *forwarder) session(ctx context.Context) error {
+	began := time.Now()
 	conn, ended, err := f.connect(ctx)
 	if err != nil {
 		return err
 	}
+	settle := min(max(2*time.Since(began), minSettle), maxSettle) // connecting took two ways there and back
 	defer conn.NetConn().Close()
 	stop := context.AfterFunc(ctx, func() { conn.NetConn().Close() })
 	defer stop()
@@ -44,13 +49,13 @@ func (f *forwarder) session(ctx context.Context) error {
 
 	next, err := f.send(ctx, conn, first, end)
 	if err == nil {
-		err = f.finish(ctx, conn, end)
+		err = f.finish(ctx, conn, settle, end)
 	}
 	if err != nil {
-		f.window = max(f.window/2, 1)
+		f.window = max(f.window/2, minWindow)
 		return err
 	}
-	f.window = min(f.window*2, maxWindow)
+	f.window = min(f.window*4, maxWindow)
 	f.confirm(next)
 	return nil
 }
@@ -135,7 +140,7 @@ func (f *forwarder) send(ctx context.Context, conn *tls.Conn, next int64, end <-
 }
 
 // finish sends a checkpoint, closes the connection and waits for the collector to do so too.
-func (f *forwarder) finish(ctx context.Context, conn *tls.Conn, end <-chan error) error {
+func (f *forwarder) finish(ctx context.Context, conn *tls.Conn, settle time.Duration, end <-chan error) error {
 	m, err := f.checkpointFrame()
 	if err != nil {
 		return err

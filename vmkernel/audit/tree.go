@@ -153,3 +153,6 @@ func subtrees(n int64) []int64 {
 	}
 	return list
 }
+
+// head is the tree as a checkpoint has it.
+func (t *tree) head() tlog.Tree { return tlog.Tree{N: t.n, Hash: t.root()} }

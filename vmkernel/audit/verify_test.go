@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,36 @@ func TestALyingHostIsFoundOut(t *testing.T) {
 				t.Error("the lie is remembered")
 			}
 		})
+	}
+}
+
+// A client that comes back late finds hashes alone of what it remembers.
+func TestAHeadFromBeforeTheFirstRecordThatIsLeftIsProved(t *testing.T) {
+	l := newLog(t)
+	var m Memory
+	if _, err := verify(t, &m, l); err != nil {
+		t.Fatal(err)
+	}
+	calls(t, l, 77, "demo")
+	if _, err := verify(t, &m, l); err != nil {
+		t.Fatal(err)
+	}
+	calls(t, l, maxRecords*3/4, "demo")
+	lie := newLog(t)
+	calls(t, lie, maxRecords*3/4+77, "fork")
+	unseen := Memory{Boots: slices.Clone(m.Boots)}
+	if r, err := verify(t, &m, l); err != nil || r.Remembered.Tree.N != 155 || r.First < 155 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	e, err := Fetch(t.Context(), host{lie}, lie.signerKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unseen.Verify(t.Context(), e, host{l}.Consistency, time.Now()); !errors.Is(err, ErrTampered) {
+		t.Errorf("a fork, with a proof of the other: %v", err)
+	}
+	if _, err := unseen.Verify(t.Context(), e, host{lie}.Consistency, time.Now()); !errors.Is(err, ErrForgotten) {
+		t.Errorf("a fork that was never asked for so old a head: %v", err)
 	}
 }
 

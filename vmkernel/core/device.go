@@ -142,7 +142,7 @@ func callDMAAlloc(p uintptr) int64 {
 	if !promise(n) {
 		return -int64(linux.ENOMEM)
 	}
-	pa := allocPages(int(n))
+	pa := allocPages(int(n), ownerUpper)
 	unpromise(n)
 	if pa == 0 {
 		return -int64(linux.ENOMEM)
@@ -150,7 +150,7 @@ func callDMAAlloc(p uintptr) int64 {
 	va := mapFixedRegion(pa, n*amd64.PageSize, amd64.PTE_W)
 	if va == 0 {
 		for i := uint64(0); i < n; i++ {
-			freeFrame(pa + i*amd64.PageSize)
+			freeFrame(pa+i*amd64.PageSize, ownerUpper)
 		}
 		return -int64(linux.ENOMEM)
 	}

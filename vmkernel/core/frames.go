@@ -8,34 +8,61 @@ import (
 )
 
 // Page frames are managed in blocks of 2 MiB. A block is wholly free, wholly used, or split into
-// 512 frames with a bit for each. Blocks that are free and blocks that are split with frames left
-// stand in two lists, so that taking and giving back a frame or a block takes constant time.
+// 512 frames with a bit for each. Each NUMA node has its blocks in three lists: wholly free and known
+// to be zero, wholly free and not, and split with frames left; so taking and giving back a frame or a
+// block takes constant time. Every frame has an owner, see owner.go.
 const (
 	framesPerBlock = amd64.HugeSize / amd64.PageSize
 	noBlock        = ^uint32(0)
 )
 
-// block describes 2 MiB of physical memory. A bit of free is set for a free frame.
+// block describes 2 MiB of physical memory. A bit of free is set for a free frame, and one of clean
+// for a free frame that is known to be zero.
 type block struct {
-	free       [framesPerBlock / 64]uint64
-	next, prev uint32
-	count      uint16 // free frames
-	list       uint8  // 0 none, 1 free, 2 split
+	free, clean [framesPerBlock / 64]uint64
+	next, prev  uint32
+	count       uint16 // free frames
+	zero        uint16 // of these, clean ones; of a wholly used block: 512 if it was zero when it was taken
+	usable      uint16 // all that are free or somebody's
+	list        uint8
+	node        uint8
+	used        bool // somebody had frames of it since the start
 }
+
+// The lists that a block may be in.
+const (
+	listNone = iota
+	listClean
+	listDirty
+	listSplit
+	numLists
+)
 
 type frameList struct{ head uint32 }
 
 var frames struct {
 	lock      spinlock
 	blocks    uintptr // []block, in the direct map
-	n         uint32
-	lists     [3]frameList
+	owners    uintptr // []owner, one a frame
+	n         uint32  // blocks
+	lists     [maxNodes][numLists]frameList
 	total     uint64 // frames that were ever usable
 	freeCount uint64
-	promised  uint64 // frames committed to the upper half that aren't backed yet
+	promised  uint64 // frames that are set aside for somebody and not taken yet
+	clean     uint64 // free frames that are known to be zero
+	soiled    uint64 // frames of wholly free blocks that aren't, and that somebody had
+	scrubbing bool   // a processor is zeroing some, which are nobody's meanwhile
 }
 
 func blockAt(i uint32) *block { return at[block](frames.blocks + uintptr(i)*blockSize) }
+
+// soil is what a block in the dirty list counts for in frames.soiled.
+func (b *block) soil() uint64 {
+	if !b.used {
+		return 0
+	}
+	return uint64(framesPerBlock - b.zero)
+}
 
 func (l *frameList) push(kind uint8, i uint32) {
 	b := blockAt(i)
@@ -44,6 +71,9 @@ func (l *frameList) push(kind uint8, i uint32) {
 		blockAt(l.head).prev = i
 	}
 	l.head = i
+	if kind == listDirty {
+		frames.soiled += b.soil()
+	}
 }
 
 func (l *frameList) remove(i uint32) {
@@ -56,36 +86,43 @@ func (l *frameList) remove(i uint32) {
 	if b.next != noBlock {
 		blockAt(b.next).prev = b.prev
 	}
-	b.list = 0
+	if b.list == listDirty {
+		frames.soiled -= b.soil()
+	}
+	b.list = listNone
 }
 
-// relist puts a block into the list that its count calls for.
-func relist(i uint32) {
+// relist counts so many more free frames of a block, and so many more clean ones, and puts it into the
+// list that it belongs in then. The lock is held.
+func relist(i uint32, free, zero int) {
 	b := blockAt(i)
-	var want uint8
-	switch b.count {
-	case 0:
-	case framesPerBlock:
-		want = 1
-	default:
-		want = 2
+	if b.list != listNone {
+		frames.lists[b.node][b.list].remove(i)
 	}
-	if b.list == want {
+	b.count += uint16(free)
+	b.zero += uint16(zero)
+	frames.freeCount += uint64(free)
+	frames.clean += uint64(zero)
+	nodes[b.node].free += uint64(free)
+	nodes[b.node].clean += uint64(zero)
+	want := uint8(listSplit)
+	switch {
+	case b.count == 0:
 		return
+	case b.zero == framesPerBlock:
+		want = listClean
+	case b.count == framesPerBlock:
+		want = listDirty
 	}
-	if b.list != 0 {
-		frames.lists[b.list].remove(i)
-	}
-	if want != 0 {
-		frames.lists[want].push(want, i)
-	}
+	frames.lists[b.node][want].push(want, i)
 }
 
 // initFrames hands all free memory of the hand-over to the allocator. The descriptors are cut from
 // the first piece below early that fits them: early is where the boot page tables end.
 func initFrames(h *handover.Handover, early uint64) string {
 	frames.n = uint32((h.Top() + amd64.HugeSize - 1) / amd64.HugeSize)
-	need := (uint64(frames.n)*uint64(blockSize) + amd64.PageSize - 1) &^ (amd64.PageSize - 1)
+	descriptors := (uint64(frames.n)*uint64(blockSize) + 7) &^ 7
+	need := roundUp64(descriptors + uint64(frames.n)*framesPerBlock*uint64(ownerSize))
 	table, end := h.NextFree(0)
 	for end != 0 && end-table < need {
 		table, end = h.NextFree(end)
@@ -94,58 +131,107 @@ func initFrames(h *handover.Handover, early uint64) string {
 		return "too little memory: no room for the page-frame table"
 	}
 	frames.blocks = amd64.DirectMap + uintptr(table)
+	frames.owners = frames.blocks + uintptr(descriptors)
 	for pa := table; pa < table+need; pa += amd64.PageSize {
 		*phys[page](pa) = page{}
 	}
-	for k := range frames.lists {
-		frames.lists[k].head = noBlock
-	}
+	initLists()
 	for base, end := h.NextFree(0); end != 0; base, end = h.NextFree(end) {
 		for pa := base; pa < end; pa += amd64.PageSize {
-			b := blockAt(uint32(pa / amd64.HugeSize))
-			f := pa / amd64.PageSize % framesPerBlock
-			b.free[f/64] |= 1 << (f % 64)
-			b.count++
+			addFrame(pa)
 		}
-		frames.total += (end - base) / amd64.PageSize
 	}
-	frames.freeCount = frames.total
 	for i := frames.n; i > 0; i-- {
-		relist(i - 1)
+		b := blockAt(i - 1)
+		b.usable, b.count = b.count, 0
+		relist(i-1, int(b.usable), 0)
 	}
 	return ""
 }
 
-// allocFrame takes one frame, zeroed; 0 means that there is none.
-func allocFrame() uint64 {
+func initLists() {
+	for node := range frames.lists {
+		for k := range frames.lists[node] {
+			frames.lists[node][k].head = noBlock
+		}
+	}
+}
+
+// addFrame makes a frame known, as a free one that may hold anything.
+func addFrame(pa uint64) {
+	b := blockAt(uint32(pa / amd64.HugeSize))
+	f := pa / amd64.PageSize % framesPerBlock
+	b.free[f/64] |= 1 << (f % 64)
+	b.count++
+	frames.total++
+}
+
+// takeFrame takes one frame for o, and says whether it is known to be zero; 0 means that there is
+// none for it.
+func takeFrame(o owner) (pa uint64, zero bool) {
 	frames.lock.lock()
-	i := frames.lists[2].head
-	if i == noBlock {
-		i = frames.lists[1].head
+	if o.budgeted() && frameOwners[o].budget == 0 {
+		frames.lock.unlock()
+		return 0, false
+	}
+	home, i := o.home(), noBlock
+	for k := 0; k < numNodes && i == noBlock; k++ {
+		lists := &frames.lists[nodes[home].order[k]]
+		for _, kind := range [...]uint8{listSplit, listDirty, listClean} { // whole blocks of zeros are for VMs
+			if i = lists[kind].head; i != noBlock {
+				break
+			}
+		}
 	}
 	if i == noBlock {
 		frames.lock.unlock()
-		return 0
+		return 0, false
 	}
 	b := blockAt(i)
-	var pa uint64
+	w, bit := b.pick()
+	zero = b.clean[w]>>bit&1 != 0
+	b.free[w] &^= 1 << bit
+	b.clean[w] &^= 1 << bit
+	if b.list != listNone { // before used changes what it counts for
+		frames.lists[b.node][b.list].remove(i)
+	}
+	b.used = true
+	if zero {
+		relist(i, -1, -1)
+	} else {
+		relist(i, -1, 0)
+	}
+	pa = uint64(i)*amd64.HugeSize + uint64(w*64+bit)*amd64.PageSize
+	o.got(pa/amd64.PageSize, 1)
+	frames.lock.unlock()
+	return pa, zero
+}
+
+// pick finds a free frame of a block that has one, a clean one if there is any.
+func (b *block) pick() (word, bit int) {
+	word = -1
 	for w := range b.free {
-		if b.free[w] != 0 {
-			bit := bits.TrailingZeros64(b.free[w])
-			b.free[w] &^= 1 << bit
-			pa = uint64(i)*amd64.HugeSize + uint64(w*64+bit)*amd64.PageSize
-			break
+		if b.clean[w] != 0 {
+			return w, bits.TrailingZeros64(b.clean[w])
+		}
+		if word < 0 && b.free[w] != 0 {
+			word, bit = w, bits.TrailingZeros64(b.free[w])
 		}
 	}
-	b.count--
-	frames.freeCount--
-	relist(i)
-	frames.lock.unlock()
-	*phys[page](pa) = page{}
+	return word, bit
+}
+
+// allocFrame takes one frame for o, zeroed; 0 means that there is none.
+func allocFrame(o owner) uint64 {
+	pa, zero := takeFrame(o)
+	if pa != 0 && !zero {
+		*phys[page](pa) = page{}
+	}
 	return pa
 }
 
-func freeFrame(pa uint64) {
+// freeFrame gives a frame back that is o's.
+func freeFrame(pa uint64, o owner) {
 	frames.lock.lock()
 	i := uint32(pa / amd64.HugeSize)
 	f := pa / amd64.PageSize % framesPerBlock
@@ -153,48 +239,71 @@ func freeFrame(pa uint64) {
 	if b.free[f/64]&(1<<(f%64)) != 0 {
 		fatal("a page frame was freed twice", pa)
 	}
+	o.lost(pa/amd64.PageSize, 1)
+	if b.count == 0 {
+		b.zero = 0
+	}
 	b.free[f/64] |= 1 << (f % 64)
-	b.count++
-	frames.freeCount++
-	relist(i)
+	relist(i, 1, 0)
 	frames.lock.unlock()
 }
 
-// allocBlock takes 2 MiB, aligned, not zeroed; 0 means that there is none.
-func allocBlock() uint64 {
+// takeBlock takes 2 MiB, aligned, for o, and says whether they are known to be zero; 0 means that
+// there is none for it.
+func takeBlock(o owner) (pa uint64, zero bool) {
 	frames.lock.lock()
-	i := frames.lists[1].head
+	home, i := o.home(), noBlock
+	if !o.budgeted() || frameOwners[o].budget >= framesPerBlock {
+		for k := 0; k < numNodes && i == noBlock; k++ {
+			lists := &frames.lists[nodes[home].order[k]]
+			if i = lists[listClean].head; i == noBlock {
+				i = lists[listDirty].head
+			}
+		}
+	}
 	if i == noBlock {
+		frames.lock.unlock()
+		return 0, false
+	}
+	zero = takeWhole(i, o)
+	frames.lock.unlock()
+	return uint64(i) * amd64.HugeSize, zero
+}
+
+// takeWhole takes the wholly free block i; the lock is held.
+func takeWhole(i uint32, o owner) (zero bool) {
+	b := blockAt(i)
+	frames.lists[b.node][b.list].remove(i)
+	b.free = [framesPerBlock / 64]uint64{}
+	b.clean = b.free
+	had := b.zero
+	b.used = true
+	relist(i, -framesPerBlock, -int(had))
+	zero = had == framesPerBlock
+	if zero {
+		b.zero = framesPerBlock
+	}
+	o.got(uint64(i)*framesPerBlock, framesPerBlock)
+	return zero
+}
+
+// takeRun takes n consecutive blocks for o, the first aligned to n, on its own node; 0 means that
+// there is none. It looks at every block: for 1 GiB pages only, when a VM is made.
+func takeRun(n uint32, o owner) uint64 {
+	frames.lock.lock()
+	pa, home := uint64(0), o.home()
+	if o.budgeted() && frameOwners[o].budget < uint64(n)*framesPerBlock {
 		frames.lock.unlock()
 		return 0
 	}
-	takeBlock(i)
-	frames.lock.unlock()
-	return uint64(i) * amd64.HugeSize
-}
-
-// takeBlock takes the wholly free block i; the lock is held.
-func takeBlock(i uint32) {
-	b := blockAt(i)
-	b.free = [framesPerBlock / 64]uint64{}
-	b.count = 0
-	frames.freeCount -= framesPerBlock
-	relist(i)
-}
-
-// allocRun takes n consecutive blocks, the first aligned to n; 0 means that there is none. It
-// looks at every block: for 1 GiB pages only, when a VM is made.
-func allocRun(n uint32) uint64 {
-	frames.lock.lock()
-	pa := uint64(0)
 	for i := uint32(0); i+n <= frames.n && pa == 0; i += n {
 		k := uint32(0)
-		for k < n && blockAt(i+k).count == framesPerBlock {
+		for k < n && blockAt(i+k).count == framesPerBlock && blockAt(i+k).node == home {
 			k++
 		}
 		if k == n {
 			for k = 0; k < n; k++ {
-				takeBlock(i + k)
+				takeWhole(i+k, o)
 			}
 			pa = uint64(i) * amd64.HugeSize
 		}
@@ -203,29 +312,33 @@ func allocRun(n uint32) uint64 {
 	return pa
 }
 
-func freeBlock(pa uint64) {
+// wasZero says of a block that was taken as a whole, and not written to since, that it is zero.
+func wasZero(pa uint64) bool { return blockAt(uint32(pa/amd64.HugeSize)).zero == framesPerBlock }
+
+// freeBlock gives back 2 MiB that were taken as a whole or frame by frame, and are all o's.
+func freeBlock(pa uint64, o owner) {
 	frames.lock.lock()
 	i := uint32(pa / amd64.HugeSize)
 	b := blockAt(i)
 	if b.count != 0 {
 		fatal("a block of page frames was freed twice", pa)
 	}
+	o.lost(pa/amd64.PageSize, framesPerBlock)
 	for w := range b.free {
 		b.free[w] = ^uint64(0)
 	}
-	b.count = framesPerBlock
-	frames.freeCount += framesPerBlock
-	relist(i)
+	b.zero = 0
+	relist(i, framesPerBlock, 0)
 	frames.lock.unlock()
 }
 
-// allocPages takes n consecutive frames, zeroed, n at most 512; 0 means that there are none. Only
-// for structures that the processor wants in one piece.
-func allocPages(n int) uint64 {
+// allocPages takes n consecutive frames for o, zeroed, n at most 512; 0 means that there are none.
+// Only for structures that the processor or a device wants in one piece.
+func allocPages(n int, o owner) uint64 {
 	if n == 1 {
-		return allocFrame()
+		return allocFrame(o)
 	}
-	pa := allocBlock()
+	pa, _ := takeBlock(o)
 	if pa == 0 {
 		return 0
 	}
@@ -234,7 +347,7 @@ func allocPages(n int) uint64 {
 		if i < n {
 			*phys[page](f) = page{}
 		} else {
-			freeFrame(f)
+			freeFrame(f, o)
 		}
 	}
 	return pa
@@ -252,31 +365,3 @@ func usedMemory() uint64 {
 	all := boot.UsableBytes()
 	return all - min(all, others)
 }
-
-// promise sets n frames aside for memory that is mapped but not yet backed.
-func promise(n uint64) bool {
-	frames.lock.lock()
-	ok := frames.promised+n+spareFrames <= frames.freeCount
-	if ok {
-		frames.promised += n
-	}
-	frames.lock.unlock()
-	return ok
-}
-
-// repromise sets n frames aside that were backed until now and are about to be freed.
-func repromise(n uint64) {
-	frames.lock.lock()
-	frames.promised += n
-	frames.lock.unlock()
-}
-
-// unpromise gives a promise of n frames back, kept or not.
-func unpromise(n uint64) {
-	frames.lock.lock()
-	frames.promised -= n
-	frames.lock.unlock()
-}
-
-// spareFrames are kept for page tables and the lower half's own objects: 2 MiB.
-const spareFrames = 512

@@ -8,6 +8,11 @@ var kernelRoot uint64
 // entry finds the page-table entry that maps va at a level (1: 4 KiB, 2: 2 MiB, 3: 1 GiB), making
 // the tables above it where create is set. nil means: none there, no memory, or a larger page.
 func pte(va uintptr, level int, create bool) *uint64 {
+	return pteFor(ownerKeel, va, level, create)
+}
+
+// pteFor is pte where tables are o's, but for those of the third level: they may serve several owners.
+func pteFor(o owner, va uintptr, level int, create bool) *uint64 {
 	table := kernelRoot
 	for l := 4; ; l-- {
 		e := &phys[page](table)[va>>(12+9*uint(l-1))&511]
@@ -18,7 +23,11 @@ func pte(va uintptr, level int, create bool) *uint64 {
 			if !create {
 				return nil
 			}
-			pa := allocFrame()
+			whose := o
+			if l == 4 {
+				whose = ownerKeel
+			}
+			pa := allocFrame(whose)
 			if pa == 0 {
 				return nil
 			}
@@ -60,6 +69,11 @@ func mapPage(va uintptr, pa, flags uint64) bool {
 // mapRange maps [pa, pa+n) at va with the largest pages that alignment allows. Everything is
 // page aligned.
 func mapRange(va uintptr, pa, n, flags uint64) bool {
+	return mapRangeFor(ownerKeel, va, pa, n, flags)
+}
+
+// mapRangeFor is mapRange where tables are o's, see pteFor.
+func mapRangeFor(o owner, va uintptr, pa, n, flags uint64) bool {
 	for n > 0 {
 		level, size := 1, uint64(amd64.PageSize)
 		switch a := uint64(va) | pa; {
@@ -68,7 +82,7 @@ func mapRange(va uintptr, pa, n, flags uint64) bool {
 		case a&(amd64.HugeSize-1) == 0 && n >= amd64.HugeSize:
 			level, size = 2, amd64.HugeSize
 		}
-		e := pte(va, level, true)
+		e := pteFor(o, va, level, true)
 		if e == nil {
 			return false
 		}
@@ -96,7 +110,7 @@ func newStack(n int) (lo, hi uintptr) {
 	hi = lo + uintptr(n)*amd64.PageSize
 	stackNext = hi
 	for va := lo; va < hi; va += amd64.PageSize {
-		pa := allocFrame()
+		pa := allocFrame(ownerKeel)
 		if pa == 0 || !mapPage(va, pa, amd64.PTE_W|amd64.PTE_NX|amd64.PTE_G) {
 			fatal("too little memory for a processor's stacks", 0)
 		}

@@ -33,3 +33,11 @@ const vmConfigSize = unsafe.Sizeof(sys.VMConfig{})
 
 // blockSize is the size of a block descriptor, bytes.
 const blockSize = unsafe.Sizeof(block{})
+
+// ownerSize is the size of a page frame's owner, nodesSize and memoryUseSize those of what the calls
+// about memory fill in.
+const (
+	ownerSize     = unsafe.Sizeof(owner(0))
+	nodesSize     = unsafe.Sizeof(sys.Nodes{})
+	memoryUseSize = unsafe.Sizeof(sys.MemoryUse{})
+)

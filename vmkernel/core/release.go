@@ -12,9 +12,9 @@ import (
 
 // Memory that a guest gives back.
 //
-// A piece that is released is mapped nowhere: not in the nested page table, so that the guest's next touch is an exit,
-// and not in the upper half's window, so that a device model's is a page fault. Either has it populated again, zeroed:
-// what another owner had is never seen. A frame is freed once every processor has dropped what it cached of both tables,
+// A piece that is released is mapped nowhere, as before it was first touched: not in the nested page table, so that the
+// guest's next touch is an exit, and not in the upper half's window, so that a device model's is a page fault. Either has it
+// populated, see populate.go. A frame is freed once every processor has dropped what it cached of both tables,
 // which it says with interrupts off only when it has left the guest and whatever it did for it: so the lower half may use
 // what it found in the tables until it next takes interrupts.
 //
@@ -52,10 +52,10 @@ func (m *machine) narrowNested() {
 	flushAll()
 }
 
-// isRAM says whether the machine's memory has [gpa, gpa+n), all of it grown.
+// isRAM says whether the machine's memory has [gpa, gpa+n).
 func (m *machine) isRAM(gpa, n uint64) bool {
 	switch {
-	case m.grown != m.memory || n == 0:
+	case n == 0:
 		return false
 	case gpa < m.low:
 		return n <= m.low-gpa
@@ -127,7 +127,10 @@ func (m *machine) vmRelease(gpa, n uint64) int64 {
 			c.unmapped[count] |= unmappedBlock
 		}
 		*e, *w = 0, 0
-		m.released += size
+		m.resident -= size
+		if level == 2 {
+			m.large -= size
+		}
 		done += size
 		count++
 	}
@@ -141,11 +144,14 @@ func (m *machine) freeUnmapped(c *cpu, count int, done uint64, err int64) int64 
 	if count != 0 {
 		m.narrowNested()
 	}
+	o := memoryOf(m.id)
 	for i := 0; i < count; i++ {
 		if pa := c.unmapped[i]; pa&unmappedBlock != 0 {
-			freeBlock(pa &^ unmappedBlock)
+			o.keep(framesPerBlock, m.reserved)
+			freeBlock(pa&^unmappedBlock, o)
 		} else {
-			freeFrame(pa)
+			o.keep(1, m.reserved)
+			freeFrame(pa, o)
 		}
 	}
 	if done == 0 && err != 0 {
@@ -157,13 +163,14 @@ func (m *machine) freeUnmapped(c *cpu, count int, done uint64, err int64) int64 
 // split makes a page of the nested page table at level 2 or 3, and the window's over it, ones of the next lower size. The
 // window's page may be smaller already: it is a large one only where both tables could have it.
 func (m *machine) split(e *uint64, level int, gpa uint64) bool {
-	nested, window := allocFrame(), allocFrame()
+	o := overheadOf(m.id)
+	nested, window := allocFrame(o), allocFrame(o)
 	if nested == 0 || window == 0 {
 		if nested != 0 {
-			freeFrame(nested)
+			freeFrame(nested, o)
 		}
 		if window != 0 {
-			freeFrame(window)
+			freeFrame(window, o)
 		}
 		return false
 	}
@@ -187,96 +194,10 @@ func (m *machine) split(e *uint64, level int, gpa uint64) bool {
 	space.lock.unlock()
 	*e = nestedEntry(nested, 0)
 	if !used {
-		freeFrame(window)
+		freeFrame(window, o)
+	}
+	if level == 2 {
+		m.large -= amd64.HugeSize
 	}
 	return true
-}
-
-// populate gives the machine memory at gpa where it has released it: as much as was released in one piece there, if there
-// is that much. It is 0 if memory is there now.
-func (m *machine) populate(gpa uint64) int64 {
-	if !m.isRAM(gpa, 1) {
-		return -int64(linux.EINVAL)
-	}
-	m.pages.lock()
-	e, level := m.nested(gpa)
-	there := *e != 0
-	m.pages.unlock()
-	if there {
-		return 0
-	}
-	size := uint64(amd64.PageSize)
-	pa := uint64(0)
-	if base := gpa &^ (amd64.HugeSize - 1); level == 2 && m.isRAM(base, amd64.HugeSize) && promise(framesPerBlock) {
-		if pa = allocBlock(); pa != 0 {
-			size = amd64.HugeSize
-			clear(bytesAt(amd64.DirectMap+uintptr(pa), amd64.HugeSize))
-		}
-		unpromise(framesPerBlock)
-	}
-	if pa == 0 && promise(1) {
-		pa = allocFrame()
-		unpromise(1)
-	}
-	if pa == 0 {
-		return -int64(linux.ENOMEM)
-	}
-	gpa &^= size - 1
-	m.pages.lock()
-	e, level = m.nested(gpa)
-	there = *e != 0 || level == 1 && size != amd64.PageSize // another processor was faster: the guest looks again
-	if !there && m.fill(gpa, pa, size) {
-		m.released -= size
-		m.pages.unlock()
-		return 0
-	}
-	m.pages.unlock()
-	if !there {
-		flushAll() // fill may have mapped it for a moment
-	}
-	if size == amd64.HugeSize {
-		freeBlock(pa)
-	} else {
-		freeFrame(pa)
-	}
-	if !there {
-		return -int64(linux.ENOMEM)
-	}
-	return 0
-}
-
-// fill maps a piece where nothing is, or fails for want of a table and leaves nothing there. The lock is held.
-func (m *machine) fill(gpa, pa, size uint64) bool {
-	va := m.window(gpa)
-	space.lock.lock()
-	ok := mapRange(va, pa, size, amd64.PTE_W|amd64.PTE_NX)
-	space.lock.unlock()
-	if ok && m.mapNested(gpa, pa, size) {
-		return true
-	}
-	if w, _ := leaf(va); w != nil {
-		*w = 0
-	}
-	return false
-}
-
-// windowFault is a page fault of the upper half at va, in a window. It says whether there is memory now.
-func windowFault(va uintptr) bool {
-	machinesLock.lock()
-	var found *machine
-	var gpa uint64
-	for _, addr := range machines {
-		if addr == 0 {
-			continue
-		}
-		m := at[machine](addr)
-		switch {
-		case m.windowLow != 0 && va-m.windowLow < uintptr(m.low):
-			found, gpa = m, uint64(va-m.windowLow)
-		case m.windowHigh != 0 && va-m.windowHigh < uintptr(m.high):
-			found, gpa = m, highStart+uint64(va-m.windowHigh)
-		}
-	}
-	machinesLock.unlock()
-	return found != nil && found.populate(gpa) == 0
 }

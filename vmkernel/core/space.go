@@ -296,12 +296,12 @@ func back(va uintptr, write bool) bool {
 			return windowFault(va)
 		}
 	}
-	pa := allocFrame() // outside the lock: zeroing takes its time
+	pa := allocFrame(ownerUpper) // outside the lock: zeroing takes its time
 	space.lock.lock()
 	ok, used := backWith(va, pa, write)
 	space.lock.unlock()
 	if pa != 0 && !used {
-		freeFrame(pa)
+		freeFrame(pa, ownerUpper)
 	}
 	return ok
 }

@@ -58,6 +58,8 @@ func start(magic, info uint64) {
 	if e := acpi.Parse(mem, boot.RSDP, &tables); e != "" {
 		die(e)
 	}
+	initNodes(&tables)
+	initScrub()
 	smbios.Find(mem, boot.EFISystem, &firmware)
 	mapDevices()
 	initIDT()
@@ -113,7 +115,7 @@ var directTop uint64
 // and of everything below 4 GiB, never executable, the image with its code read-only, and nothing
 // else.
 func initPaging(imageEnd uint64) {
-	kernelRoot = allocFrame()
+	kernelRoot = allocFrame(ownerKeel)
 	directTop = max(boot.Top(), 4<<30)
 	directTop = (directTop + amd64.HugeSize - 1) &^ (amd64.HugeSize - 1)
 	const data = amd64.PTE_W | amd64.PTE_NX | amd64.PTE_G | amd64.PTE_A | amd64.PTE_D

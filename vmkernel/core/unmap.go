@@ -38,7 +38,7 @@ func unback(start, end uintptr) {
 		}
 		flushAll()
 		for i := 0; i < n; i++ {
-			freeFrame(c.unmapped[i])
+			freeFrame(c.unmapped[i], ownerUpper)
 		}
 	}
 }

@@ -64,7 +64,7 @@ const (
 
 // take allocates n consecutive frames for v.
 func (v *vcpu) take(n int) uint64 {
-	pa := allocPages(n)
+	pa := allocPages(n, overheadOf(v.vm().id))
 	if pa == 0 || v.nframes+n > len(v.frames) {
 		return 0
 	}
@@ -77,7 +77,7 @@ func (v *vcpu) take(n int) uint64 {
 
 // newVCPU makes virtual processor i; false means too little memory.
 func (m *machine) newVCPU(i uint32) bool {
-	pa := allocFrame()
+	pa := allocFrame(overheadOf(m.id))
 	if pa == 0 {
 		return false
 	}
@@ -138,10 +138,11 @@ func (v *vcpu) destroy() {
 		space.lock.unlock()
 		flushAll()
 	}
+	o := overheadOf(v.vm().id)
 	for i := 0; i < v.nframes; i++ {
-		freeFrame(v.frames[i])
+		freeFrame(v.frames[i], o)
 	}
-	freeFrame(uint64(addrOf(v)) - amd64.DirectMap)
+	freeFrame(uint64(addrOf(v))-amd64.DirectMap, o)
 }
 
 // reset is power-on: the boot processor's state is to be set, the others wait for SIPI.

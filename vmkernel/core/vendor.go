@@ -41,10 +41,10 @@ func enableVirt() {
 		return
 	}
 	if cleanPage == 0 {
-		cleanPage = amd64.DirectMap + uintptr(allocFrame())
+		cleanPage = amd64.DirectMap + uintptr(allocFrame(ownerKeel))
 		*at[uint32](cleanPage + 24) = 0x1F80 // MXCSR
 	}
-	pa := allocFrame()
+	pa := allocFrame(ownerKeel)
 	why := "too little memory"
 	switch {
 	case pa == 0:
@@ -71,6 +71,17 @@ func nestedEntry(pa uint64, leaf int) uint64 {
 		return vmx.EPTE(pa, leaf)
 	}
 	return svm.EPTE(pa, leaf)
+}
+
+// nestedAccessed is the accessed flag of an entry of the nested page table, 0 where the processor has none.
+func nestedAccessed() uint64 {
+	switch {
+	case virtKind != sys.VirtVTX:
+		return amd64.PTE_A
+	case vmx.HasAccessedDirty():
+		return vmx.EPTAccessed
+	}
+	return 0
 }
 
 func (v *vcpu) init(cfg *virt.Config) string {

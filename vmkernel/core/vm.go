@@ -16,16 +16,18 @@ type machine struct {
 	id    uint32
 	nvcpu uint32
 
-	memory, grown uint64 // bytes: to be, and there already
-	low, high     uint64 // of memory: below the device hole, and from 4 GiB on
-	piece         uint64 // physical address of memory that is being zeroed
-	pieceSize     uint64
-	pieceDone     uint64
-	promised      uint64 // frames promised but not yet taken
+	memory    uint64 // bytes
+	low, high uint64 // of memory: below the device hole, and from 4 GiB on
+	piece     uint64 // physical address of a GiB that is being zeroed, 0: none
+	pieceGPA  uint64
+	pieceDone uint64
 
-	pages    spinlock // what of the grown memory is mapped
-	released uint64   // bytes of the grown memory that aren't there
-	holes    uint32   // atomic: something was released once
+	pages    spinlock // what of the memory is mapped
+	resident uint64   // bytes of the memory that are there
+	large    uint64   // of these, in pages of 2 MiB or more
+	reserved uint64   // frames that are to be there or set aside at least
+	sampled  uint64   // where vmSample goes on
+	holes    uint32   // atomic: 0 while all of the memory is there
 
 	root                  uint64 // of the nested page table, physical
 	windowLow, windowHigh uintptr
@@ -52,7 +54,7 @@ const (
 	machinePages = 2
 	holeStart    = 3 << 30
 	highStart    = 4 << 30
-	growStep     = 16 << 20 // bytes zeroed in one call
+	backStep     = 16 << 20 // bytes zeroed in one call
 	gib          = 1 << 30
 )
 
@@ -77,7 +79,7 @@ func vcpuOf(handle, i uint64) *vcpu {
 	return at[vcpu](m.vcpus[i])
 }
 
-// vmCreate makes a machine with its virtual processors; memory comes with vmGrow.
+// vmCreate makes a machine with its virtual processors, and without memory.
 func vmCreate(p uintptr) int64 {
 	if virtKind == sys.VirtNone {
 		return -int64(linux.ENODEV)
@@ -86,40 +88,42 @@ func vmCreate(p uintptr) int64 {
 		return -int64(linux.EFAULT)
 	}
 	cfg := at[sys.VMConfig](p)
-	size, n, ncpuid := cfg.Memory, cfg.VCPUs, cfg.NCPUID
-	if size == 0 || size%amd64.PageSize != 0 || size > 1<<40 || n == 0 || n > sys.MaxVCPUs || ncpuid > sys.MaxCPUIDEntries {
+	size, n, ncpuid, overhead := cfg.Memory, cfg.VCPUs, cfg.NCPUID, cfg.Overhead/amd64.PageSize
+	if size == 0 || size%amd64.PageSize != 0 || size > 1<<40 || n == 0 || n > sys.MaxVCPUs || ncpuid > sys.MaxCPUIDEntries ||
+		cfg.Overhead > size+1<<30 || cfg.Node >= uint64(numNodes) {
 		return -int64(linux.EINVAL)
 	}
-	if !promise(size / amd64.PageSize) {
-		return -int64(linux.ENOMEM)
-	}
 	machinesLock.lock()
-	id := 0
+	id := uint32(0)
 	for id < maxMachines && machines[id] != 0 {
 		id++
 	}
 	if id == maxMachines {
 		machinesLock.unlock()
-		unpromise(size / amd64.PageSize)
 		return -int64(linux.EAGAIN)
 	}
-	pa := allocPages(machinePages)
+	frameOwners[memoryOf(id)].home, frameOwners[overheadOf(id)].home = uint8(cfg.Node), uint8(cfg.Node)
+	pa := uint64(0)
+	if overheadOf(id).setAside(overhead, spareFrames) {
+		if pa = allocPages(machinePages, overheadOf(id)); pa == 0 {
+			overheadOf(id).letGo(overhead)
+		}
+	}
 	if pa == 0 {
 		machinesLock.unlock()
-		unpromise(size / amd64.PageSize)
 		return -int64(linux.ENOMEM)
 	}
 	m := phys[machine](pa)
 	machines[id] = addrOf(m)
 	machinesLock.unlock()
 
-	m.id, m.nvcpu = uint32(id), uint32(n)
-	m.memory, m.promised = size, size/amd64.PageSize
+	m.id, m.nvcpu = id, uint32(n)
+	m.memory, m.holes = size, 1
 	m.low = min(size, holeStart)
 	m.high = size - m.low
 	m.kvmclock = cfg.KVMClock != 0
 	m.setCPUID(cfg, int(ncpuid))
-	m.root = allocFrame()
+	m.root = allocFrame(overheadOf(id))
 	ok := m.root != 0
 	ok = ok && m.reserveWindows()
 	for i := uint32(0); ok && i < m.nvcpu; i++ {
@@ -193,8 +197,9 @@ func reserveWindow(n uint64) uintptr {
 	return 0
 }
 
-// dropWindow unmaps a window and gives its page tables back. Other processors still have to flush.
-func dropWindow(va uintptr, n uint64) {
+// dropWindow unmaps a window and gives its page tables back, which are o's. Other processors still have
+// to flush.
+func dropWindow(va uintptr, n uint64, o owner) {
 	if va == 0 {
 		return
 	}
@@ -209,49 +214,15 @@ func dropWindow(va uintptr, n uint64) {
 			pd := *e & amd64.PTE_ADDR
 			for i := 0; i < 512; i++ {
 				if d := phys[page](pd)[i]; d&amd64.PTE_P != 0 && d&amd64.PTE_PS == 0 {
-					freeFrame(d & amd64.PTE_ADDR)
+					freeFrame(d&amd64.PTE_ADDR, o)
 				}
 			}
-			freeFrame(pd)
+			freeFrame(pd, o)
 		}
 		*e = 0
 	}
 	carve(va, va+uintptr(n))
 	space.lock.unlock()
-}
-
-// vmGrow takes the next piece of the machine's memory: the largest page that fits and that there
-// is, zeroed at most growStep bytes a call. It returns how much is there now.
-func vmGrow(handle uint64) int64 {
-	m := machineOf(handle)
-	if m == nil {
-		return -int64(linux.EINVAL)
-	}
-	if m.grown == m.memory {
-		return int64(m.grown)
-	}
-	for step := uint64(0); step < growStep && m.grown < m.memory; {
-		if m.pieceSize == 0 && !m.takePiece() {
-			return -int64(linux.ENOMEM)
-		}
-		n := min(m.pieceSize-m.pieceDone, growStep-step)
-		clear(bytesAt(amd64.DirectMap+uintptr(m.piece+m.pieceDone), int(n)))
-		m.pieceDone += n
-		step += n
-		if m.pieceDone < m.pieceSize {
-			continue
-		}
-		gpa, va := m.grown, m.windowLow+uintptr(m.grown)
-		if gpa >= m.low {
-			gpa, va = highStart+m.grown-m.low, m.windowHigh+uintptr(m.grown-m.low)
-		}
-		if !m.mapNested(gpa, m.piece, m.pieceSize) || !mapRange(va, m.piece, m.pieceSize, amd64.PTE_W|amd64.PTE_NX) {
-			return -int64(linux.ENOMEM)
-		}
-		m.grown += m.pieceSize
-		m.pieceSize = 0
-	}
-	return int64(m.grown)
 }
 
 // guestMemory is how much memory all machines have, in bytes.
@@ -261,38 +232,14 @@ func guestMemory() uint64 {
 	for _, addr := range machines {
 		if addr != 0 {
 			m := at[machine](addr)
-			sum += m.grown - m.released + m.pieceSize
+			sum += m.resident
+			if m.piece != 0 {
+				sum += gib
+			}
 		}
 	}
 	machinesLock.unlock()
 	return sum
-}
-
-// takePiece takes 1 GiB, 2 MiB or 4 KiB of frames for the address at which the machine's memory
-// goes on.
-func (m *machine) takePiece() bool {
-	at, left := m.grown, m.low-m.grown
-	if m.grown >= m.low {
-		at, left = m.grown-m.low, m.memory-m.grown
-	}
-	m.pieceDone = 0
-	m.piece = 0
-	if at%gib == 0 && left >= gib && nestedHas1G() && has1G {
-		m.piece, m.pieceSize = allocRun(gib/amd64.HugeSize), gib
-	}
-	if m.piece == 0 && at%amd64.HugeSize == 0 && left >= amd64.HugeSize {
-		m.piece, m.pieceSize = allocBlock(), amd64.HugeSize
-	}
-	if m.piece == 0 {
-		m.piece, m.pieceSize = allocFrame(), amd64.PageSize
-	}
-	if m.piece == 0 {
-		m.pieceSize = 0
-		return false
-	}
-	unpromise(m.pieceSize / amd64.PageSize)
-	m.promised -= m.pieceSize / amd64.PageSize
-	return true
 }
 
 // mapNested maps a piece in the nested page table.
@@ -308,7 +255,7 @@ func (m *machine) mapNested(gpa, pa, size uint64) bool {
 	for l := 4; l > level; l-- {
 		e := &phys[page](table)[gpa>>(12+9*uint(l-1))&511]
 		if *e == 0 {
-			t := allocFrame()
+			t := allocFrame(overheadOf(m.id))
 			if t == 0 {
 				return false
 			}
@@ -321,61 +268,64 @@ func (m *machine) mapNested(gpa, pa, size uint64) bool {
 }
 
 // freeNested gives back the memory and tables under a table of the nested page table.
-func freeNested(table uint64, level int) {
+func (m *machine) freeNested(table uint64, level int) {
 	for i := 0; i < 512; i++ {
 		e := phys[page](table)[i]
 		if e == 0 {
 			continue
 		}
 		pa := e & amd64.PTE_ADDR
-		large := e&amd64.PTE_PS != 0
-		switch {
+		switch large := e&amd64.PTE_PS != 0; {
 		case level > 1 && !large:
-			freeNested(pa, level-1)
-		case level == 3:
-			for k := uint64(0); k < gib; k += amd64.HugeSize {
-				freeBlock(pa + k)
-			}
-		case level == 2:
-			freeBlock(pa)
+			m.freeNested(pa, level-1)
+		case level == 1:
+			freeFrame(pa, memoryOf(m.id))
 		default:
-			freeFrame(pa)
+			m.freeLarge(pa, pieceSize(level))
 		}
 	}
-	freeFrame(table)
+	freeFrame(table, overheadOf(m.id))
+}
+
+// freeLarge gives back memory in whole blocks.
+func (m *machine) freeLarge(pa, n uint64) {
+	for k := uint64(0); k < n; k += amd64.HugeSize {
+		freeBlock(pa+k, memoryOf(m.id))
+	}
 }
 
 // destroy gives back everything. No virtual processor of it runs.
 func (m *machine) destroy() {
+	id := m.id
 	for i := range m.vcpus {
 		if m.vcpus[i] != 0 {
 			at[vcpu](m.vcpus[i]).destroy()
 			m.vcpus[i] = 0
 		}
 	}
-	dropWindow(m.windowLow, m.low)
-	dropWindow(m.windowHigh, m.high)
+	dropWindow(m.windowLow, m.low, overheadOf(id))
+	dropWindow(m.windowHigh, m.high, overheadOf(id))
 	flushAll()
-	if m.pieceSize != 0 {
-		for k := uint64(0); k < m.pieceSize; {
-			if m.pieceSize == amd64.PageSize {
-				freeFrame(m.piece)
-				break
-			}
-			freeBlock(m.piece + k)
-			k += amd64.HugeSize
-		}
+	if m.piece != 0 {
+		m.freeLarge(m.piece, gib)
 	}
-	unpromise(m.promised)
 	if m.root != 0 {
-		freeNested(m.root, 4)
+		m.freeNested(m.root, 4)
 	}
+	memoryOf(id).letGo(never)
 	machinesLock.lock()
-	machines[m.id] = 0
-	machinesLock.unlock()
+	machines[id] = 0
 	pa := uint64(addrOf(m)) - amd64.DirectMap
 	for i := uint64(0); i < machinePages; i++ {
-		freeFrame(pa + i*amd64.PageSize)
+		freeFrame(pa+i*amd64.PageSize, overheadOf(id))
+	}
+	overheadOf(id).letGo(never)
+	machinesLock.unlock()
+	if n, _ := memoryOf(id).holds(); n != 0 {
+		fatal("a virtual machine is gone and has page frames", n)
+	}
+	if n, _ := overheadOf(id).holds(); n != 0 {
+		fatal("a virtual machine is gone and has page frames for tables", n)
 	}
 }
 
@@ -422,8 +372,8 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 	switch n {
 	case sys.NumVMCreate:
 		return vmCreate(uintptr(a0))
-	case sys.NumVMGrow:
-		return vmGrow(a0)
+	case sys.NumNodes:
+		return callNodes(uintptr(a0))
 	case sys.NumHostCPUID:
 		if !ensure(uintptr(a2), 16, true) {
 			return -int64(linux.EFAULT)
@@ -463,10 +413,18 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		return 0
 	case sys.NumVMRelease:
 		return m.vmRelease(a1, a2)
-	case sys.NumVMResident:
-		return int64(m.grown - m.released)
 	case sys.NumVMPopulate:
 		return m.populate(a1)
+	case sys.NumVMBack:
+		return m.back(a1)
+	case sys.NumVMGrant:
+		return m.grant(int64(a1))
+	case sys.NumVMReserve:
+		return m.reserve(a1)
+	case sys.NumVMSample:
+		return m.sample(uintptr(a1))
+	case sys.NumVMMemoryUse:
+		return m.memoryUse(uintptr(a1))
 	case sys.NumVMLine:
 		m.setLine(uint8(a1), a2 != 0)
 		return 0

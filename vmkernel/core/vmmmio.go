@@ -127,10 +127,10 @@ func (m *machine) code(cr3, rip uint64) (lo, hi uint64, ok bool) {
 // word reads 8 bytes of the machine's RAM at guest-physical address gpa.
 func (m *machine) word(gpa uint64) (x uint64, ok bool) {
 	window := m.windowLow
-	n := min(m.low, m.grown)
+	n := m.low
 	if gpa >= highStart {
 		gpa -= highStart
-		window, n = m.windowHigh, m.grown-n
+		window, n = m.windowHigh, m.high
 	}
 	if n < 8 || gpa > n-8 {
 		return 0, false

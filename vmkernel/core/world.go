@@ -86,7 +86,7 @@ func newWorld(kind worldKind) *world {
 			continue
 		}
 		if worlds[id] == 0 {
-			pa := allocFrame()
+			pa := allocFrame(ownerKeel)
 			if pa == 0 {
 				return nil
 			}
@@ -279,7 +279,9 @@ func (c *cpu) resume(w *world) bool {
 func (c *cpu) idle() {
 	if atomic.LoadUint32(&c.kicked) == 0 && c.pending == [4]uint64{} {
 		c.pollFlush()
-		amd64.StiHlt()
+		if !c.scrub() {
+			amd64.StiHlt()
+		}
 	} else {
 		amd64.STI()
 		amd64.PAUSE()

@@ -7,6 +7,6 @@
 // counting for more (Balance), and asked back by balloon targets. A guest can refuse to give back; then it keeps what
 // it has, gets no more, and others are told that there is none.
 //
-// The VM manager calls it, from one goroutine at a time. It must never guess at what guests say of themselves: Sample's
+// The VM manager calls it, from one goroutine at a time, and the lower half the Scrubber. It must never guess at what guests say of themselves: Sample's
 // Granted is counted by the host, and its other figures can only turn shares into less than they would be.
 package mem

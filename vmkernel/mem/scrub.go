@@ -1,42 +1,33 @@
 package mem
 
-// A Scrubber says when to zero page frames that were given back, so that those who need zeroed ones find them. A frame
-// is dirty from when it is given back until it has been zeroed, and only clean ones are ever handed out as they are; who
-// finds no clean one zeroes a dirty one at once, on its own time.
+// A Scrubber says when to zero free page frames, so that those who need zeroed ones find them. A frame is dirty until it
+// has been zeroed, and only clean ones are ever handed out as they are; who finds no clean one zeroes a dirty one at once,
+// on its own time.
 //
-// It has three states. Resting: there are enough clean frames, or nothing is dirty. Filling: an idle processor zeroes,
-// from when fewer than Low are clean until High are. Behind: fewer than Least are clean, and each tick zeroes a few even
-// on a busy processor, so that those who need one soon don't all wait. Each call asks for at most Batch frames (Trickle
-// when behind), which bounds how long a processor is away from its next decision: a frame takes some 100 to 400 ns on
-// hardware.
+// What somebody had and gave back is zeroed, all of it: the next VM may want it, and nobody's data stays for long. What
+// nobody had since the host started is zeroed from when fewer than Low frames are clean until High are: enough for what
+// comes next, and no more, since most of it may never be asked for.
 //
-// It has no pointers, allocates nothing and takes constant time: the lower half may call it.
+// It has no pointers, allocates nothing and takes constant time: the lower half calls it.
 type Scrubber struct {
-	Least, Low, High uint64 // frames, ascending
-	Batch, Trickle   uint64 // frames a call
-
-	filling bool
+	Low, High uint64 // frames, ascending
+	filling   bool
 }
 
 // NewScrubber returns a Scrubber for a host of so many page frames.
 func NewScrubber(pages uint64) Scrubber {
 	high := max(pages/16, 512)
-	return Scrubber{Least: high / 16, Low: high / 2, High: high, Batch: 256, Trickle: 8}
+	return Scrubber{Low: high / 2, High: high}
 }
 
-// Next says how many dirty frames to zero now. idle means that the processor has nothing else to do.
-func (s *Scrubber) Next(clean, dirty uint64, idle bool) uint64 {
+// Next says whether an idle processor is to zero dirty frames now: clean is how many free frames are clean, and soiled how
+// many of the others somebody had.
+func (s *Scrubber) Next(clean, soiled uint64) bool {
 	switch {
-	case clean >= s.High || dirty == 0:
+	case clean >= s.High:
 		s.filling = false
 	case clean < s.Low:
 		s.filling = true
 	}
-	switch {
-	case idle && s.filling:
-		return min(s.Batch, dirty, s.High-clean)
-	case clean < s.Least:
-		return min(s.Trickle, dirty)
-	}
-	return 0
+	return s.filling || soiled > 0
 }

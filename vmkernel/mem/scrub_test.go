@@ -1,75 +1,37 @@
 package mem
 
-import (
-	"math/rand/v2"
-	"testing"
-)
+import "testing"
 
-func TestScrubberFillsWhenIdleAndStops(t *testing.T) {
-	s := NewScrubber(1 << 18) // 1 GiB
-	clean, dirty := uint64(0), uint64(1<<18)
-	calls := 0
-	for n := s.Next(clean, dirty, true); n != 0; n = s.Next(clean, dirty, true) {
-		if n > s.Batch || n > dirty {
-			t.Fatalf("%d frames in one call", n)
-		}
-		clean, dirty = clean+n, dirty-n
-		if calls++; calls > 1000 {
-			t.Fatal("it doesn't end")
-		}
-	}
-	if clean != s.High {
-		t.Errorf("it stops with %d clean frames, want %d", clean, s.High)
-	}
-	// It begins again at Low, not before.
-	for clean > s.Low {
-		clean--
-		if n := s.Next(clean, dirty, true); clean >= s.Low && n != 0 {
-			t.Fatalf("it begins at %d, want below %d", clean, s.Low)
-		}
-	}
-	if s.Next(s.Low-1, dirty, true) == 0 {
-		t.Error("it doesn't begin")
-	}
-	if s.Next(s.Low, dirty, false) != 0 {
-		t.Error("it works on a busy processor that has enough")
-	}
-	if n := s.Next(s.Least-1, dirty, false); n != s.Trickle {
-		t.Errorf("behind, on a busy processor: %d, want %d", n, s.Trickle)
-	}
-	if s.Next(0, 0, true) != 0 || s.Next(0, 0, false) != 0 {
-		t.Error("there is nothing to zero")
-	}
-}
-
-// TestScrubberIsBounded promises that whatever it is told, it asks for no more than there is and no more than its bound.
-func TestScrubberIsBounded(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 1))
-	for range 100_000 {
-		s := NewScrubber(r.Uint64N(1 << r.IntN(40)))
-		s.filling = r.IntN(2) == 0
-		clean, dirty, idle := r.Uint64N(1<<r.IntN(40)), r.Uint64N(1<<r.IntN(40)), r.IntN(2) == 0
-		n := s.Next(clean, dirty, idle)
-		if n > dirty || n > s.Batch || !idle && n > s.Trickle || n != 0 && (clean >= s.High || n+clean > max(s.High, s.Least+s.Trickle)) {
-			t.Fatalf("%+v: %d of %d dirty, %d clean, idle %v", s, n, dirty, clean, idle)
-		}
-	}
-}
-
-func BenchmarkScrubber(b *testing.B) {
-	b.ReportAllocs()
+func TestWhatWasGivenBackIsScrubbedAndOfTheRestAsMuchAsIsUseful(t *testing.T) {
 	s := NewScrubber(1 << 18)
-	for i := range b.N {
-		s.Next(uint64(i)&0xFFFF, 1<<18, i&1 == 0)
+	if s.Low == 0 || s.Low >= s.High || s.High > 1<<18/8 {
+		t.Fatalf("%+v", s)
+	}
+	for i, c := range []struct {
+		clean, soiled uint64
+		want          bool
+	}{
+		{0, 0, true},           // at the start
+		{s.High - 1, 0, true},  // it has begun
+		{s.High, 0, false},     //
+		{s.High, 1, true},      // somebody gave something back
+		{1 << 17, 5000, true},  // however much is clean
+		{s.Low, 0, false},      // not worth it yet
+		{s.Low - 1, 0, true},   //
+		{s.High - 1, 0, true},  //
+		{1 << 17, 0, false},    //
+		{s.High - 1, 0, false}, //
+	} {
+		if got := s.Next(c.clean, c.soiled); got != c.want {
+			t.Errorf("step %d: %d clean, %d soiled: %v", i, c.clean, c.soiled, got)
+		}
 	}
 }
 
-// BenchmarkZero is what a frame costs on this processor, for the bound of a call.
-func BenchmarkZero(b *testing.B) {
-	frames := make([]byte, 64<<20)
-	b.SetBytes(PageSize)
-	for i := range b.N {
-		at := i * PageSize % len(frames)
-		clear(frames[at : at+PageSize])
+func TestScrubberOfTheSmallestHostHasMarks(t *testing.T) {
+	for _, pages := range []uint64{1, 1000, 1 << 40} {
+		if s := NewScrubber(pages); s.Low < 1 || s.Low >= s.High {
+			t.Errorf("%d pages: %+v", pages, s)
+		}
 	}
 }

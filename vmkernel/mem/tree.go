@@ -24,6 +24,17 @@ type Budget struct {
 	Limit       uint64 // never exceeded; 0: none
 }
 
+// Check says what of b a VM of so many pages can't have, wherever it is.
+func (b Budget) Check(pages uint64) error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	if b.Reservation > pages {
+		return fmt.Errorf("reservation of %s is more than its memory, %s", size(b.Reservation), size(pages))
+	}
+	return nil
+}
+
 func (b *Budget) check() error {
 	switch {
 	case b.Shares < 1 || b.Shares > MaxShares:
@@ -92,6 +103,7 @@ type Tree struct {
 
 	low, high uint64 // see Balance
 	pressure  bool
+	held      uint64 // pages, see Hold
 	sum       uint64 // of the targets of the last Balance
 }
 
@@ -108,14 +120,70 @@ func New(pages uint64) (*Tree, error) {
 	return t, nil
 }
 
-// Pages is how many pages there are.
+// Pages is how many pages there are, but for those that are held.
 func (t *Tree) Pages() uint64 { return t.host.budget.Limit }
+
+// Hold takes pages away for the host's own use; Drop gives them back.
+func (t *Tree) Hold(pages uint64) error {
+	if left := t.Unreserved(); pages >= t.Pages() || pages > left {
+		return fmt.Errorf("mem: %s for the host itself are more than the %s that it has left (of %s): stop a VM or give the host more memory",
+			size(pages), size(left), size(t.Pages()))
+	}
+	t.host.budget.Limit -= pages
+	t.held += pages
+	return nil
+}
+
+// Drop gives back pages that Hold took.
+func (t *Tree) Drop(pages uint64) {
+	pages = min(pages, t.held)
+	t.host.budget.Limit += pages
+	t.held -= pages
+}
 
 // Free is how many pages nobody holds.
 func (t *Tree) Free() uint64 { return t.Pages() - t.host.granted - t.overheads() }
 
 // Unreserved is how many of the free pages nobody has reserved.
 func (t *Tree) Unreserved() uint64 { return t.Pages() - t.host.uses }
+
+// Obtainable is how many pages a new VM in a pool, or below the host where pool is empty, could be granted, if all VMs that
+// have a balloon gave back what isn't reserved for them: what is left, and what of its pools' reservations nobody uses.
+func (t *Tree) Obtainable(pool string) uint64 {
+	n, err := t.pool(pool)
+	if err != nil {
+		return 0
+	}
+	room := uint64(math.MaxUint64)
+	for ; ; n = n.parent {
+		has := n.reclaimable()
+		if most := n.most(); n.uses < most {
+			has += most - n.uses
+		}
+		room = min(room, has)
+		if n.parent == nil {
+			return room
+		}
+		if unused := n.budget.Reservation; unused > n.uses {
+			room = min(room, t.Unreserved()+t.host.reclaimable()+unused-n.uses)
+			return room
+		}
+	}
+}
+
+// reclaimable is what the VMs below n would give back.
+func (n *node) reclaimable() (sum uint64) {
+	if g := n.guest; g != nil {
+		if g.sample.Balloon {
+			sum = n.granted - min(n.granted, n.budget.Reservation)
+		}
+		return sum
+	}
+	for _, c := range n.children {
+		sum += c.reclaimable()
+	}
+	return sum
+}
 
 func (t *Tree) overheads() (sum uint64) {
 	for _, n := range t.names {
@@ -224,7 +292,7 @@ func (t *Tree) Admit(v VM) (*Guest, error) {
 	case v.Size == 0 || v.Size > MaxPages || v.Overhead > MaxPages:
 		return nil, fmt.Errorf("mem: VM %s: memory of %s with an overhead of %s is not possible", v.Name, size(v.Size), size(v.Overhead))
 	case v.Reservation > v.Size:
-		return nil, fmt.Errorf("mem: VM %s: reservation of %s is more than its memory, %s", v.Name, size(v.Reservation), size(v.Size))
+		return nil, fmt.Errorf("mem: VM %s: %w", v.Name, v.Check(v.Size))
 	case t.names[v.Name] != nil:
 		return nil, fmt.Errorf("mem: there is a VM %s already", v.Name)
 	}
@@ -260,11 +328,8 @@ func (g *Guest) Release() {
 // SetBudget changes what g has while it runs, or says why that can't be. A lower limit takes effect with the balloon.
 func (g *Guest) SetBudget(b Budget) error {
 	n := g.node
-	if err := b.check(); err != nil {
+	if err := b.Check(g.size); err != nil {
 		return fmt.Errorf("mem: %s: %w", n.name, err)
-	}
-	if b.Reservation > g.size {
-		return fmt.Errorf("mem: %s: reservation of %s is more than its memory, %s", n.name, size(b.Reservation), size(g.size))
 	}
 	old, before := n.budget, n.committed()
 	n.parent.add(-int64(before))
@@ -281,6 +346,9 @@ func (g *Guest) SetBudget(b Budget) error {
 
 // max is what g can ever have.
 func (g *Guest) max() uint64 { return min(g.size, g.node.most()) }
+
+// Budget is what g has of its parent's memory.
+func (g *Guest) Budget() Budget { return g.node.budget }
 
 // Granted is how many pages g holds.
 func (g *Guest) Granted() uint64 { return g.node.granted }

@@ -19,9 +19,10 @@ type Decoder struct {
 	Text func(n *Node) (string, error)
 	// File finds the file that n names and returns its name in the archive and its size in bytes.
 	File func(n *Node) (name string, size int64, err error)
+	// Pools are the host's, for VMs that name one. Host sets them.
+	Pools []Pool
 
 	taken       map[string]string // "name demo" → where it was first given
-	pools       []Pool            // of the host, for the VMs that name one
 	poolsUnsure bool              // something is wrong with them: that a VM's pool isn't there says nothing
 	problems    Problems
 }

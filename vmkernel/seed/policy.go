@@ -165,12 +165,12 @@ func (o *object) pool(r resource, of func(*Pool) *Share, reservation uint64) str
 	if !ok || o.d.poolsUnsure {
 		return name
 	}
-	i := slices.IndexFunc(o.d.pools, func(p Pool) bool { return p.Name == name })
+	i := slices.IndexFunc(o.d.Pools, func(p Pool) bool { return p.Name == name })
 	if i < 0 {
 		o.d.fail(n, "there is no pool %s: %s", quote(name), o.d.poolNames())
 		return ""
 	}
-	if has := of(&o.d.pools[i]).Reservation; reservation > has {
+	if has := of(&o.d.Pools[i]).Reservation; reservation > has {
 		o.d.fail(o.get("reservation"), "%s is above the %s that its pool %s reserves: raise the pool's reservation or lower this one",
 			r.format(reservation), r.format(has), name)
 	}
@@ -178,15 +178,15 @@ func (o *object) pool(r resource, of func(*Pool) *Share, reservation uint64) str
 }
 
 func (d *Decoder) poolNames() string {
-	if len(d.pools) == 0 {
+	if len(d.Pools) == 0 {
 		return "the host has none; name it under pools in the document of kind Host"
 	}
 	const most = 8
 	var names []string
-	for _, p := range d.pools[:min(most, len(d.pools))] {
+	for _, p := range d.Pools[:min(most, len(d.Pools))] {
 		names = append(names, p.Name)
 	}
-	if more := len(d.pools) - most; more > 0 {
+	if more := len(d.Pools) - most; more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return "the host has " + strings.Join(names, ", ")
@@ -228,11 +228,11 @@ func (d *Decoder) readPools(list []*Node) []Pool {
 			pools = append(pools, p)
 		}
 	}
-	d.pools = d.tree(pools, at)
-	d.reserved(d.pools, at, "cpu", cpu, cpuOf)
-	d.reserved(d.pools, at, "memory", memory, memoryOf)
+	d.Pools = d.tree(pools, at)
+	d.reserved(d.Pools, at, "cpu", cpu, cpuOf)
+	d.reserved(d.Pools, at, "memory", memory, memoryOf)
 	d.poolsUnsure = len(d.problems) > before
-	return d.pools
+	return d.Pools
 }
 
 // tree puts parents before their children, and refuses parents that aren't there, cycles and what is too deep.

@@ -169,3 +169,10 @@ type Duration time.Duration
 
 func (d Duration) String() string               { return time.Duration(d).String() }
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText is for clients that read what a host says; it takes any time.Duration.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}

@@ -16,7 +16,7 @@ const (
 	NumPage
 	NumStats
 	NumVMCreate
-	NumVMGrow
+	NumVMBack
 	NumVMMemory
 	NumVMDestroy
 	NumVMReset
@@ -32,7 +32,11 @@ const (
 	NumVMPort
 	NumVMRelease
 	NumVMPopulate
-	NumVMResident
+	NumVMGrant
+	NumVMReserve
+	NumVMSample
+	NumVMMemoryUse
+	NumNodes
 	NumVMNMI
 	NumPCIRead
 	NumPCIWrite

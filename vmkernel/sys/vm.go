@@ -26,6 +26,8 @@ type CPUIDEntry struct {
 // VMConfig describes a VM to make.
 type VMConfig struct {
 	Memory   uint64    // bytes, a multiple of 4 KiB
+	Overhead uint64    // bytes that are set aside for what it costs beyond
+	Node     uint64    // the NUMA node that its memory comes from while there is any
 	VCPUs    uint64    // 1 to MaxVCPUs
 	KVMClock uint64    // 1: the kvmclock MSRs are there
 	CPU      CPUPolicy // no shares: as many as 1,000 for each virtual processor
@@ -46,6 +48,8 @@ type VCPUPage struct {
 	Outside uint64             // ticks between an exit and the next entry, waiting excluded
 	First   uint64             // host's time-stamp counter at the first entry
 	Last    uint64             // host's time-stamp counter at the exit that VCPURun returned with
+
+	Overdrawn uint32 // atomic: the VM got memory that wasn't set aside for it, since a device model touched it
 }
 
 // What VCPURun does first.
@@ -60,16 +64,11 @@ const (
 // the upper half emulates and has the new RIP or State taken. KindTripleFault, KindFailedEntry,
 // KindDelivery, KindUnknown: the end of the VM. KindNop: kicked.
 
-// VMCreate makes a VM whose memory is promised, but not yet there: VMGrow until it is.
+// VMCreate makes a VM. It has no memory yet: that comes when it is touched, out of what VMReserve and VMGrant set aside.
+// ENOMEM: the host has too little for what it costs.
 func VMCreate(c *VMConfig) (VMHandle, error) {
 	h, err := call(NumVMCreate, uintptr(unsafe.Pointer(c)), 0, 0, 0)
 	return VMHandle(h), err
-}
-
-// VMGrow gives the VM some of its memory, zeroed, and says how many bytes it has now.
-func VMGrow(h VMHandle) (uint64, error) {
-	n, err := call(NumVMGrow, uintptr(h), 0, 0, 0)
-	return uint64(n), err
 }
 
 // VMMemory is the VM's memory as the upper half sees it: the RAM below the device hole and that
@@ -95,16 +94,76 @@ func VMRelease(h VMHandle, gpa, n uint64) (uint64, error) {
 	return uint64(done), err
 }
 
-// VMPopulate gives the VM zeroed memory at gpa if it has released it there. ENOMEM: there is none.
+// VMPopulate gives the VM zeroed memory at gpa, if there is none, out of what is set aside for it: 2 MiB in one piece where
+// there is so much, and all of that is missing there. ENOMEM: nothing is set aside for it.
 func VMPopulate(h VMHandle, gpa uint64) error {
 	_, err := call(NumVMPopulate, uintptr(h), uintptr(gpa), 0, 0)
 	return err
 }
 
-// VMResident is how many bytes of memory the VM holds now: what it has been grown to, less what it has released.
-func VMResident(h VMHandle) (uint64, error) {
-	n, err := call(NumVMResident, uintptr(h), 0, 0, 0)
+// VMBack gives the VM the GiB of its memory at gpa in one page, out of what is set aside for it. It takes some calls: again
+// is true while there is more to do. Where it can't be had an error says so, and the memory comes when it is touched.
+func VMBack(h VMHandle, gpa uint64) (again bool, err error) {
+	n, err := call(NumVMBack, uintptr(h), uintptr(gpa), 0, 0)
+	return n != 0, err
+}
+
+// VMGrant sets so many bytes more aside for the VM, or fewer where bytes is negative, and says how many it holds then: what
+// it has, and what is set aside for it. ENOMEM: the host has too little.
+func VMGrant(h VMHandle, bytes int64) (held uint64, err error) {
+	n, err := call(NumVMGrant, uintptr(h), uintptr(bytes), 0, 0)
 	return uint64(n), err
+}
+
+// VMReserve is how many bytes the VM holds from now on at least, whatever it releases. ENOMEM: the host has too little; it
+// stays as it was.
+func VMReserve(h VMHandle, bytes uint64) error {
+	_, err := call(NumVMReserve, uintptr(h), uintptr(bytes), 0, 0)
+	return err
+}
+
+// MemoryUse is what a VM has of the host's memory, in bytes.
+type MemoryUse struct {
+	Resident uint64 // its memory that is there
+	Granted  uint64 // set aside for it, and not there yet
+	Large    uint64 // of Resident, in pages of 2 MiB or 1 GiB
+	Overhead uint64 // page tables, virtual processors
+}
+
+// VMMemoryUse says what a VM has.
+func VMMemoryUse(h VMHandle) (u MemoryUse, err error) {
+	_, err = call(NumVMMemoryUse, uintptr(h), uintptr(unsafe.Pointer(&u)), 0, 0)
+	return u, err
+}
+
+// VMSample looks at the next part of a VM's memory: at how many bytes, how many of them are in pages that the guest has
+// touched since they were last looked at, and whether that was the last part. ENOSYS: the processor doesn't keep that.
+func VMSample(h VMHandle) (seen, touched uint64, last bool, err error) {
+	var w [3]uint64
+	_, err = call(NumVMSample, uintptr(h), uintptr(unsafe.Pointer(&w)), 0, 0)
+	return w[0], w[1], w[2] != 0, err
+}
+
+// MaxNodes is how many NUMA nodes there are at most.
+const MaxNodes = 64
+
+// Nodes is the host's memory by NUMA node; a host without an SRAT has one.
+type Nodes struct {
+	N    uint64
+	Node [MaxNodes]Node
+}
+
+// Node is the memory of a NUMA node, in bytes.
+type Node struct {
+	Domain             uint64 // ACPI's number
+	Total, Free, Clean uint64 // Clean: free and zeroed
+	Order              [MaxNodes]uint8
+}
+
+// GetNodes fills n.
+func GetNodes(n *Nodes) error {
+	_, err := call(NumNodes, uintptr(unsafe.Pointer(n)), 0, 0, 0)
+	return err
 }
 
 // VMDestroy gives back all that a VM has. None of its virtual processors may be in VCPURun, and

@@ -10,13 +10,16 @@ import (
 // are those of package sys, which says what they do.
 type Backend interface {
 	Create(c *sys.VMConfig) (sys.VMHandle, error)
-	Grow(h sys.VMHandle) (uint64, error)
 	Memory(h sys.VMHandle) (low, high []byte, err error)
 	Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error)
 	Destroy(h sys.VMHandle) error
 	Release(h sys.VMHandle, gpa, n uint64) (uint64, error)
 	Populate(h sys.VMHandle, gpa uint64) error
-	Resident(h sys.VMHandle) (uint64, error)
+	Back(h sys.VMHandle, gpa uint64) (again bool, err error)
+	Grant(h sys.VMHandle, bytes int64) (held uint64, err error)
+	Reserve(h sys.VMHandle, bytes uint64) error
+	Sample(h sys.VMHandle) (seen, touched uint64, last bool, err error)
+	MemoryUse(h sys.VMHandle) (sys.MemoryUse, error)
 
 	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno
 	RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64
@@ -28,12 +31,15 @@ type Backend interface {
 	ReadPort(h sys.VMHandle, port uint16, size int) uint32
 	WritePort(h sys.VMHandle, port uint16, size int, v uint32)
 
-	// FreeMemory is how much memory a new VM could have, in bytes.
+	// FreeMemory is how much memory is free and not set aside for anybody, in bytes.
 	FreeMemory() uint64
 
 	// UsedMemory is how much memory the host takes for itself, in bytes: neither free, nor a VM's own,
 	// nor a boot module's.
 	UsedMemory() uint64
+
+	// Nodes is the host's memory by NUMA node.
+	Nodes() *sys.Nodes
 }
 
 // Kernel is the lower half as a Backend.
@@ -42,14 +48,19 @@ type Kernel struct{}
 var _ Backend = Kernel{}
 
 func (Kernel) Create(c *sys.VMConfig) (sys.VMHandle, error)        { return sys.VMCreate(c) }
-func (Kernel) Grow(h sys.VMHandle) (uint64, error)                 { return sys.VMGrow(h) }
 func (Kernel) Memory(h sys.VMHandle) (low, high []byte, err error) { return sys.VMMemory(h) }
 func (Kernel) Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error) { return sys.VCPUPageOf(h, cpu) }
 func (Kernel) Destroy(h sys.VMHandle) error                        { return sys.VMDestroy(h) }
 func (Kernel) Release(h sys.VMHandle, gpa, n uint64) (uint64, error) {
 	return sys.VMRelease(h, gpa, n)
 }
-func (Kernel) Resident(h sys.VMHandle) (uint64, error)    { return sys.VMResident(h) }
+func (Kernel) Back(h sys.VMHandle, gpa uint64) (again bool, err error) { return sys.VMBack(h, gpa) }
+func (Kernel) Grant(h sys.VMHandle, bytes int64) (uint64, error)       { return sys.VMGrant(h, bytes) }
+func (Kernel) Reserve(h sys.VMHandle, bytes uint64) error              { return sys.VMReserve(h, bytes) }
+func (Kernel) MemoryUse(h sys.VMHandle) (sys.MemoryUse, error)         { return sys.VMMemoryUse(h) }
+func (Kernel) Sample(h sys.VMHandle) (seen, touched uint64, last bool, err error) {
+	return sys.VMSample(h)
+}
 func (Kernel) Populate(h sys.VMHandle, gpa uint64) error  { return sys.VMPopulate(h, gpa) }
 func (Kernel) Kick(h sys.VMHandle, cpu int) error         { return sys.VCPUKick(h, cpu) }
 func (Kernel) NMI(h sys.VMHandle) error                   { return sys.VMNMI(h) }
@@ -80,6 +91,14 @@ func (Kernel) WritePort(h sys.VMHandle, port uint16, size int, v uint32) {
 
 func (Kernel) FreeMemory() uint64 { return stats().FreeMemory }
 func (Kernel) UsedMemory() uint64 { return stats().UsedMemory }
+
+func (Kernel) Nodes() *sys.Nodes {
+	n := &sys.Nodes{}
+	if sys.GetNodes(n) != nil {
+		return &sys.Nodes{}
+	}
+	return n
+}
 
 func stats() (s sys.Stats) {
 	if sys.GetStats(&s) != nil {

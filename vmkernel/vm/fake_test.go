@@ -21,8 +21,8 @@ import (
 // processor 0 of a machine, and leaves an exit in the page. The others wait until they are kicked.
 type fake struct {
 	free     uint64
-	populate error  // what Populate returns
-	growTo   uint64 // where memory ends before it should; 0: it doesn't
+	nodes    sys.Nodes
+	populate error // what Populate returns
 	run      func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) linux.Errno
 
 	mu       sync.Mutex
@@ -34,7 +34,12 @@ type fakeMachine struct {
 	cfg       sys.VMConfig
 	runs      int
 	low, high []byte
-	grown     uint64
+	resident  uint64 // of its memory: the pages in there
+	there     map[uint64]bool
+	granted   uint64 // set aside
+	reserved  uint64
+	backed    []uint64
+	touched   uint64 // what Sample finds
 	pages     []*sys.VCPUPage
 	kicks     []chan struct{}
 	destroyed bool
@@ -61,11 +66,8 @@ func (f *fake) machine(h sys.VMHandle, what string) *fakeMachine {
 }
 
 func (f *fake) Create(c *sys.VMConfig) (sys.VMHandle, error) {
-	if c.Memory > f.free {
-		return 0, linux.ENOMEM
-	}
 	low, high := guestmem.Split(c.Memory)
-	m := &fakeMachine{cfg: *c, low: make([]byte, low), high: make([]byte, high), registers: map[uint64]uint32{}, ports: map[uint16]uint32{}}
+	m := &fakeMachine{cfg: *c, low: make([]byte, low), high: make([]byte, high), there: map[uint64]bool{}, registers: map[uint64]uint32{}, ports: map[uint16]uint32{}}
 	for range c.VCPUs {
 		m.pages = append(m.pages, &sys.VCPUPage{})
 		m.kicks = append(m.kicks, make(chan struct{}, 1))
@@ -74,15 +76,6 @@ func (f *fake) Create(c *sys.VMConfig) (sys.VMHandle, error) {
 	defer f.mu.Unlock()
 	f.machines = append(f.machines, m)
 	return sys.VMHandle(len(f.machines) - 1), nil
-}
-
-func (f *fake) Grow(h sys.VMHandle) (uint64, error) {
-	m := f.machine(h, "Grow")
-	if f.growTo != 0 && m.grown >= f.growTo {
-		return 0, linux.ENOMEM
-	}
-	m.grown = min(m.grown+1<<20, m.cfg.Memory)
-	return m.grown, nil
 }
 
 func (f *fake) Memory(h sys.VMHandle) (low, high []byte, err error) {
@@ -95,26 +88,101 @@ func (f *fake) Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error) {
 }
 
 func (f *fake) Destroy(h sys.VMHandle) error {
-	f.machine(h, "Destroy").destroyed = true
+	m := f.machine(h, "Destroy")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m.destroyed = true
+	f.free += m.resident + m.granted
+	m.resident, m.granted = 0, 0
 	return nil
 }
 
+// Release takes pages back, of which those count that were there.
 func (f *fake) Release(h sys.VMHandle, gpa, n uint64) (uint64, error) {
 	m := f.machine(h, "Release")
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	m.released += n
+	for at := gpa; at < gpa+n; at += 4096 {
+		if m.there[at] {
+			delete(m.there, at)
+			m.resident -= 4096
+			if m.resident+m.granted < m.reserved {
+				m.granted += 4096
+			} else {
+				f.free += 4096
+			}
+		}
+	}
 	return n, nil
-}
-
-func (f *fake) Resident(h sys.VMHandle) (uint64, error) {
-	m := f.machine(h, "Resident")
-	return m.grown - m.released, nil
 }
 
 func (f *fake) Populate(h sys.VMHandle, gpa uint64) error {
 	m := f.machine(h, "Populate")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch gpa &^= 4095; {
+	case f.populate != nil:
+		return f.populate
+	case m.there[gpa]:
+		return nil
+	case m.granted < 4096:
+		return linux.ENOMEM
+	}
 	m.populated = append(m.populated, gpa)
-	return f.populate
+	m.there[gpa] = true
+	m.granted, m.resident = m.granted-4096, m.resident+4096
+	return nil
 }
+
+func (f *fake) Back(h sys.VMHandle, gpa uint64) (bool, error) {
+	m := f.machine(h, "Back")
+	m.backed = append(m.backed, gpa)
+	return len(m.backed)%2 != 0, nil
+}
+
+func (f *fake) Grant(h sys.VMHandle, bytes int64) (uint64, error) {
+	m := f.machine(h, "Grant")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if bytes > 0 && uint64(bytes) > f.free {
+		return 0, linux.ENOMEM
+	}
+	if bytes < 0 {
+		bytes = -int64(min(uint64(-bytes), m.granted, m.resident+m.granted-min(m.reserved, m.resident+m.granted)))
+	}
+	f.free -= uint64(bytes)
+	m.granted += uint64(bytes)
+	return m.resident + m.granted, nil
+}
+
+func (f *fake) Reserve(h sys.VMHandle, bytes uint64) error {
+	m := f.machine(h, "Reserve")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	more := bytes - min(bytes, m.resident+m.granted)
+	if more > f.free {
+		return linux.ENOMEM
+	}
+	f.free -= more
+	m.granted += more
+	m.reserved = bytes
+	return nil
+}
+
+func (f *fake) Sample(h sys.VMHandle) (seen, touched uint64, last bool, err error) {
+	m := f.machine(h, "Sample")
+	return m.resident, m.touched, true, nil
+}
+
+func (f *fake) MemoryUse(h sys.VMHandle) (sys.MemoryUse, error) {
+	m := f.machine(h, "MemoryUse")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return sys.MemoryUse{Resident: m.resident, Granted: m.granted, Overhead: 1 << 20}, nil
+}
+
+func (f *fake) Nodes() *sys.Nodes { return &f.nodes }
 
 func (f *fake) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno {
 	m := f.machine(h, "Run")
@@ -164,7 +232,12 @@ func (f *fake) WritePort(h sys.VMHandle, port uint16, size int, v uint32) {
 	f.machine(h, "WritePort").ports[port] = v
 }
 
-func (f *fake) FreeMemory() uint64 { return f.free }
+func (f *fake) FreeMemory() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.free
+}
+
 func (f *fake) UsedMemory() uint64 { return 12 << 20 }
 
 // out is the exit of an OUT.

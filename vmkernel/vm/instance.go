@@ -25,6 +25,7 @@ type instance struct {
 	board   *board
 	cpus    []*vcpu
 	format  loader.Format
+	share   *share // of the host's memory; nil until it is admitted
 
 	stopping  atomic.Bool
 	attention atomic.Bool   // stopping, or paused: what a processor looks at between two entries
@@ -137,6 +138,10 @@ func (in *instance) destroy() {
 	had := !in.gone
 	in.gone = true
 	in.mu.Unlock()
+	if in.share != nil {
+		in.share.rest()
+		defer in.share.end()
+	}
 	if !had {
 		return
 	}

@@ -2,12 +2,12 @@ package vm
 
 import (
 	"errors"
+	"keel/vmkernel/linux"
 	"math"
+	"sync/atomic"
 
 	"keel/arch/amd64/virt"
 	"keel/vmkernel/device/balloon"
-	"keel/vmkernel/linux"
-	"keel/vmkernel/seed"
 )
 
 // An instance is its balloon's balloon.Host: what the guest has no use for goes back to the host's page frames, and
@@ -17,6 +17,7 @@ import (
 func (in *instance) Release(gpa, n uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	defer in.share.settle(true) // it can only be overdrawn, which its processors are told
 	for n > 0 && !in.gone {
 		done, err := in.backend.Release(in.handle, gpa, n)
 		if err != nil || done == 0 || done > n {
@@ -59,36 +60,31 @@ func (v *VM) Balloon() (s balloon.State, running bool) {
 	return s, true
 }
 
-// Resident is how much memory a running VM holds, in bytes.
-func (v *VM) Resident() (bytes uint64, running bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.run == nil || v.run.in == nil {
-		return 0, false
-	}
-	in := v.run.in
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.gone {
-		return 0, false
-	}
-	bytes, err := in.backend.Resident(in.handle)
-	return bytes, err == nil
-}
-
-// absent handles the exit of a guest that touched memory which it had given back. It says whether that was it.
+// absent handles the exit of a guest that touched memory which isn't there, because it never was or was given back. It says
+// whether that was it. Where there is no memory to be had the processor waits: nothing is lost but time.
 func (c *vcpu) absent(s *virt.State) bool {
 	in := c.in
 	gpa := s.Exit.GPA
 	if !in.memory.Contains(gpa, 1) {
 		return false
 	}
-	switch err := in.backend.Populate(in.handle, gpa); {
-	case err == nil:
-	case errors.Is(err, linux.ENOMEM):
-		c.crash("out of memory: the guest touched what it had given back, at %#x, and the host has %s left", gpa, seed.FormatSize(in.backend.FreeMemory()))
-	default:
-		c.crash("memory at %#x can't be given to the guest: %v", gpa, err)
+	for {
+		err := in.backend.Populate(in.handle, gpa)
+		if err == nil {
+			return true
+		}
+		if !errors.Is(err, linux.ENOMEM) {
+			c.crash("memory at %#x can't be given to the guest: %v", gpa, err)
+			return true
+		}
+		if !in.share.grow() {
+			return true // the VM is to stop
+		}
 	}
-	return true
+}
+
+// repay has the processor wait until the policy has granted what device models took for its VM.
+func (c *vcpu) repay() {
+	atomic.StoreUint32(&c.page.Overdrawn, 0)
+	c.in.share.repay()
 }

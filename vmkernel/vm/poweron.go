@@ -21,6 +21,8 @@ type Host struct {
 	Virt  uint64 // sys.VirtVTX or sys.VirtAMDV
 	TSCHz uint64
 	CPUID func(leaf, sub uint32) (eax, ebx, ecx, edx uint32)
+
+	memory *memory // as the VMs share it; NewManager sets it
 }
 
 // powerOn makes an instance that is ready to run: memory, tables and kernel in place, and the boot
@@ -78,7 +80,11 @@ func image(spec *seed.VM, images datastore.Store) (img loader.Image, done func()
 }
 
 func (in *instance) build(img loader.Image, stop <-chan struct{}) error {
-	if err := in.create(stop); err != nil {
+	load := len(img.Kernel) + len(img.Initrd)
+	for _, m := range img.Modules {
+		load += len(m.Data)
+	}
+	if err := in.create(uint64(load), stop); err != nil {
 		return err
 	}
 	rsdp, err := acpitable.Build(in.memory, acpitable.Config{CPUs: in.spec.CPU.Count})
@@ -87,6 +93,9 @@ func (in *instance) build(img loader.Image, stop <-chan struct{}) error {
 	}
 	entry, err := loader.Load(in.memory, img, rsdp)
 	if err != nil {
+		return err
+	}
+	if err := in.share.settle(false); err != nil { // more than was thought
 		return err
 	}
 	in.format = entry.Format
@@ -102,27 +111,14 @@ func (in *instance) build(img loader.Image, stop <-chan struct{}) error {
 	return nil
 }
 
-// reserve is the memory, in bytes, that no VM gets: the host's own work and the tables that map the
-// VMs' memory need it.
-const reserve = 32 << 20
-
-// available is how much memory a VM can have, in whole MiB.
-func (in *instance) available() uint64 {
-	free := in.backend.FreeMemory()
-	return (free - min(free, reserve)) &^ (1<<20 - 1)
-}
-
-// create makes the machine with all of its memory.
-func (in *instance) create(stop <-chan struct{}) error {
-	size := in.spec.Memory.Size
-	tooMuch := func() error {
-		return faultf(ErrNoMemory, "memory of %s is more than the %s that the host has left: make the VM smaller or the host larger",
-			seed.FormatSize(size), seed.FormatSize(in.available()))
+// create makes the machine, with the memory that is reserved for it and room for load bytes.
+func (in *instance) create(load uint64, stop <-chan struct{}) error {
+	share, err := in.host.memory.admit(in)
+	if err != nil {
+		return err
 	}
-	if size > in.available() {
-		return tooMuch()
-	}
-	cfg := sys.VMConfig{Memory: size, VCPUs: uint64(in.spec.CPU.Count)}
+	in.share = share
+	cfg := sys.VMConfig{Memory: in.spec.Memory.Size, VCPUs: uint64(in.spec.CPU.Count), Overhead: share.costs, Node: uint64(share.node)}
 	model, kvmclock := cpumodel.Build(in.host.Virt, in.host.CPUID, in.spec.CPU.Count, in.host.TSCHz)
 	cfg.NCPUID = uint64(copy(cfg.CPUID[:], model))
 	if kvmclock {
@@ -131,7 +127,8 @@ func (in *instance) create(stop <-chan struct{}) error {
 	h, err := in.backend.Create(&cfg)
 	switch {
 	case errors.Is(err, linux.ENOMEM):
-		return tooMuch()
+		return faultf(ErrNoMemory, "the %s that it costs beyond its memory are more than the host has left, %s: stop a VM or give the host more memory",
+			seed.FormatSize(share.costs), seed.FormatSize(in.backend.FreeMemory()))
 	case errors.Is(err, linux.EAGAIN):
 		return faultf(ErrNoRoom, "the host has no room for another VM: stop one")
 	case err != nil:
@@ -140,20 +137,11 @@ func (in *instance) create(stop <-chan struct{}) error {
 	in.mu.Lock()
 	in.handle, in.gone = h, false
 	in.mu.Unlock()
-	for had := uint64(0); had < size; {
-		select {
-		case <-stop:
-			return errHalted
-		default:
-		}
-		n, err := in.backend.Grow(h)
-		if errors.Is(err, linux.ENOMEM) {
-			return tooMuch()
-		}
-		if err != nil {
-			return fmt.Errorf("vm: memory ends at %#x bytes of %#x: %w", had, size, err)
-		}
-		had = n
+	if err := share.begin(stop); err != nil {
+		return err
+	}
+	if err := share.first(load); err != nil {
+		return err
 	}
 	low, high, err := in.backend.Memory(h)
 	if err != nil {

@@ -42,7 +42,9 @@ func (v *VM) Stats() (s Stats, running bool) {
 			s.Exits[kindName(virt.Kind(k))] = n
 		}
 	}
-	s.Resident, _ = in.backend.Resident(in.handle)
+	if use, err := in.backend.MemoryUse(in.handle); err == nil {
+		s.Resident = use.Resident
+	}
 	s.Balloon = in.board.balloon.State()
 	return s, true
 }

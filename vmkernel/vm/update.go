@@ -45,6 +45,11 @@ func (v *VM) Update(spec seed.VM, revision uint64) error {
 			return err
 		}
 	}
+	if old.Memory.Share != spec.Memory.Share {
+		if err := v.setMemory(&spec); err != nil {
+			return err
+		}
+	}
 	delete(m.byName, old.Name)
 	m.byName[spec.Name] = v
 	v.setSpec(&spec)
@@ -62,6 +67,7 @@ func fixedChanges(old, new *seed.VM) (names []string) {
 		{"cpu.count", old.CPU.Count == new.CPU.Count},
 		{"cpu.model", old.CPU.Model == new.CPU.Model},
 		{"memory.size", old.Memory.Size == new.Memory.Size},
+		{"memory.pool", old.Memory.Pool == new.Memory.Pool},
 		{"boot", reflect.DeepEqual(old.Boot, new.Boot)},
 		{"serial", reflect.DeepEqual(old.Serial, new.Serial)},
 		{"debug", old.Debug == new.Debug},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 
 	"keel/arch/amd64/virt"
 	"keel/vmkernel/device"
@@ -101,6 +102,9 @@ func (c *vcpu) loop() {
 		s := &c.page.State
 		if e := &s.Exit; e.Kind != virt.KindIO || e.String {
 			c.dispatch(s)
+			if atomic.LoadUint32(&c.page.Overdrawn) != 0 {
+				c.repay()
+			}
 		} else if e.In && e.Size == 1 { // drivers poll
 			s.GPR[virt.RAX] = s.GPR[virt.RAX]&^0xFF | uint64(c.bus.In(e.Port, 1))
 		} else {

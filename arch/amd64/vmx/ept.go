@@ -22,6 +22,9 @@ const (
 	eptpDirties = 1 << 6
 )
 
+// EPTAccessed is the accessed flag of an EPT entry, where HasAccessedDirty.
+const EPTAccessed = 1 << 8
+
 // EPTE is an EPT entry that allows all access to physical address pa: a reference to a table
 // (leafLevel 0), or a page of 4 KiB (1), 2 MiB (2) or 1 GiB (3), to which pa must be aligned.
 func EPTE(pa uint64, leafLevel int) uint64 {

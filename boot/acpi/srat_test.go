@@ -1,0 +1,59 @@
+package acpi
+
+import (
+	"reflect"
+	"testing"
+
+	"keel/boot/physmem/memtest"
+)
+
+// memoryAffinity is a memory affinity structure.
+func memoryAffinity(domain uint32, base, length uint64, flags uint32) []byte {
+	return memtest.Bytes(uint8(1), uint8(40), domain, uint16(0), base, length, uint32(0), flags, uint64(0))
+}
+
+func newSRAT(structures ...[]byte) []byte {
+	body := []any{uint32(1), uint64(0)}
+	for _, s := range structures {
+		body = append(body, s)
+	}
+	return newTable("SRAT", 3, body...)
+}
+
+func TestSRAT(t *testing.T) {
+	const gib = 1 << 30
+	processor := memtest.Bytes(uint8(0), uint8(16), uint8(1), uint8(0), uint32(1), uint64(0))
+	for _, c := range []struct {
+		name       string
+		structures [][]byte
+		want       []Affinity
+		bad        bool
+	}{
+		{"two nodes, one of them in two pieces", [][]byte{processor, memoryAffinity(0, 0, 0xA0000, 1), memoryAffinity(0, 1<<20, gib-1<<20, 1),
+			memoryAffinity(7, gib, gib, 5)}, []Affinity{{0, 0xA0000, 0}, {1 << 20, gib - 1<<20, 0}, {gib, gib, 7}}, false},
+		{"disabled and empty ones", [][]byte{memoryAffinity(0, 0, gib, 0), memoryAffinity(1, gib, 0, 1), memoryAffinity(2, 0, gib, 3)},
+			[]Affinity{{0, gib, 2}}, false},
+		{"up to the end of the address space", [][]byte{memoryAffinity(0, 1<<63, 1<<63, 1)}, []Affinity{{1 << 63, 1 << 63, 0}}, false},
+		{"one that wraps", [][]byte{memoryAffinity(0, 0, gib, 1), memoryAffinity(1, 1<<63, 1<<63+1, 1)}, nil, true},
+		{"overlapping ones", [][]byte{memoryAffinity(0, 0, gib+1, 1), memoryAffinity(1, gib, gib, 1)}, nil, true},
+		{"too short a structure", [][]byte{memoryAffinity(0, 0, gib, 1), {1, 39}}, []Affinity{{0, gib, 0}}, true},
+		{"a structure without length", [][]byte{memoryAffinity(0, 0, gib, 1), {9, 0}}, []Affinity{{0, gib, 0}}, true},
+		{"none", nil, nil, false},
+	} {
+		tables := newMachine(t, newSRAT(c.structures...)).parse(t)
+		got := append([]Affinity(nil), tables.Affinities[:tables.NumAffinities]...)
+		if !reflect.DeepEqual(got, c.want) || tables.Has&HasSRAT != 0 != (c.want != nil) || tables.hasBad(SRAT, BadContent) != c.bad {
+			t.Errorf("%s: %+v, has %b, bad %v", c.name, got, tables.Has, tables.Bad[:tables.NumBad])
+		}
+	}
+	if tables := newMachine(t, newTable("SRAT", 3, uint32(1))).parse(t); !tables.hasBad(SRAT, BadLength) {
+		t.Error("one without its fixed part is sound")
+	}
+	var many [][]byte
+	for i := range uint64(MaxAffinities + 3) {
+		many = append(many, memoryAffinity(uint32(i), i*gib, gib, 1))
+	}
+	if tables := newMachine(t, newSRAT(many...)).parse(t); tables.NumAffinities != MaxAffinities || tables.Dropped != 3 {
+		t.Errorf("%d of too many, %d dropped", tables.NumAffinities, tables.Dropped)
+	}
+}

@@ -1,0 +1,101 @@
+package door
+
+import (
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Peer is who is at the other end of a connection.
+type Peer struct {
+	Caller string // what connections are counted by
+	Admin  bool   // for whom places are kept
+	Known  bool   // false: a stranger without a certificate, who may claim the host
+	ID     any    // what Config.Identify knows of him
+
+	Source netip.AddrPort // where the connection comes from
+	conn   *conn
+}
+
+// Close ends the connection at once, with all that goes over it.
+func (p *Peer) Close() { p.conn.Close() }
+
+// PeerOf says who is at the other end of a connection that a Door's Accept has returned.
+func PeerOf(c net.Conn) *Peer {
+	if t, ok := c.(*tls.Conn); ok {
+		if c, ok := t.NetConn().(*conn); ok {
+			return c.peer
+		}
+	}
+	return nil
+}
+
+// conn is a connection before TLS.
+type conn struct {
+	net.Conn
+	door    *Door
+	from    netip.AddrPort
+	source  netip.Prefix
+	began   time.Time
+	spoke   atomic.Bool // something has come
+	closing sync.Once
+	failed  error
+
+	peer *Peer // once it is let in
+
+	// Of door's mutex:
+	half, open bool
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.spoke.Load() {
+		c.spoke.Store(true)
+	}
+	return n, err
+}
+
+// Close ends the connection and gives its place back.
+func (c *conn) Close() error {
+	c.closing.Do(func() {
+		c.door.leave(c)
+		c.failed = c.Conn.Close()
+	})
+	return c.failed
+}
+
+// abort is Close without waiting for the other end's farewell, where the transport can do so.
+func (c *conn) abort() {
+	if t, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
+		t.SetLinger(0)
+	}
+	c.Close()
+}
+
+// sourceOf is what connections are counted by: an IPv4 address, or the /64 of an IPv6 one.
+func sourceOf(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	bits := 64
+	if a.Is4() {
+		bits = 32
+	}
+	p, _ := a.Prefix(bits) // the zero Prefix for no address: all of these are one source
+	return p
+}
+
+// addrOf is the other end's address; the zero AddrPort where there is none.
+func addrOf(c net.Conn) netip.AddrPort {
+	a := c.RemoteAddr()
+	if a == nil {
+		return netip.AddrPort{}
+	}
+	if t, ok := a.(*net.TCPAddr); ok {
+		p := t.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	p, _ := netip.ParseAddrPort(a.String())
+	return p
+}

@@ -1,0 +1,35 @@
+package door
+
+import "time"
+
+// Limits bound what connections cost.
+type Limits struct {
+	HalfOpen  int // connections whose handshake isn't done
+	PerSource int // of these, from one source: an IPv4 address, or the /64 of an IPv6 one
+	Known     int // of these, places for sources from which somebody known has come lately
+
+	Open      int // connections of known callers
+	ForAdmins int // of these, the last are for administrators
+	PerCaller int // of one caller
+	Strangers int // connections without a certificate, while there is a claim
+
+	HelloTime     time.Duration // from the connection to its ClientHello
+	HandshakeTime time.Duration // to the handshake's end
+	StrangerTime  time.Duration // of a connection without a certificate, in all
+
+	Rate    float64 // handshakes a second, of sources that aren't known, together
+	Burst   float64 // and how many at once
+	Rate1   float64 // of one source
+	Burst1  float64
+	Sources int // that are remembered
+}
+
+// DefaultLimits are those of a host. A half-open connection takes up to 48 KiB, an open one up to 128.
+func DefaultLimits() Limits {
+	return Limits{
+		HalfOpen: 64, PerSource: 48, Known: 16,
+		Open: 128, ForAdmins: 16, PerCaller: 32, Strangers: 4,
+		HelloTime: 5 * time.Second, HandshakeTime: 10 * time.Second, StrangerTime: time.Minute,
+		Rate: 50, Burst: 100, Rate1: 20, Burst1: 40, Sources: 1024,
+	}
+}

@@ -1,0 +1,64 @@
+package server
+
+// handlers serve the routes of api.Routes, by name.
+var handlers = map[string]handler{
+	"GetVersion": getVersion,
+	"GetOpenAPI": getOpenAPI,
+
+	"GetHost":        getHost,
+	"GetHostLog":     getHostLog,
+	"GetMetrics":     getMetrics,
+	"GetSupport":     getSupport,
+	"ShutdownHost":   stopHost("host.shutdown", false),
+	"RestartHost":    stopHost("host.restart", true),
+	"GetTime":        getTime,
+	"SetTime":        setTime,
+	"GetNetwork":     getNetwork,
+	"SetNetwork":     setNetwork,
+	"ConfirmNetwork": confirmNetwork,
+	"ListWorlds":     listWorlds,
+
+	"ListVMs":       listVMs,
+	"CreateVM":      createVM,
+	"GetVM":         getVM,
+	"UpdateVM":      updateVM,
+	"DeleteVM":      deleteVM,
+	"StartVM":       longAct("vm.start", VM.Start),
+	"ShutdownVM":    longAct("vm.shutdown", VM.Shutdown),
+	"KillVM":        longAct("vm.kill", VM.Kill),
+	"PauseVM":       pauseVM,
+	"ResumeVM":      quickAct(VM.Resume),
+	"ResetVM":       quickAct(VM.Reset),
+	"SendNMI":       quickAct(VM.NMI),
+	"GetVMStats":    getVMStats,
+	"OpenConsole":   openConsole,
+	"GetConsoleLog": getConsoleLog,
+
+	"GetEvents": getEvents,
+
+	"ListImages":  listImages,
+	"CreateImage": createImage,
+	"GetImage":    getImage,
+	"HeadImage":   headImage,
+	"AppendImage": appendImage,
+	"DeleteImage": deleteImage,
+
+	"ListOperations":  listOperations,
+	"GetOperation":    getOperation,
+	"WaitOperation":   waitOperation,
+	"CancelOperation": cancelOperation,
+
+	"GetTrust":           getTrust,
+	"Revoke":             revoke,
+	"DistrustCA":         distrustCA,
+	"LockDown":           lockDown,
+	"ProveHost":          proveHost,
+	"SetHostCertificate": setHostCertificate,
+	"ClaimHost":          claimHost,
+
+	"GetCheckpoint": getCheckpoint,
+	"GetRecords":    getRecords,
+	"GetProof":      getProof,
+	"GetForwarding": getForwarding,
+	"SetForwarding": setForwarding,
+}

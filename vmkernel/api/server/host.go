@@ -1,0 +1,157 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strconv"
+
+	"keel/vmkernel/api"
+)
+
+func getVersion(c *call) (any, error) {
+	s := c.s
+	return api.Version{Version: s.Version, Build: s.Build, API: "v1", Host: s.Name,
+		You: api.Caller{Name: c.id.Name, Role: string(c.id.Role), Scope: c.id.Scope, NotAfter: c.id.NotAfter.UTC()}}, nil
+}
+
+func getOpenAPI(c *call) (any, error) {
+	return nil, c.raw(mediaJSON, api.OpenAPI)
+}
+
+// raw answers with bytes.
+func (c *call) raw(media []string, text []byte) error {
+	h := c.w.Header()
+	h["Content-Type"] = media
+	h["Content-Length"] = []string{strconv.Itoa(len(text))}
+	c.began = true
+	if _, err := c.w.Write(text); err != nil {
+		return errGone
+	}
+	return nil
+}
+
+func getHost(c *call) (any, error) {
+	h := c.s.info()
+	if c.scoped() { // how many others there are is none of his business
+		h.Resources.VMs, h.Resources.VMsRunning = 0, 0
+		for _, v := range c.s.VMs.List() {
+			if spec, _ := v.Spec(); c.sees(spec.Labels) {
+				var now api.VM
+				v.Status(&now)
+				countVM(&h.Resources, now.State)
+			}
+		}
+	}
+	return h, nil
+}
+
+// info is what there is to say of the host.
+func (s *Server) info() api.Host {
+	h := s.Host.Info()
+	h.Name, h.Version, h.Boot = s.Name, s.Version, s.Audit.Boot()
+	usage := s.Images.Usage()
+	h.Resources.ImagesUsed, h.Resources.ImagesFree = uint64(usage.Used), uint64(max(usage.Capacity-usage.Used, 0))
+	var now api.VM
+	for _, v := range s.VMs.List() {
+		v.Status(&now)
+		countVM(&h.Resources, now.State)
+	}
+	if f := s.Audit.Forwarding(); f.Err != nil {
+		h.Health.Problems = append(h.Health.Problems, "the audit log's collector doesn't take records: "+f.Err.Error())
+	}
+	h.Health.State = "ok"
+	if len(h.Health.Problems) > 0 {
+		h.Health.State = "warning"
+	}
+	return h
+}
+
+// stopHost is the host's shutdown or restart.
+func stopHost(kind string, restart bool) handler {
+	return func(c *call) (any, error) {
+		force := c.in.(*api.HostStop).Force
+		o, err := c.start(kind, nil, func(ctx context.Context, o *operation) error {
+			return c.s.Host.Stop(ctx, restart, force, o.progress)
+		})
+		if err != nil {
+			return nil, err
+		}
+		c.s.hostEvent(kind, o.ID, map[string]string{"by": c.id.Name})
+		return c.accepted(o)
+	}
+}
+
+// tagOf is the ETag of what has no revision.
+func tagOf(v any) string {
+	text, _ := json.Marshal(v)
+	sum := sha256.Sum256(text)
+	return `"` + hex.EncodeToString(sum[:8]) + `"`
+}
+
+func getTime(c *call) (any, error) {
+	t := c.s.Host.Time()
+	c.tag(tagOf(t.Servers))
+	return t, nil
+}
+
+func setTime(c *call) (any, error) {
+	in := c.in.(*api.HostTimeSet)
+	if in.Now == nil && in.Servers == nil {
+		return nil, failf(api.CodeInvalid, "neither now nor servers is given")
+	}
+	c.s.changing.Lock()
+	defer c.s.changing.Unlock()
+	if err := c.match(tagOf(c.s.Host.Time().Servers)); err != nil {
+		return nil, err
+	}
+	if err := c.s.Host.SetTime(*in); err != nil {
+		return nil, err
+	}
+	c.s.hostEvent("host.time", "", map[string]string{"by": c.id.Name})
+	return getTime(c)
+}
+
+func getNetwork(c *call) (any, error) {
+	n := c.s.Host.Network()
+	c.tag(tagOf(n.Config))
+	return n, nil
+}
+
+func setNetwork(c *call) (any, error) {
+	in := c.in.(*api.NetworkConfig)
+	c.s.changing.Lock()
+	defer c.s.changing.Unlock()
+	if err := c.match(tagOf(c.s.Host.Network().Config)); err != nil {
+		return nil, err
+	}
+	if err := c.s.Host.SetNetwork(*in); err != nil {
+		return nil, err
+	}
+	c.s.hostEvent("host.network", "", map[string]string{"by": c.id.Name, "state": "pending"})
+	return getNetwork(c)
+}
+
+func confirmNetwork(c *call) (any, error) {
+	if err := c.s.Host.ConfirmNetwork(); err != nil {
+		return nil, err
+	}
+	c.s.hostEvent("host.network", "", map[string]string{"by": c.id.Name, "state": "confirmed"})
+	return getNetwork(c)
+}
+
+func listWorlds(c *call) (any, error) {
+	worlds := c.s.Host.Worlds()
+	if worlds == nil {
+		worlds = []api.World{}
+	}
+	return api.Worlds{Worlds: worlds}, nil
+}
+
+func countVM(r *api.HostResources, state string) {
+	r.VMs++
+	if state != api.Stopped {
+		r.VMsRunning++
+	}
+}

@@ -1,0 +1,183 @@
+package server
+
+import (
+	"bytes"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"keel/vmkernel/api"
+)
+
+// Metric is a family of samples, as Prometheus' text format (version 0.0.4) has them.
+type Metric struct {
+	Name, Help string
+	Kind       string // counter or gauge
+	Samples    []Sample
+}
+
+// Sample is a value with what tells it from the others of its family.
+type Sample struct {
+	Labels []string // name, value, name, value, …
+	Value  float64
+}
+
+func one(name, kind, help string, value float64) Metric {
+	return Metric{name, help, kind, []Sample{{Value: value}}}
+}
+
+var mediaMetrics = []string{"text/plain; version=0.0.4; charset=utf-8"}
+
+func getMetrics(c *call) (any, error) {
+	return nil, c.raw(mediaMetrics, writeMetrics(c.s.metrics()))
+}
+
+// metrics are the host's own, and what the server knows.
+func (s *Server) metrics() []Metric {
+	h := s.info()
+	list := []Metric{
+		{"keel_info", "What runs.", "gauge", []Sample{{[]string{"version", s.Version, "build", s.Build, "virt", h.Hardware.Virtualisation}, 1}}},
+		one("keel_start_time_seconds", "gauge", "When the host was booted, Unix time.", float64(h.Started.Unix())),
+		one("keel_memory_total_bytes", "gauge", "Memory that Keel can use.", float64(h.Hardware.Memory)),
+		one("keel_memory_used_bytes", "gauge", "Memory that Keel takes for itself.", float64(h.Resources.MemoryUsed)),
+		one("keel_memory_free_bytes", "gauge", "Memory that is free and not promised.", float64(h.Resources.MemoryFree)),
+		one("keel_images_used_bytes", "gauge", "Memory that images take.", float64(h.Resources.ImagesUsed)),
+		one("keel_images_free_bytes", "gauge", "Memory that images could take.", float64(h.Resources.ImagesFree)),
+		one("keel_problems", "gauge", "What is wrong with the host's health.", float64(len(h.Health.Problems))),
+	}
+	list = append(list, s.Host.Metrics()...)
+	list = append(list, s.vmMetrics()...)
+	list = append(list, worldMetrics(s.Host.Worlds())...)
+	return append(list, s.doorMetrics()...)
+}
+
+func (s *Server) vmMetrics() []Metric {
+	states := map[string]float64{}
+	used := Metric{"keel_vm_processor_seconds_total", "Processor time of a VM since it was started.", "counter", nil}
+	ready := Metric{"keel_vm_ready_seconds_total", "Time that a VM's processors have waited for one of the host's.", "counter", nil}
+	resident := Metric{"keel_vm_resident_bytes", "Memory that the host holds for a VM.", "gauge", nil}
+	exits := Metric{"keel_vm_exits_total", "VM exits since a VM was started, by reason.", "counter", nil}
+	for _, v := range s.VMs.List() {
+		spec, _ := v.Spec()
+		stats := v.Stats()
+		states[stats.State]++
+		if stats.State == api.Stopped {
+			continue
+		}
+		who := []string{"vm", spec.Name}
+		used.Samples = append(used.Samples, Sample{who, float64(stats.Used) / 1e9})
+		ready.Samples = append(ready.Samples, Sample{who, float64(stats.Ready) / 1e9})
+		resident.Samples = append(resident.Samples, Sample{who, float64(stats.Resident)})
+		for _, reason := range sorted(stats.Exits) {
+			exits.Samples = append(exits.Samples, Sample{[]string{"vm", spec.Name, "reason", reason}, float64(stats.Exits[reason])})
+		}
+	}
+	vms := Metric{"keel_vms", "VMs by state.", "gauge", nil}
+	for _, state := range []string{api.Stopped, api.Starting, api.Running, api.Paused, api.Stopping} {
+		vms.Samples = append(vms.Samples, Sample{[]string{"state", state}, states[state]})
+	}
+	return []Metric{vms, used, ready, resident, exits}
+}
+
+func worldMetrics(worlds []api.World) []Metric {
+	count, used, ready := map[string]float64{}, map[string]float64{}, map[string]float64{}
+	for i := range worlds {
+		w := &worlds[i]
+		count[w.Kind+"\x00"+w.State]++
+		used[w.Kind] += float64(w.Used) / 1e9
+		ready[w.Kind] += float64(w.Ready) / 1e9
+	}
+	n := Metric{"keel_worlds", "What is scheduled, by kind and state.", "gauge", nil}
+	for _, k := range sorted(count) {
+		kind, state, _ := strings.Cut(k, "\x00")
+		n.Samples = append(n.Samples, Sample{[]string{"kind", kind, "state", state}, count[k]})
+	}
+	u := Metric{"keel_worlds_processor_seconds_total", "Processor time of the worlds that there are, by kind.", "counter", nil}
+	r := Metric{"keel_worlds_ready_seconds_total", "Time that they have waited for a processor, by kind.", "counter", nil}
+	for _, k := range sorted(used) {
+		u.Samples = append(u.Samples, Sample{[]string{"kind", k}, used[k]})
+		r.Samples = append(r.Samples, Sample{[]string{"kind", k}, ready[k]})
+	}
+	return []Metric{n, u, r}
+}
+
+func (s *Server) doorMetrics() []Metric {
+	var half, open, accepted, in float64
+	refused := map[string]float64{}
+	s.mu.Lock()
+	doors := s.doors
+	s.mu.Unlock()
+	for _, d := range doors {
+		st := d.Stats()
+		half, open = half+float64(st.HalfOpen), open+float64(st.Open)
+		accepted, in = accepted+float64(st.Accepted), in+float64(st.In)
+		for why, n := range st.Refused {
+			refused[why] += float64(n)
+		}
+	}
+	calls := Metric{"keel_calls_total", "Calls of the API, by outcome.", "counter", nil}
+	for i, name := range outcomeNames {
+		calls.Samples = append(calls.Samples, Sample{[]string{"outcome", name}, float64(s.counts[i].Load())})
+	}
+	turned := Metric{"keel_door_refused_total", "Connections that weren't let in, by why.", "counter", nil}
+	for _, why := range sorted(refused) {
+		turned.Samples = append(turned.Samples, Sample{[]string{"why", why}, refused[why]})
+	}
+	f := s.Audit.Forwarding()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	list := []Metric{
+		one("keel_door_half_open", "gauge", "Connections whose handshake isn't done.", half),
+		one("keel_door_open", "gauge", "Connections of known callers.", open),
+		one("keel_door_accepted_total", "counter", "Connections that came.", accepted),
+		one("keel_door_in_total", "counter", "Connections that were let in.", in),
+		turned, calls,
+		one("keel_audit_records", "gauge", "Records of this boot's audit log.", float64(f.Size)),
+		one("keel_go_heap_bytes", "gauge", "Heap of the upper half.", float64(m.HeapAlloc)),
+		one("keel_go_goroutines", "gauge", "Goroutines of the upper half.", float64(runtime.NumGoroutine())),
+		one("keel_go_collections_total", "counter", "Collections of the upper half's heap.", float64(m.NumGC)),
+	}
+	if f.Collector != nil {
+		list = append(list, one("keel_audit_unconfirmed_records", "gauge", "Records that the collector hasn't confirmed.", float64(f.Size-f.Confirmed)))
+	}
+	return list
+}
+
+func sorted[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// writeMetrics writes families that have samples.
+func writeMetrics(list []Metric) []byte {
+	var b bytes.Buffer
+	for i := range list {
+		m := &list[i]
+		if len(m.Samples) == 0 {
+			continue
+		}
+		b.WriteString("# HELP " + m.Name + " " + escapeHelp.Replace(m.Help) + "\n# TYPE " + m.Name + " " + m.Kind + "\n")
+		for _, s := range m.Samples {
+			b.WriteString(m.Name)
+			for j := 0; j+1 < len(s.Labels); j += 2 {
+				b.WriteByte("{,"[min(j, 1)])
+				b.WriteString(s.Labels[j] + `="` + escapeLabel.Replace(s.Labels[j+1]) + `"`)
+			}
+			if len(s.Labels) > 1 {
+				b.WriteByte('}')
+			}
+			b.WriteString(" " + strconv.FormatFloat(s.Value, 'g', -1, 64) + "\n")
+		}
+	}
+	return b.Bytes()
+}
+
+var (
+	escapeHelp  = strings.NewReplacer(`\`, `\\`, "\n", `\n`)
+	escapeLabel = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
+)

@@ -1,0 +1,258 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"keel/vmkernel/api"
+	"keel/vmkernel/api/door"
+	"keel/vmkernel/auth"
+	"keel/vmkernel/datastore"
+	"keel/vmkernel/seed"
+)
+
+// Config is what a Server needs.
+type Config struct {
+	Name, Version, Build string
+
+	VMs    VMs
+	Images datastore.Store
+	Host   Host
+	Trust  *auth.Store
+	Key    *auth.HostKey
+	Audit  Audit
+	Lines  *Lines      // the host's log
+	Pools  []seed.Pool // the host's
+	Log    *slog.Logger
+	Now    func() time.Time // nil: time.Now
+	Limits door.Limits      // of connections; the zero value: door.DefaultLimits
+}
+
+// Limits of calls.
+const (
+	maxBody       = 128 << 10 // bytes of JSON
+	maxHeader     = 16 << 10
+	maxURL        = 2 << 10
+	maxCalls      = 256 // at once
+	maxCallerUses = 64  // of one caller
+	forAdmins     = 64  // of maxCalls, for administrators alone
+
+	headerTime = 10 * time.Second
+	bodyTime   = 20 * time.Second // also for each piece of an upload
+	writeTime  = 30 * time.Second // also for each piece of a stream
+	idleTime   = 3 * time.Minute
+
+	// recheckEvery is how often open connections are asked whether their certificates have expired.
+	recheckEvery = 5 * time.Second
+)
+
+// Server serves the API.
+type Server struct {
+	Config
+	routes     *node
+	operations operations
+	events     ring[happening]
+	calls      calls
+	counts     [len(outcomeNames)]atomic.Uint64 // calls by outcome
+	work       chan struct{}                    // calls that compute
+	changing   sync.Mutex                       // held from a comparison of ETags to the change
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+
+	mu    sync.Mutex
+	doors []*door.Door
+	https []*http.Server
+}
+
+// New makes a Server.
+func New(c Config) *Server {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Limits == (door.Limits{}) {
+		c.Limits = door.DefaultLimits()
+	}
+	s := &Server{Config: c, work: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.routes = tree(api.Routes)
+	s.operations.init(s)
+	s.events.init(maxEvents)
+	s.calls.by = map[string]int{}
+	go s.pumpEvents()
+	go s.recheck()
+	return s
+}
+
+// Serve answers what comes by l until Close; it may be called for several listeners.
+func (s *Server) Serve(l net.Listener) error {
+	config := s.Trust.ServerConfig(s.Key)
+	d := door.New(l, door.Config{TLS: config, Identify: s.identify, Refused: s.refused, Limits: s.Limits})
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	h := &http.Server{
+		Handler:           s,
+		TLSConfig:         &tls.Config{NextProtos: config.NextProtos},
+		Protocols:         protocols,
+		ReadHeaderTimeout: headerTime,
+		ReadTimeout:       bodyTime,
+		WriteTimeout:      writeTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeader,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          32,
+			MaxDecoderHeaderTableSize:     4 << 10,
+			MaxEncoderHeaderTableSize:     4 << 10,
+			MaxReadFrameSize:              16 << 10,
+			MaxReceiveBufferPerConnection: 128 << 10,
+			MaxReceiveBufferPerStream:     64 << 10,
+			SendPingTimeout:               15 * time.Second,
+			PingTimeout:                   15 * time.Second,
+			WriteByteTimeout:              writeTime,
+		},
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     log.New(debugLog{s.Log}, "", 0),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, peerKey{}, door.PeerOf(c))
+		},
+	}
+	s.mu.Lock()
+	s.doors, s.https = append(s.doors, d), append(s.https, h)
+	s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		s.Close()
+	}
+	err := h.Serve(d)
+	if errors.Is(err, http.ErrServerClosed) || s.ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// Close ends the server: no connections are taken, and those that are open end. Operations are given up.
+func (s *Server) Close() {
+	s.cancel()
+	s.mu.Lock()
+	doors, https := s.doors, s.https
+	s.mu.Unlock()
+	for _, h := range https {
+		h.Close()
+	}
+	for _, d := range doors {
+		d.Close()
+		d.Recheck(func(*door.Peer) bool { return false }) // WebSockets, which http.Server no longer knows
+	}
+}
+
+type peerKey struct{}
+
+// identify is the door's: who has finished a handshake.
+func (s *Server) identify(state *tls.ConnectionState) (door.Peer, error) {
+	id, err := s.Trust.Peer(state)
+	var refusal *auth.Refusal
+	switch {
+	case errors.As(err, &refusal) && refusal.Reason == auth.NoCertificate && s.Trust.ClaimOpen():
+		return door.Peer{}, nil
+	case err != nil:
+		return door.Peer{}, err
+	}
+	return door.Peer{Caller: id.Name, Admin: id.Role == auth.Admin, Known: true, ID: &id}, nil
+}
+
+// refused is the door's: what wasn't let in is counted, never recorded one by one.
+func (s *Server) refused(from netip.Addr, why string, err error) {
+	if why == door.Handshake && err != nil {
+		why = string(auth.ReasonOf(err))
+	}
+	s.Audit.Refuse(from.String(), why)
+}
+
+// recheck ends the connections of those who may no longer stay, as soon as that is known.
+func (s *Server) recheck() {
+	changed := make(chan struct{}, 1)
+	defer s.Trust.Watch(func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})()
+	tick := time.NewTicker(recheckEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-changed:
+		case <-tick.C:
+		}
+		s.mu.Lock()
+		doors := s.doors
+		s.mu.Unlock()
+		now := s.Now()
+		for _, d := range doors {
+			d.Recheck(func(p *door.Peer) bool {
+				id, known := p.ID.(*auth.Identity)
+				if !known {
+					return true // a stranger's time is short anyway
+				}
+				err := s.Trust.Recheck(*id, now)
+				if err != nil {
+					s.Audit.Refuse(p.Source.String(), string(auth.ReasonOf(err)))
+					s.Log.Info("connection ended", "user", id.Name, "from", p.Source.String(), "cause", err.Error())
+				}
+				return err == nil
+			})
+		}
+	}
+}
+
+// debugLog takes what net/http has to say.
+type debugLog struct{ log *slog.Logger }
+
+func (d debugLog) Write(p []byte) (int, error) {
+	d.log.Debug("http", "error", string(p[:min(len(p), 200)]))
+	return len(p), nil
+}
+
+// calls counts those that are being answered.
+type calls struct {
+	mu    sync.Mutex
+	total int
+	by    map[string]int
+}
+
+// enter says whether there is room for another call of a caller.
+func (c *calls) enter(caller string, admin bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	most := maxCalls
+	if !admin {
+		most -= forAdmins
+	}
+	if c.total >= most || c.by[caller] >= maxCallerUses {
+		return false
+	}
+	c.total++
+	c.by[caller]++
+	return true
+}
+
+func (c *calls) leave(caller string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total--
+	if c.by[caller]--; c.by[caller] == 0 {
+		delete(c.by, caller)
+	}
+}

@@ -1,0 +1,291 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"keel/vmkernel/api"
+	"keel/vmkernel/api/door"
+	"keel/vmkernel/audit"
+	"keel/vmkernel/auth"
+	"keel/vmkernel/datastore"
+	"keel/vmkernel/seed"
+)
+
+// rig is a server on loopback, with what it serves.
+type rig struct {
+	t       testing.TB
+	server  *Server
+	address string
+	ca      *auth.CA
+	trust   *auth.Store
+	log     *audit.Log
+	vms     *fakeVMs
+	host    *fakeHost
+	images  *datastore.Memory
+	lines   bytes.Buffer
+}
+
+var kernel = []byte(strings.Repeat("kernel ", 1000))
+
+// newRig starts a server. Its options change what it is made of.
+func newRig(t testing.TB, options ...func(*auth.Config, *Config)) *rig {
+	t.Helper()
+	now := time.Now()
+	ca, err := auth.NewCA("operators", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, ca: ca, vms: newFakeVMs(), host: &fakeHost{}, images: datastore.NewMemory(64<<20, nil)}
+	trust := auth.Config{CAs: []*x509.Certificate{ca.Certificate}, Clock: time.Now, Uptime: func() time.Duration { return time.Since(now) }, Token: strings.Repeat("t", 43)}
+	config := Config{Name: "keel-1", Version: "0.2.0", Build: "build", VMs: r.vms, Images: r.images, Host: r.host, Lines: NewLines(),
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	for _, o := range options {
+		o(&trust, &config)
+	}
+	if r.trust, err = auth.NewStore(trust); err != nil {
+		t.Fatal(err)
+	}
+	key, err := auth.NewHostKey("keel-1", []string{"keel-1"}, []netip.Addr{netip.MustParseAddr("127.0.0.1")}, now.Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signing, err := auth.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.log, err = audit.New(audit.Config{Host: "keel-1", Boot: "b0075", Version: "0.2.0", Key: signing}); err != nil {
+		t.Fatal(err)
+	}
+	config.Trust, config.Key, config.Audit = r.trust, key, r.log
+	if err := r.images.AddFile(seedFile("vmlinuz", kernel)); err != nil {
+		t.Fatal(err)
+	}
+	r.server = New(config)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.address = l.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- r.server.Serve(l) }()
+	t.Cleanup(func() {
+		r.server.Close()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func seedFile(name string, data []byte) *seed.File {
+	sum := sha256.Sum256(data)
+	return &seed.File{Name: name, Data: data, Info: seed.FileInfo{Size: int64(len(data)), SHA256: hex.EncodeToString(sum[:])}}
+}
+
+// user makes a certificate of the rig's CA.
+func (r *rig) user(name string, role auth.Role, scope map[string]string) *tls.Certificate {
+	r.t.Helper()
+	return userOf(r.t, r.ca, name, role, scope, 0, time.Now())
+}
+
+func userOf(t testing.TB, ca *auth.CA, name string, role auth.Role, scope map[string]string, ttl time.Duration, at time.Time) *tls.Certificate {
+	t.Helper()
+	key, err := auth.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := auth.NewRequest(key, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := auth.ParseRequest(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ca.Sign(request, auth.Grant{Role: role, Scope: scope}, ttl, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{c.Raw}, PrivateKey: key, Leaf: c}
+}
+
+// clientOf is an HTTP client with a certificate, or none.
+func (r *rig) clientOf(cert *tls.Certificate, protocols ...string) *http.Client {
+	config := auth.ClientConfig(cert, auth.Expect{Key: r.server.Key.Fingerprint()})
+	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}
+	if protocols != nil {
+		config.NextProtos = protocols
+		transport.Protocols = new(http.Protocols)
+		transport.Protocols.SetHTTP1(true)
+	}
+	r.t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+func (r *rig) as(role auth.Role) *caller {
+	return &caller{rig: r, client: r.clientOf(r.user(string(role)+"-1", role, nil))}
+}
+
+func (r *rig) scoped(role auth.Role, scope map[string]string) *caller {
+	return &caller{rig: r, client: r.clientOf(r.user("scoped-"+string(role), role, scope))}
+}
+
+// caller calls the API.
+type caller struct {
+	rig    *rig
+	client *http.Client
+}
+
+// answer is what came.
+type answer struct {
+	t      testing.TB
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (c *caller) do(method, path string, body any, header ...string) (answer, error) {
+	var in io.Reader
+	kind := ""
+	switch b := body.(type) {
+	case nil:
+	case string:
+		in, kind = strings.NewReader(b), "application/json"
+	case []byte:
+		in, kind = bytes.NewReader(b), "application/octet-stream"
+	default:
+		text, err := json.Marshal(b)
+		if err != nil {
+			c.rig.t.Fatal(err)
+		}
+		in, kind = bytes.NewReader(text), "application/json"
+	}
+	request, err := http.NewRequest(method, "https://"+c.rig.address+path, in)
+	if err != nil {
+		c.rig.t.Fatal(err)
+	}
+	if kind != "" {
+		request.Header.Set("Content-Type", kind)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	response, err := c.client.Do(request)
+	if err != nil {
+		return answer{t: c.rig.t}, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	a := answer{c.rig.t, response.StatusCode, response.Header, text}
+	if err == nil {
+		spec(c.rig.t).check(method, request.URL.EscapedPath(), body, a)
+	}
+	return a, err
+}
+
+// call is do that must get an answer.
+func (c *caller) call(method, path string, body any, header ...string) answer {
+	c.rig.t.Helper()
+	a, err := c.do(method, path, body, header...)
+	if err != nil {
+		c.rig.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return a
+}
+
+// want fails unless the answer has a status, and of an error the code.
+func (a answer) want(status int, code ...api.Code) answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Fatalf("status %d, want %d: %.500s", a.status, status, a.body)
+	}
+	if len(code) > 0 {
+		if e := a.error(); e.Code != code[0] {
+			a.t.Fatalf("code %q, want %q: %s", e.Code, code[0], a.body)
+		}
+	}
+	return a
+}
+
+func (a answer) error() api.Error {
+	a.t.Helper()
+	var b api.ErrorBody
+	if err := json.Unmarshal(a.body, &b); err != nil || b.Error == nil || b.Error.Message == "" {
+		a.t.Fatalf("no error: %v, %.500s", err, a.body)
+	}
+	return *b.Error
+}
+
+func (a answer) into(v any) {
+	a.t.Helper()
+	if err := json.Unmarshal(a.body, v); err != nil {
+		a.t.Fatalf("%v: %.500s", err, a.body)
+	}
+}
+
+// vmJSON is a VM's description.
+func vmJSON(name string, n int, labels string) string {
+	if labels == "" {
+		labels = "{}"
+	}
+	return fmt.Sprintf(`{"name":%q,"id":"%08x-0000-4000-8000-000000000001","memory":{"size":268435456},"boot":{"direct":{"kernel":"vmlinuz"}},"serial":[{"name":"ttyS0"}],"labels":%s}`, name, n, labels)
+}
+
+// limits of connections for a test.
+func limits(change func(*door.Limits)) func(*auth.Config, *Config) {
+	return func(_ *auth.Config, c *Config) {
+		c.Limits = door.DefaultLimits()
+		change(&c.Limits)
+	}
+}
+
+// records are those of the audit log, decoded.
+func (r *rig) records() (list []map[string]any) {
+	r.t.Helper()
+	for from := int64(0); ; {
+		page := r.log.Read(from, 1000)
+		if len(page.Records) == 0 {
+			return list
+		}
+		for _, text := range page.Records {
+			m := map[string]any{}
+			if err := json.Unmarshal(text, &m); err != nil {
+				r.t.Fatal(err)
+			}
+			list = append(list, m)
+		}
+		from = page.From + int64(len(page.Records))
+	}
+}
+
+// eventually waits until something is so.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if is() {
+			return
+		}
+	}
+	t.Fatalf("it never came that %s", what)
+}
+
+func within(t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
