@@ -9,10 +9,9 @@ GO       := go
 BUILD    := build
 E2E      := ./test/...
 
-# The kernel is an ordinary Go program, entered at a symbol of ours and linked
-# from 16 MiB on. Without randomizedheapbase64 the heap is where the lower half expects it.
-KERNEL_ENV     := CGO_ENABLED=0 GOOS=linux GOARCH=amd64 GOEXPERIMENT=norandomizedheapbase64
-KERNEL_LDFLAGS := -E keel/boot.entry32 -T 0x1001000
+# Which toolchain builds kernels, those of tests too: go, or tamago with TAMAGO=/path/to/tamago-go/bin/go.
+export TOOLCHAIN ?= go
+export TAMAGO    ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help image run test unit check e2e bench surface lint setup guest clean
@@ -20,12 +19,13 @@ KERNEL_LDFLAGS := -E keel/boot.entry32 -T 0x1001000
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 	@echo "  make image takes CA=FILE, an operator CA: the image then takes only seeds that it has signed (SEQUENCE=N: from N on)"
+	@echo "  make image, run, test and bench take TOOLCHAIN=tamago TAMAGO=/path/to/tamago-go/bin/go"
 	@echo "  make run takes EMULATOR=auto|qemu|bochs, CPUS=2, MEMORY=1024 (MiB), DEMO=$(DEMO)"
 
 image: ## build build/keel.elf and build/keel.iso
 	@$(GO) run ./tools/setup image
 	@mkdir -p $(BUILD)
-	$(KERNEL_ENV) $(GO) build -trimpath -ldflags='$(KERNEL_LDFLAGS)' -o $(BUILD)/keel.raw ./cmd/keel
+	$(GO) run ./tools/kernel -o $(BUILD)/keel.raw ./cmd/keel
 	@$(GO) run ./tools/mkimage $(if $(CA),-ca $(CA)) $(if $(SEQUENCE),-minimum $(SEQUENCE)) -o $(BUILD)/keel.elf $(BUILD)/keel.raw
 	@$(GO) run ./tools/mkiso -kernel $(BUILD)/keel.elf -o $(BUILD)/keel.iso
 
@@ -45,7 +45,7 @@ e2e:
 
 check: lint
 	@echo "linking without optimisation: do nosplit functions still fit?"
-	@$(KERNEL_ENV) $(GO) build -trimpath -gcflags='all=-N -l' -ldflags='$(KERNEL_LDFLAGS)' -o /dev/null ./cmd/keel
+	@$(GO) run ./tools/kernel -plain -o /dev/null ./cmd/keel
 	@for os in linux darwin windows; do \
 		echo "building keelctl for $$os"; \
 		CGO_ENABLED=0 GOOS=$$os $(GO) build -o /dev/null ./cmd/keelctl || exit 1; \

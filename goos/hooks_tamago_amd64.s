@@ -1,3 +1,5 @@
+//go:build tamago
+
 #include "go_asm.h"
 #include "textflag.h"
 

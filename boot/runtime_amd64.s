@@ -1,3 +1,5 @@
+//go:build !tamago
+
 #include "textflag.h"
 
 // runtimeEntry is where the runtime's first thread begins.
