@@ -4,11 +4,11 @@ package goos
 
 import "unsafe"
 
-// The heap's place, bytes: addresses that the lower half backs where they are touched. cpuInit makes RamSize what the
-// machine has memory for. The first thread's stack is at its end.
+// The heap's place, bytes: addresses that the lower half backs where they are touched, up to a limit of its own. The
+// first thread's stack is at their end.
 var (
 	RamStart       uint = 0x4000_0000
-	RamSize        uint = 0x4000_0000
+	RamSize        uint = 0x8000_0000
 	RamStackOffset uint = 64
 
 	Bloc = uintptr(RamStart)
@@ -66,11 +66,8 @@ func idle(until int64) {
 	}
 }
 
-// stackSize is what the runtime allocates for a thread (os_tamago.go), and keepSize how much of it gets to stay.
-const (
-	stackSize = 8 << 20
-	keepSize  = 256 << 10
-)
+// stackSize is what the runtime allocates for a thread (os_tamago.go).
+const stackSize = 8 << 20
 
 //go:noescape
 func madvise(p uintptr, n uintptr)
@@ -79,13 +76,30 @@ func madvise(p uintptr, n uintptr)
 var tls uintptr
 
 //go:noescape
-func clone(sp, mp, gp, fn unsafe.Pointer)
+func clone(mp, gp, fn unsafe.Pointer)
 
-// task starts a thread: a world that runs fn on the stack that ends at sp. The runtime has zeroed the stack, so
-// most of it is given back.
+// A thread takes its signals on one of alts, of altSize bytes; altTaken says which are in use. The first thread has
+// the first.
+const (
+	altSize = 2048
+	altMost = 512
+)
+
+var (
+	alts     [altMost][altSize]byte
+	altTaken [altMost]uint32
+)
+
+//go:linkname sysFreeOS runtime.sysFreeOS
+func sysFreeOS(p unsafe.Pointer, n uintptr)
+
+// task starts a thread: a world that runs fn on the stack of its g, as the stock runtime has it. The stack that ends
+// at sp, which was zeroed, goes back.
 func task(sp, mp, gp, fn unsafe.Pointer) {
-	madvise(uintptr(sp)-stackSize, stackSize-keepSize)
-	clone(sp, mp, gp, fn)
+	p := uintptr(sp) - stackSize
+	madvise(p, stackSize)
+	sysFreeOS(unsafe.Pointer(p), stackSize)
+	clone(mp, gp, fn)
 }
 
 // A fault of Go code is a panic: signal makes it look as if the instruction had called one of these.

@@ -11,6 +11,7 @@
 #define SYS_madvise        28
 #define SYS_nanosleep      35
 #define SYS_clone          56
+#define SYS_exit           60
 #define SYS_sigaltstack    131
 #define SYS_arch_prctl     158
 #define SYS_gettid         186
@@ -21,25 +22,25 @@
 #define SIGFPE  8
 #define SIGSEGV 11
 
-// altSize is the size of a thread's signal stack, which takes the low end of what task keeps.
-#define altSize 8192
-#define keepSize const_keepSize
+#define altSize const_altSize
+#define altMost const_altMost
 
-// CPUInit reserves memory for the heap: as much as the lower half lets it have.
+// g_stackhi is where the runtime's g has the end of its stack: its second word, as cgo knows it.
+#define g_stackhi 8
+
+// CPUInit maps memory for the heap. It isn't counted before it is touched: threads' stacks take much more addresses
+// than memory.
 TEXT ·CPUInit(SB), NOSPLIT|NOFRAME, $0
-again:
 	MOVQ ·RamStart(SB), DI
 	MOVQ ·RamSize(SB), SI
 	MOVL $3, DX                     // PROT_READ, PROT_WRITE
-	MOVL $0x32, R10                 // MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS
+	MOVL $0x4032, R10               // MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_NORESERVE
 	MOVQ $-1, R8
 	XORL R9, R9
 	MOVL $SYS_mmap, AX
 	SYSCALL
 	CMPQ AX, ·RamStart(SB)
 	JEQ  mapped
-	SUBQ $0x1000000, ·RamSize(SB)
-	JA   again
 	MOVL $1, DI
 	MOVL $SYS_exit_group, AX
 	SYSCALL
@@ -70,7 +71,8 @@ found:
 	MOVL $0x1002, DI                // ARCH_SET_FS
 	MOVL $SYS_arch_prctl, AX
 	SYSCALL
-	MOVQ $·signalStack(SB), AX
+	MOVL $1, ·altTaken(SB)
+	MOVQ $·alts(SB), AX
 	MOVQ AX, stack-32(SP)
 	MOVQ $0, stack-24(SP)
 	MOVQ $altSize, stack-16(SP)
@@ -96,8 +98,6 @@ found:
 	MOVL $SYS_rt_sigaction, AX
 	SYSCALL
 	RET
-
-GLOBL ·signalStack(SB), NOPTR, $altSize
 
 // signal has a thread go on as if the instruction that faulted had called memoryFault or divideFault. A return
 // address is taken to be behind its call, so it is the instruction's and 1. Where code was called that isn't
@@ -129,13 +129,13 @@ TEXT ·restore(SB), NOSPLIT|NOFRAME, $0
 	SYSCALL
 	INT  $3
 
-// func clone(sp, mp, gp, fn unsafe.Pointer)
-TEXT ·clone(SB), NOSPLIT|NOFRAME, $0-32
+// func clone(mp, gp, fn unsafe.Pointer)
+TEXT ·clone(SB), NOSPLIT|NOFRAME, $0-24
 	MOVL $0x90F00, DI               // CLONE_VM, FS, FILES, SIGHAND, THREAD, SETTLS
-	MOVQ sp+0(FP), SI
-	MOVQ mp+8(FP), R13
-	MOVQ gp+16(FP), R9
-	MOVQ fn+24(FP), R12
+	MOVQ mp+0(FP), R13
+	MOVQ gp+8(FP), R9
+	MOVQ fn+16(FP), R12
+	MOVQ g_stackhi(R9), SI
 	MOVQ ·tls(SB), BX
 	LEAQ 8(R13)(BX*1), R8
 	XORL DX, DX
@@ -152,19 +152,47 @@ failed:
 	SYSCALL
 child:
 	// On the new stack, with the maker's other registers.
+	MOVQ SI, SP
 	SUBQ $64, SP
-	LEAQ -(keepSize-64)(SP), AX
-	MOVQ AX, 0(SP)
-	MOVQ $0, 8(SP)
-	MOVQ $altSize, 16(SP)
-	MOVQ SP, DI
+	MOVQ R9, (R13)(BX*1)            // thread-local storage: g
+	MOVQ $·altTaken(SB), R15
+	XORL BX, BX
+take:
+	MOVL $1, AX
+	XCHGL AX, (R15)(BX*4)
+	TESTL AX, AX
+	JZ   taken
+	INCQ BX
+	CMPQ BX, $altMost
+	JB   take
+	JMP  run                        // faults are taken on the thread's own stack, then
+taken:
+	MOVQ BX, AX
+	IMULQ $altSize, AX
+	MOVQ $·alts(SB), CX
+	ADDQ CX, AX
+	MOVQ AX, 8(SP)
+	MOVQ $0, 16(SP)
+	MOVQ $altSize, 24(SP)
+	LEAQ 8(SP), DI
 	XORL SI, SI
 	MOVL $SYS_sigaltstack, AX
 	SYSCALL
-	MOVQ ·tls(SB), BX
-	MOVQ R9, (R13)(BX*1)
+run:
+	MOVQ BX, 0(SP)
 	MOVQ R9, R14
 	CALL R12
+
+	// The end of the thread.
+	MOVQ 0(SP), BX
+	MOVQ $·altTaken(SB), R15
+	CMPQ BX, $altMost
+	JAE  gone
+	MOVL $0, (R15)(BX*4)
+gone:
+	XORL DI, DI
+	MOVL $SYS_exit, AX
+	SYSCALL
 	INT  $3
 
 TEXT ·exit(SB), NOSPLIT, $0-4
