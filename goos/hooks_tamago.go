@@ -72,8 +72,8 @@ const stackSize = 8 << 20
 //go:noescape
 func madvise(p uintptr, n uintptr)
 
-// tls is where the runtime's m has its thread-local storage. hwinit0 finds it.
-var tls uintptr
+// TLS is where the runtime's m has its thread-local storage, bytes. hwinit0 finds it.
+var TLS uintptr
 
 //go:noescape
 func clone(mp, gp, fn unsafe.Pointer)

@@ -66,7 +66,7 @@ search:
 	MOVL $SYS_exit_group, AX
 	SYSCALL
 found:
-	MOVQ BX, ·tls(SB)
+	MOVQ BX, ·TLS(SB)
 	LEAQ 8(SI)(BX*1), SI
 	MOVL $0x1002, DI                // ARCH_SET_FS
 	MOVL $SYS_arch_prctl, AX
@@ -136,7 +136,7 @@ TEXT ·clone(SB), NOSPLIT|NOFRAME, $0-24
 	MOVQ gp+8(FP), R9
 	MOVQ fn+16(FP), R12
 	MOVQ g_stackhi(R9), SI
-	MOVQ ·tls(SB), BX
+	MOVQ ·TLS(SB), BX
 	LEAQ 8(R13)(BX*1), R8
 	XORL DX, DX
 	XORL R10, R10

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"keel/vmkernel/api/server"
 	"keel/vmkernel/datastore"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
@@ -26,6 +27,15 @@ func newLogger(w io.Writer, level slog.Leveler) *slog.Logger {
 			return a
 		},
 	}))
+}
+
+// startLog has the log go to the machine's own console, and be kept for who asks at the door.
+func (h *host) startLog(own io.Writer, level slog.Leveler) {
+	h.lines = server.NewLines()
+	h.console = io.MultiWriter(own, h.lines)
+	h.own = newLogger(own, level)
+	h.errors = watchErrors(newLogger(h.console, level).Handler())
+	h.log = slog.New(h.errors)
 }
 
 // levelOf is the level of a seed's log.level.

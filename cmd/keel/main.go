@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	_ "keel/boot" // the entry from firmware
-	"keel/vmkernel/datastore"
+	"keel/vmkernel/api/server"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm"
@@ -16,42 +19,70 @@ import (
 	_ "keel/vmkernel/core" // the lower half
 )
 
+// host is what the parts of the kernel's main share.
+type host struct {
+	info    sys.Info
+	started time.Time // when the boot loader handed over
+	seed    *appliedSeed
+	safe    bool // no VM is started
+	recover bool // someone at the boot menu has asked for a claim
+
+	log     *slog.Logger // to console
+	errors  *errorWatch
+	console io.Writer     // the machine's own, and lines; for the guests' lines too
+	lines   *server.Lines // what the door shows of the log
+	own     *slog.Logger  // to the machine's own console alone
+	clock   *hostClock
+	id      *identity
+	vms     *vm.Manager
+	page    *statusPage
+
+	door    atomic.Bool // it is open
+	offline atomic.Bool // and won't be
+}
+
 func main() {
-	console := os.Stdout
+	h := &host{}
 	level := &slog.LevelVar{}
-	log := newLogger(console, level)
-	var info sys.Info
-	if err := sys.GetInfo(&info); err != nil {
-		log.Error("not on the bare machine: boot this image with GRUB or QEMU's -kernel", "error", err)
+	h.startLog(os.Stdout, level)
+	if err := sys.GetInfo(&h.info); err != nil {
+		h.log.Error("not on the bare machine: boot this image with GRUB or QEMU's -kernel", "error", err)
 		os.Exit(1)
 	}
+	h.started = time.Now().Add(-time.Duration(uint64(time.Now().UnixNano()) - h.info.WallNS))
 	limitMemory()
 
-	given, problems := seedOf(&info)
-	host := given.Host
-	sys.SetPolicy(host.OnPanic == seed.PanicRestart)
-	level.Set(levelOf(host.Log.Level))
+	rules := image.SeedRules()
+	var problems []problem
+	h.seed, problems = seedOf(&h.info, &rules)
+	config := &h.seed.Host
+	sys.SetPolicy(config.OnPanic == seed.PanicRestart)
+	level.Set(levelOf(config.Log.Level))
 
-	announce(log, &info)
+	announce(h.log, &h.info)
 	if errImage != nil {
-		log.Error("no seed is taken", "error", errImage)
+		h.log.Error("no seed is taken", "error", errImage)
 	}
 	for _, p := range problems {
-		log.LogAttrs(context.Background(), p.level, p.message, p.attrs...)
+		h.log.LogAttrs(context.Background(), p.level, p.message, p.attrs...)
 	}
-	// The network takes its time, and nothing waits for it.
-	go func() {
-		if _, err := startNetwork(log, &host); err != nil {
-			log.Error("no network", "error", err)
+	h.recover = hasWord(cString(h.info.CommandLine[:]), "recover")
+	h.safe = h.recover || hasWord(cString(h.info.CommandLine[:]), "safe")
+	if lastCrash(h.log, h.console, time.Now()) {
+		h.log.Warn("safe start: the host has crashed three times within ten minutes")
+		h.safe = true
+	}
+	if err := h.begin(); err != nil {
+		h.log.Error("the host can't be managed", "error", err)
+	} else {
+		go h.guarded("status page", h.page.run)
+		go h.guarded("door", h.openDoor) // which takes its time, and nothing waits for it
+	}
+	if h.runVMs() && config.WhenIdle == seed.IdlePowerOff {
+		h.log.Info("power-off", "cause", "no VM runs, and whenIdle is poweroff")
+		if h.id != nil {
+			h.endAudit()
 		}
-	}()
-	safe := hasWord(cString(info.CommandLine[:]), "safe")
-	if lastCrash(log, console, time.Now()) {
-		log.Warn("safe start: the host has crashed three times within ten minutes")
-		safe = true
-	}
-	if runVMs(log, console, &info, given, safe) && host.WhenIdle == seed.IdlePowerOff {
-		log.Info("power-off", "cause", "no VM runs, and whenIdle is poweroff")
 		sys.PowerOff()
 	}
 	for { // the runtime takes a program that waits for nothing for dead
@@ -59,32 +90,35 @@ func main() {
 	}
 }
 
-// runVMs starts the seed's VMs, unless safe is set, and waits for the last to stop. It returns false where none may run.
-func runVMs(log *slog.Logger, console io.Writer, info *sys.Info, s *seed.Seed, safe bool) bool {
-	if safe {
-		log.Warn("safe start: no VM is started", "vms", len(s.VMs))
-		return false
+// begin sets the clock right as far as can be, makes the host's identity, and defines its VMs.
+func (h *host) begin() error {
+	trust, floor, err := trustOf(h.seed, h.recover)
+	if err != nil {
+		return err
 	}
-	if info.Virt == sys.VirtNone {
-		return false // announce has said why
+	h.clock = startClock(h.log, builtAt(), floor, sys.SetClock)
+	if h.id, err = newIdentity(h.seed.Host.Name, trust, floor); err != nil {
+		return err
 	}
-	var m *vm.Manager
-	images := datastore.NewMemory(imageSpace(info.Memory), imageMemory(func() *vm.Manager { return m }))
-	for _, f := range s.Files {
-		if err := images.AddFile(f); err != nil {
-			log.Error("image refused", "image", f.Name, "error", err)
+	if c := h.seed.Host.Audit.Collector; c != nil {
+		if err := h.id.audit.Forward(c); err != nil {
+			h.log.Error("the audit log is not forwarded", "collector", c.Address, "error", err)
 		}
 	}
-	m = vm.NewManager(vm.Kernel{}, vm.Host{Virt: info.Virt, TSCHz: info.TSCHz, CPUID: sys.HostCPUID}, log, console, images)
-	if err := m.AddPools(s.Host.Pools); err != nil {
-		log.Error("pools refused", "error", err) // VMs in them are, too
-	}
-	for _, v := range s.VMs {
-		if _, _, err := m.Create(v); err != nil {
-			log.Error("vm refused", "vm", v.Name, "error", err)
+	h.id.seedApplied(h.seed, h.safe, h.recover)
+	h.defineVMs()
+	h.page = newStatusPage(h)
+	h.clock.changed, h.errors.notify = h.page.changed, h.page.changed
+	h.id.trust.Watch(h.page.changed)
+	return nil
+}
+
+// guarded runs a part of the host's management. What goes wrong there takes no VM with it.
+func (h *host) guarded(what string, part func()) {
+	defer func() {
+		if e := recover(); e != nil {
+			h.log.Error("a fault of Keel's: this part of it has ended", "part", what, "panic", fmt.Sprint(e), "stack", string(debug.Stack()))
 		}
-	}
-	m.Autostart(context.Background())
-	m.WaitIdle()
-	return true
+	}()
+	part()
 }

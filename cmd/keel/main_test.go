@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"keel/vmkernel/auth"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 )
@@ -43,7 +44,7 @@ func TestSeedIsFoundAmongBootModules(t *testing.T) {
 		{"a VM that can't be", []bootModule{{"", packed(t, seed.VM{Name: "bad", ID: "x"})}}, true, []string{"ERROR vm refused vm=bad"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, problems := chooseSeed(c.modules)
+			s, problems := chooseSeed(c.modules, &auth.SeedRules{})
 			if found := s.Host.WhenIdle == seed.IdlePowerOff; found != c.found {
 				t.Errorf("found: %v, %+v", found, s.Host)
 			}

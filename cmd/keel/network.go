@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 
 	"keel/drivers/cards"
 	"keel/drivers/metal"
@@ -15,26 +17,46 @@ import (
 	"keel/vmkernel/seed"
 )
 
-// startNetwork gives the host its own network, where the seed says so. Addresses come later: each time
-// they change, one line of the log says what they are.
-func startNetwork(log *slog.Logger, host *seed.Host) (*net.Stack, error) {
-	if host.Management.NIC == "" {
-		return nil, nil
-	}
+// hostNetwork is the host's own network.
+type hostNetwork struct {
+	log      *slog.Logger
+	stack    *net.Stack
+	nic      nic.NIC
+	function *pci.Function
+	wants    string // the seed's management.nic
+	changed  func() // told of what the status page shows
+	usable   chan struct{}
+
+	mu   sync.Mutex
+	last string
+}
+
+// findCards finds the machine's network cards, and says which have no driver.
+func findCards(log *slog.Logger) []cards.Card {
 	found := cards.Find(metal.Host{})
 	for _, c := range found {
 		if c.Driver == "" {
 			log.Warn("network card without a driver", "nic", c.Function.String())
 		}
 	}
+	return found
+}
+
+// startNetwork gives the host its own network. Addresses come later: each time they change, one line of the log says
+// what they are.
+func startNetwork(log *slog.Logger, host *seed.Host, found []cards.Card, changed func()) (*hostNetwork, error) {
 	card, which, err := cards.Choose(found, macOf(host.Management.NIC))
 	if err != nil {
 		return nil, err
 	}
+	n := &hostNetwork{log: log, nic: card, function: which.Function, wants: host.Management.NIC, changed: changed, usable: make(chan struct{}, 1)}
 	m := &host.Management
-	w := &networkLog{log: log, nic: card, function: which.Function}
-	return net.New(card, net.Config{Name: host.Name, VLAN: m.VLAN, Addresses: m.Addresses, Routers: m.Routers, DNS: m.DNS, NTP: m.NTP, AllowFrom: m.AllowFrom},
-		net.Events{Changed: w.changed, Warning: w.warning})
+	n.stack, err = net.New(card, net.Config{Name: host.Name, VLAN: m.VLAN, Addresses: m.Addresses, Routers: m.Routers, DNS: m.DNS, NTP: m.NTP, AllowFrom: m.AllowFrom},
+		net.Events{Changed: n.stateChanged, Warning: n.warning})
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // macOf is the address that the seed chooses a card by, zero for auto: the seed has checked it.
@@ -45,33 +67,53 @@ func macOf(s string) (m nic.MAC) {
 	return m
 }
 
-// networkLog tells the log of the network.
-type networkLog struct {
-	log      *slog.Logger
-	nic      nic.NIC
-	function *pci.Function
-	last     string
-}
-
-// changed logs a line where what it says has changed. Before there is an address, that is only a
+// stateChanged logs a line where what it says has changed. Before there is an address, that is only a
 // cable that isn't there.
-func (w *networkLog) changed(s net.State) {
+func (n *hostNetwork) stateChanged(s net.State) {
+	if n.changed != nil {
+		defer n.changed()
+	}
 	what := fmt.Sprint(s.Link, s.Addresses)
-	if what == w.last || s.Link.Up && len(s.Addresses) == 0 {
+	n.mu.Lock()
+	same := what == n.last || s.Link.Up && len(s.Addresses) == 0
+	if !same {
+		n.last = what
+	}
+	n.mu.Unlock()
+	if same {
 		return
 	}
-	w.last = what
 	level := slog.LevelInfo
 	if !s.Link.Up {
 		level = slog.LevelWarn
 	}
-	w.log.Log(context.Background(), level, "network", "nic", w.function.Address.String(), "driver", w.nic.Driver(), "mac", w.nic.MAC().String(),
+	n.log.Log(context.Background(), level, "network", "nic", n.function.Address.String(), "driver", n.nic.Driver(), "mac", n.nic.MAC().String(),
 		"link", s.Link.String(), "address", listOf(s.Addresses))
+	if s.Link.Up {
+		select {
+		case n.usable <- struct{}{}:
+		default:
+		}
+	}
 }
 
-func (w *networkLog) warning(err error) {
-	w.log.Warn("network trouble", "nic", w.function.Address.String(), "error", err)
+func (n *hostNetwork) warning(err error) {
+	n.log.Warn("network trouble", "nic", n.function.Address.String(), "error", err)
 }
+
+// addresses are what the host is reached by now.
+func (n *hostNetwork) addresses() (list []netip.Addr) {
+	if n == nil {
+		return nil
+	}
+	for _, p := range n.stack.State().Addresses {
+		list = append(list, p.Addr())
+	}
+	return list
+}
+
+// timeServers are those that the seed, an administrator or DHCP has named.
+func (n *hostNetwork) timeServers() []netip.Addr { return slices.Clone(n.stack.State().NTP) }
 
 func listOf(addresses []netip.Prefix) string {
 	if len(addresses) == 0 {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"keel/vmkernel/auth"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 )
@@ -23,9 +24,17 @@ type bootModule struct {
 	data []byte
 }
 
-// seedOf reads the seed among the boot modules. Where there is none, or none that can be used, it is
+// appliedSeed is the seed that the host runs by.
+type appliedSeed struct {
+	*seed.Seed
+	source    string              // "": none was given, or none that can be used
+	signature *auth.SeedSignature // nil: it isn't signed
+	notUsed   []string            // why another wasn't used
+}
+
+// seedOf reads the seed among the boot modules, if rules let it. Where there is none, or none that can be used, it is
 // that of a host without VMs.
-func seedOf(info *sys.Info) (*seed.Seed, []problem) {
+func seedOf(info *sys.Info, rules *auth.SeedRules) (*appliedSeed, []problem) {
 	var modules []bootModule
 	var problems []problem
 	for i := range int(info.Modules) {
@@ -36,13 +45,18 @@ func seedOf(info *sys.Info) (*seed.Seed, []problem) {
 		}
 		modules = append(modules, bootModule{name, data})
 	}
-	s, more := chooseSeed(modules)
+	s, more := chooseSeed(modules, rules)
+	for _, p := range append(problems, more...) {
+		if p.message != "vm refused" && p.message != "no seed" {
+			s.notUsed = append(s.notUsed, p.String())
+		}
+	}
 	return s, append(problems, more...)
 }
 
 // chooseSeed finds the one seed among the boot modules and opens it.
-func chooseSeed(modules []bootModule) (*seed.Seed, []problem) {
-	none := &seed.Seed{Host: seed.DefaultHost()}
+func chooseSeed(modules []bootModule, rules *auth.SeedRules) (*appliedSeed, []problem) {
+	none := &appliedSeed{Seed: &seed.Seed{Host: seed.DefaultHost()}}
 	var problems []problem
 	var candidates []seed.Candidate
 	for i, m := range modules {
@@ -63,12 +77,12 @@ func chooseSeed(modules []bootModule) (*seed.Seed, []problem) {
 	if err != nil {
 		return none, append(problems, failure("no seed", err))
 	}
-	s, err := seed.OpenChecked(chosen.Data, func(manifest, signature []byte) error {
+	s := &appliedSeed{source: chosen.Source}
+	s.Seed, err = seed.OpenChecked(chosen.Data, func(manifest, signature []byte) (err error) {
 		if errImage != nil {
 			return errImage
 		}
-		rules := image.SeedRules()
-		_, err := rules.Check(manifest, signature)
+		s.signature, err = rules.Check(manifest, signature)
 		return err
 	})
 	if err != nil {
@@ -82,6 +96,15 @@ func chooseSeed(modules []bootModule) (*seed.Seed, []problem) {
 		problems = append(problems, p)
 	}
 	return s, problems
+}
+
+// String is the problem as the status page has it.
+func (p problem) String() string {
+	s := p.message
+	for _, a := range p.attrs {
+		s += ": " + a.Value.String()
+	}
+	return s
 }
 
 func failure(message string, err error) problem {

@@ -1,50 +1,72 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"runtime"
-	"runtime/debug"
+	"os/signal"
+	"syscall"
+	"time"
 
-	"github.com/spf13/cobra"
-
+	"keel/cmd/keelctl/config"
+	"keel/cmd/keelctl/exit"
 	"keel/cmd/keelctl/manifest"
+	"keel/cmd/keelctl/terminal"
 	"keel/vmkernel/seed"
 )
 
-// Exit codes.
-const (
-	exitFault = 1
-	exitUsage = 2
-)
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		stop() // a second Ctrl-C ends the program at once
+	}()
+	a := &app{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now,
+		terminal: terminal.Of(os.Stdin, os.Stdout, os.Stderr)}
+	os.Exit(a.run(os.Args[1:]))
+}
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, nil)) }
-
-// app is one run of the command.
+// app is one run of the command, with all that it has of the world around it.
 type app struct {
+	ctx            context.Context // ends by Ctrl-C
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	getenv         func(string) string
+	now            func() time.Time
 	newID          func() string // nil: random
-	started        bool          // the command line was understood: what fails now is no usage error
+	terminal       terminal.Terminal
+
+	started bool // the command line was understood: what fails now is no usage error
+	options options
+	file    *config.File // config.yaml, once it was needed
+	warned  bool         // of the certificate's end
+
+	quiet bool // nothing is asked: into a half-typed line, or a picture
 }
 
 // run runs the command with these arguments and returns its exit code.
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer, newID func() string) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, newID: newID}
+func (a *app) run(args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	cmd, err := root.ExecuteC()
-	if err == nil {
-		return 0
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	cmd, err := root.ExecuteContextC(a.ctx)
+	switch {
+	case err == nil:
+		return exit.OK
+	case !a.started:
+		fmt.Fprintf(a.stderr, "keelctl: %v\nkeelctl: `%s --help` says how it is used\n", err, cmd.CommandPath())
+		return exit.Usage
 	}
-	if !a.started {
-		fmt.Fprintf(stderr, "keelctl: %v\nkeelctl: `%s --help` says how it is used\n", err, cmd.CommandPath())
-		return exitUsage
-	}
+	a.complain(err)
+	return exit.Code(err)
+}
+
+// complain says what went wrong, a line a fault.
+func (a *app) complain(err error) {
 	var faults manifest.Errors
 	if !errors.As(err, &faults) {
 		faults = manifest.Errors{err}
@@ -52,54 +74,16 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, newID func() 
 	for _, fault := range faults {
 		// What names a line of a file stands alone, so that editors find it.
 		if at := (*seed.Error)(nil); errors.As(fault, &at) && at.Pos != "" {
-			fmt.Fprintln(stderr, fault)
+			fmt.Fprintln(a.stderr, fault)
+		} else if errors.Is(fault, context.Canceled) && a.ctx.Err() != nil {
+			fmt.Fprintln(a.stderr, "keelctl: interrupted")
 		} else {
-			fmt.Fprintf(stderr, "keelctl: %v\n", fault)
+			fmt.Fprintf(a.stderr, "keelctl: %v\n", fault)
 		}
 	}
-	return exitFault
 }
 
-func (a *app) root() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "keelctl",
-		Short: "Manage hosts that run the Keel hypervisor",
-		Long: `keelctl manages hosts that run the Keel hypervisor.
-
-A host gets its configuration from a seed: one file, given to it at boot, that says
-what the host is and which virtual machines it runs. keelctl makes seeds from YAML.`,
-		Args:          cobra.NoArgs,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		RunE:          help,
-	}
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(a.seed(), a.version())
-	return root
-}
-
-// help is what a command does that only has subcommands.
-func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-
-func (a *app) version() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print keelctl's version and what it can make",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			a.started = true
-			version, revision := "(unknown)", ""
-			if info, ok := debug.ReadBuildInfo(); ok {
-				version = info.Main.Version
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						revision = " " + s.Value
-					}
-				}
-			}
-			_, err := fmt.Fprintf(a.stdout, "keelctl %s%s (%s %s/%s)\nseeds %s, machine %s, processor %s\n", version, revision,
-				runtime.Version(), runtime.GOOS, runtime.GOARCH, seed.APIVersion, seed.Machine, seed.CPUModel)
-			return err
-		},
-	}
+// note says on stderr what isn't an error.
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintf(a.stderr, "keelctl: "+format+"\n", args...)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 	"os"
@@ -33,9 +32,7 @@ type result struct {
 }
 
 func keelctl(args ...string) result {
-	var out, errout bytes.Buffer
-	code := run(args, strings.NewReader(hostYAML), &out, &errout, func() string { return id1 })
-	return result{code, out.String(), errout.String()}
+	return (&session{stdin: hostYAML, env: map[string]string{"KEEL_CONFIG": "none/config.yaml"}}).run(args...)
 }
 
 func inDir(t *testing.T, files map[string]string) {

@@ -14,16 +14,18 @@ import (
 	"keel/vmkernel/seed"
 )
 
-func (a *app) seed() *cobra.Command {
+func (a *app) seedCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "seed",
 		Short: "Make, check and show seeds",
 		Long: `A seed is the file that tells a host what it is and which virtual machines it runs.
 Give it to a host as a boot module or as /keel/seed.tar on the boot medium.`,
+		Example: `  keelctl seed create -f host.yaml -o seed.tar
+  keelctl seed show seed.tar`,
 		Args: cobra.NoArgs,
 		RunE: help,
 	}
-	cmd.AddCommand(a.seedCreate(), a.seedCheck(), a.seedShow())
+	cmd.AddCommand(a.seedCreate(), a.seedSign(), a.seedToken(), a.seedCheck(), a.seedShow())
 	return cmd
 }
 
@@ -35,6 +37,8 @@ for each virtual machine, in one file or in several:
   kind: Host
   name: keel-1
   whenIdle: stay             # or poweroff: once the last VM has stopped
+  management: {nic: auto}    # how it is reached: auto, or the MAC address of a network card
+  trust: {operatorCAs: [ca.pem]}    # who may manage it: see keelctl init
   ---
   apiVersion: keel/v1
   kind: VM
@@ -73,12 +77,15 @@ func (a *app) seedCreate() *cobra.Command {
 	var (
 		names  []string
 		output string
+		token  string
 		assign bool
 	)
 	cmd := &cobra.Command{
 		Use:   "create -f FILE.yaml [-f FILE.yaml]... -o SEED.tar",
 		Short: "Make a seed from YAML",
-		Long: `Make a seed from YAML, after checking all of it. The same input gives the same seed, byte for byte.
+		Long: `Make a seed from YAML, after checking all of it. The same input gives the same seed, byte
+for byte, but for the signature: where the context has the operator CA's key (or a
+certificate for seeds) the seed is signed, and has the certificates that were revoked here.
 ` + description() + `
 
 Each VM has an id, a UUID that never changes. For a VM without one an id is made for
@@ -86,14 +93,22 @@ this seed alone; with --assign it is also written into the YAML file.`,
 		Example: `  keelctl seed create -f host.yaml -o seed.tar
   keelctl seed create -f host.yaml -f vms.yaml -o seed.tar --assign`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			a.started = true
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := a.load(names)
 			if err != nil {
 				return err
 			}
+			if err := giveToken(set, token); err != nil {
+				return err
+			}
+			if err := a.revoke(&set.Document); err != nil {
+				return err
+			}
 			archive, err := set.Build()
 			if err != nil {
+				return err
+			}
+			if archive, err = a.seal(cmd, archive, &set.Document); err != nil {
 				return err
 			}
 			if assign {
@@ -101,7 +116,7 @@ this seed alone; with --assign it is also written into the YAML file.`,
 					return err
 				}
 			}
-			a.notes(set, assign)
+			a.notes(set, "seed", assign)
 			if output == "-" {
 				_, err := a.stdout.Write(archive)
 				return err
@@ -114,10 +129,13 @@ this seed alone; with --assign it is also written into the YAML file.`,
 		},
 	}
 	a.inputFlag(cmd, &names)
+	a.signFlag(cmd)
 	cmd.MarkFlagRequired("file")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "the seed to write; - is standard output")
 	cmd.MarkFlagRequired("output")
 	cmd.MarkFlagFilename("output", "tar")
+	cmd.Flags().StringVar(&token, "token-file", "", "a file with the host's token, as keelctl seed token makes it")
+	cmd.MarkFlagFilename("token-file")
 	cmd.Flags().BoolVar(&assign, "assign", false, "write the ids that are made into the YAML files")
 	return cmd
 }
@@ -132,16 +150,16 @@ func (a *app) load(names []string) (*manifest.Set, error) {
 	return loader.Load(names)
 }
 
-// notes says what was assumed.
-func (a *app) notes(set *manifest.Set, assigned bool) {
+// notes says what was assumed, of what is made: a seed, or VMs.
+func (a *app) notes(set *manifest.Set, what string, assigned bool) {
 	if set.NoHost {
-		fmt.Fprintf(a.stderr, "keelctl: note: no document of kind Host: the host is named %s and has the defaults\n", set.Document.Host.Name)
+		a.note("note: no document of kind Host: the host is named %s and has the defaults", set.Document.Host.Name)
 	}
 	for _, u := range set.Unassigned {
 		if assigned {
 			fmt.Fprintf(a.stderr, "%s: note: VM %s now has the id %s\n", u.Pos, u.VM, u.ID)
 		} else {
-			fmt.Fprintf(a.stderr, "%s: note: VM %s has no id; %s was made for this seed alone (--assign writes it here)\n", u.Pos, u.VM, u.ID)
+			fmt.Fprintf(a.stderr, "%s: note: VM %s has no id; %s was made for this %s alone (--assign writes it here)\n", u.Pos, u.VM, u.ID, what)
 		}
 	}
 }
@@ -166,7 +184,6 @@ The exit code is 0 if a host would start with all of it.
 			return nil
 		},
 		RunE: func(_ *cobra.Command, seeds []string) error {
-			a.started = true
 			if len(names) > 0 {
 				set, err := a.load(names)
 				if err != nil {
@@ -223,7 +240,6 @@ VMs that a host would refuse are shown with the reason, and the exit code is the
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			a.started = true
 			s, _, err := read(args[0])
 			if err != nil {
 				return err
@@ -283,6 +299,9 @@ func showJSON(w io.Writer, s *seed.Seed) error {
 		*seed.Document
 		Refused []string `json:"refused,omitempty"`
 	}{Document: document(s)}
+	if out.Host.Trust.Token != "" {
+		out.Host.Trust.Token = "(not shown)"
+	}
 	for _, r := range s.Refused {
 		out.Refused = append(out.Refused, r.Error())
 	}

@@ -51,6 +51,9 @@ func show(w io.Writer, s *seed.Seed) error {
 	row("log", "%s and above", s.Host.Log.Level)
 	showManagement(row, &s.Host.Management)
 	showTrust(row, &s.Host.Trust)
+	if c := s.Host.Audit.Collector; c != nil {
+		row("audit log", "sent to %s", c.Address)
+	}
 	showSignature(row, s)
 	for _, p := range s.Host.Pools {
 		fmt.Fprintf(t, "\npool %s\n", p.Name)

@@ -32,7 +32,9 @@ var drivers = []driver{
 // A Card is a network card that was found.
 type Card struct {
 	Function *pci.Function
-	Driver   string // "": none
+	Driver   string   // "": none
+	MAC      nic.MAC  // of those that Choose has opened
+	Link     nic.Link // as it was then
 	open     func(*pci.Function) (nic.NIC, error)
 }
 
@@ -73,12 +75,13 @@ func Choose(found []Card, mac nic.MAC) (nic.NIC, Card, error) {
 	}
 	type opened struct {
 		nic.NIC
-		Card
+		card Card
 	}
 	var list []opened
 	var failed []error
 	known := false
-	for _, c := range found {
+	for i := range found {
+		c := &found[i]
 		if c.open == nil {
 			continue
 		}
@@ -88,7 +91,8 @@ func Choose(found []Card, mac nic.MAC) (nic.NIC, Card, error) {
 			failed = append(failed, err)
 			continue
 		}
-		list = append(list, opened{n, c})
+		c.MAC, c.Link = n.MAC(), n.Link()
+		list = append(list, opened{n, *c})
 	}
 	switch {
 	case !known:
@@ -105,7 +109,7 @@ func Choose(found []Card, mac nic.MAC) (nic.NIC, Card, error) {
 		}
 		if chosen < 0 {
 			for _, o := range list {
-				o.Function.Disable()
+				o.card.Function.Disable()
 			}
 			return nil, Card{}, errors.Join(append(failed, fmt.Errorf("%v: %w", mac, ErrNoSuch))...)
 		}
@@ -129,8 +133,8 @@ func Choose(found []Card, mac nic.MAC) (nic.NIC, Card, error) {
 	}
 	for i, o := range list {
 		if i != chosen {
-			o.Function.Disable()
+			o.card.Function.Disable()
 		}
 	}
-	return list[chosen].NIC, list[chosen].Card, nil
+	return list[chosen].NIC, list[chosen].card, nil
 }

@@ -151,6 +151,9 @@ func TestBadSeedsLeaveTheHostUp(t *testing.T) {
 			time.Sleep(300 * time.Millisecond)
 			var lines []string
 			for _, l := range r.Lines() {
+				if strings.Contains(l, `msg="no network"`) { // a host without a seed wants one, and this machine has none
+					continue
+				}
 				if strings.HasPrefix(l, "level=ERROR") || strings.HasPrefix(l, "level=WARN") {
 					lines = append(lines, l)
 				}

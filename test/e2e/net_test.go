@@ -30,8 +30,10 @@ const echoPort = 443
 // network is a card with a way to a port of the machine, from a port of this one.
 func network(t *testing.T, device string, port int) (*machine.Network, string) {
 	p := machine.FreePort(t)
-	return &machine.Network{Device: device, TCP: map[int]int{p: port}}, fmt.Sprintf("127.0.0.1:%d", p)
+	return &machine.Network{Device: device, TCP: map[int]int{p: port}}, localhost(p)
 }
+
+func localhost(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 // TestNetworkCards sends data through each driver, there and back, over a connection from outside to
 // an address that the machine has from DHCP.

@@ -14,6 +14,12 @@ import (
 // more flags for go build, as a bootable image in a folder of the test's, and returns its path.
 func BuildImage(t testing.TB, pkg string, flags ...string) string {
 	t.Helper()
+	return BuildImageThat(t, pkg, nil, flags...)
+}
+
+// BuildImageThat is BuildImage with more flags for tools/mkimage, such as -ca.
+func BuildImageThat(t testing.TB, pkg string, mkimage []string, flags ...string) string {
+	t.Helper()
 	root := Root(t)
 	kernels, err := toolchain.FromEnvironment(t.Context(), root)
 	if err != nil {
@@ -24,7 +30,7 @@ func BuildImage(t testing.TB, pkg string, flags ...string) string {
 	if err := kernels.Build(t.Context(), pkg, raw, flags...); err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command("go", "run", "./tools/mkimage", "-o", image, raw)
+	c := exec.Command("go", append(append([]string{"run", "./tools/mkimage", "-o", image}, mkimage...), raw)...)
 	c.Dir = root
 	if text, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", c.Args, err, text)

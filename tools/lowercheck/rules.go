@@ -55,6 +55,7 @@ var beforeRuntime = map[string]bool{
 	"keel/vmkernel/core.calibrate":  true,
 	"keel/vmkernel/core.enableVirt": true,
 	"keel/vmkernel/core.probeVirt":  true,
+	"keel/vmkernel/core.initSched":  true,
 }
 
 // indirect are the functions that may jump or call by a register or memory.

@@ -173,6 +173,8 @@ var Routes = []Route{
 	{Method: "GET", Pattern: "/v1/audit/checkpoint", Name: "GetCheckpoint", Summary: "The signed state of the audit log", Roles: auditors, Out: AuditCheckpoint{}},
 	{Method: "GET", Pattern: "/v1/audit/records", Name: "GetRecords", Summary: "Records of the audit log", Roles: auditors, Out: AuditRecords{},
 		Query: []Param{{"from", "integer", "the first record's number, from 0"}, {"count", "integer", "how many, at most 1000"}}},
+	{Method: "GET", Pattern: "/v1/audit/follow", Name: "FollowRecords", Summary: "Records of the audit log and those that come, an AuditRecords a line", Roles: auditors, Kind: Stream, Out: AuditRecords{},
+		Query: []Param{{"from", "integer", "the first record's number; without it, the next that comes"}}},
 	{Method: "GET", Pattern: "/v1/audit/proof", Name: "GetProof", Summary: "That the log of size goes on from the log of old, or holds record", Roles: auditors, Out: AuditProof{},
 		Query: []Param{{"size", "integer", "records of the newer log"}, {"old", "integer", "records of the older log"}, {"record", "integer", "a record's number"}}},
 	{Method: "GET", Pattern: "/v1/audit/forwarding", Name: "GetForwarding", Summary: "Where the audit log is sent", Roles: auditors, Out: AuditForwardingStatus{}},

@@ -179,6 +179,9 @@ func TestAStrangerGetsOneRecordAnInterval(t *testing.T) {
 			told := r.Others
 			for _, s := range r.Sources {
 				told += s.Count
+				if s.From != "198.51.100.1" && !strings.HasSuffix(s.From, "::/64") {
+					t.Errorf("source %s", s.From)
+				}
 			}
 			if len(r.Sources) > maxSources || told != r.Count {
 				t.Errorf("%+v", r)

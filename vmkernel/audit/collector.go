@@ -2,11 +2,8 @@ package audit
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -16,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"keel/vmkernel/auth"
 )
 
 // syslogPort is where collectors listen (RFC 5425, 4.1).
@@ -55,7 +54,7 @@ func ParseCollector(data []byte) (*Collector, error) {
 	return &c, nil
 }
 
-// Check says what is wrong with a collector, and fills in the port.
+// Check says what is wrong with a collector, fills in the port, and writes the pin in its one form.
 func (c *Collector) Check() error {
 	host, port, err := net.SplitHostPort(c.Address)
 	if err != nil {
@@ -77,9 +76,11 @@ func (c *Collector) Check() error {
 		}
 	}
 	if c.Pin != "" {
-		if _, err := parsePin(c.Pin); err != nil {
-			return err
+		pin, err := auth.ParseFingerprint(c.Pin)
+		if err != nil {
+			return fmt.Errorf("audit: collector: pin: %w", err)
 		}
+		c.Pin = string(pin)
 	}
 	return nil
 }
@@ -113,15 +114,6 @@ func pool(text string) (*x509.CertPool, error) {
 	}
 }
 
-// parsePin parses a key's fingerprint.
-func parsePin(s string) ([]byte, error) {
-	sum, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(s, "SHA256:"))
-	if err != nil || len(sum) != sha256.Size || !strings.HasPrefix(s, "SHA256:") {
-		return nil, fmt.Errorf("audit: collector: pin %q is no fingerprint: give SHA256: and 43 characters", s)
-	}
-	return sum, nil
-}
-
 // config is TLS's for a collector that Check has passed.
 func (c *Collector) config(own *tls.Certificate, now func() time.Time) *tls.Config {
 	host, _, _ := net.SplitHostPort(c.Address)
@@ -138,12 +130,9 @@ func (c *Collector) config(own *tls.Certificate, now func() time.Time) *tls.Conf
 		t.InsecureSkipVerify = true // the pin alone says who it is
 	}
 	if c.Pin != "" {
-		want, _ := parsePin(c.Pin)
 		t.VerifyConnection = func(s tls.ConnectionState) error {
-			got := sha256.Sum256(s.PeerCertificates[0].RawSubjectPublicKeyInfo)
-			if subtle.ConstantTimeCompare(got[:], want) != 1 {
-				return fmt.Errorf("the collector's key is %s, not the pinned one",
-					fingerprint(s.PeerCertificates[0].RawSubjectPublicKeyInfo))
+			if got := auth.FingerprintOf(s.PeerCertificates[0]); string(got) != c.Pin {
+				return fmt.Errorf("the collector's key is %s, not the pinned one", got)
 			}
 			return nil
 		}

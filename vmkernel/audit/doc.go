@@ -10,6 +10,11 @@
 // A log lives as long as a boot and has that boot's id: nothing persists. After a restart a client finds a log with
 // another id. Memory (memory.go) tells that apart from tampering, and says what can't be known any more.
 //
+// What it can't promise: a host that lies may leave out an act as it happens, or end its log by a restart; only what was
+// remembered or sent before stands against it. A client that has remembered nothing believes the first head that it sees.
+// Without a collector a log ends with its boot, and the text of its oldest records goes once Budget is used up. A
+// collector that has confirmed a record has read it; that it keeps it is its own affair.
+//
 // vmkernel/api calls Begin, End and Refuse, cmd/keel and vmkernel/vm call Event; cmd/keelctl uses Memory, Verify and
 // the export format (export.go). It must never call back into those, and never hold its lock while it waits.
 package audit

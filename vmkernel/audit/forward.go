@@ -202,8 +202,7 @@ func (f *forwarder) frames(to []byte, next int64, limit int) (messages []byte, a
 	defer l.mu.Unlock()
 	after = max(next, l.store.first())
 	for ; after < l.tree.n && len(to) < limit; after++ {
-		hash, _ := l.tree.get(0, after)
-		to = l.recordMessage(to, after, hash, l.store.find(after).record(after))
+		to = l.recordMessage(to, after, l.store.find(after).record(after))
 	}
 	return to, after, l.closed
 }

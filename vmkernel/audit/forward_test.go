@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"keel/vmkernel/auth"
 )
 
 func TestACollectorGetsEachRecordInOrderAndASignedHead(t *testing.T) {
@@ -218,7 +220,7 @@ func TestAPinAloneIdentifiesACollector(t *testing.T) {
 		s := newSink(t)
 		leaf, _ := x509.ParseCertificate(s.cert.Certificate[0])
 		l := newLog(t, func(c *Config) { c.Dial = s.dial })
-		if err := l.Forward(&Collector{Address: collectorName, Pin: fingerprint(leaf.RawSubjectPublicKeyInfo)}); err != nil {
+		if err := l.Forward(&Collector{Address: collectorName, Pin: string(auth.FingerprintOf(leaf))}); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.Close(t.Context()); err != nil {
@@ -326,6 +328,34 @@ func TestWithTheCollectorDownChangesAreRefusedAndNothingIsLost(t *testing.T) {
 	})
 }
 
+func TestUnconfirmedRecordsAreNeverDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSink(t)
+		s.refuse = errors.New("connection refused")
+		l := s.log(t)
+		for range 2 * maxRecords { // more than calls and events are ever let to
+			l.mu.Lock()
+			l.event(&Entry{Action: "vm.stopped"})
+			l.mu.Unlock()
+		}
+		if first := l.store.first(); first != 0 {
+			t.Errorf("records before %d are gone", first)
+		}
+		s.mu.Lock()
+		s.refuse = nil
+		s.mu.Unlock()
+		time.Sleep(time.Hour)
+		calls(t, l, chunkRecords, "demo")
+		if n := len(l.store.chunks); n > maxChunks {
+			t.Errorf("%d chunks are left once all are confirmed", n)
+		}
+		if err := l.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.check(t, l)
+	})
+}
+
 func TestConfirmedRecordsMakeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSink(t)
@@ -363,8 +393,12 @@ func TestAnotherCollectorGetsWhatTheFirstHasntConfirmed(t *testing.T) {
 		calls(t, l, 10, "demo")
 		time.Sleep(time.Hour)
 		at = s
+		pending := l.forward.confirmed
 		if err := l.Forward(s.collector()); err != nil {
 			t.Fatal(err)
+		}
+		if l.forward.confirmed != pending {
+			t.Errorf("records from %d on were pending, now those from %d on", pending, l.forward.confirmed)
 		}
 		if err := l.Close(t.Context()); err != nil {
 			t.Fatal(err)
@@ -416,6 +450,10 @@ func TestForwardingOverTCP(t *testing.T) {
 			return true
 		case 1:
 			c.readMessage() // and closes with data unread: TCP resets
+			return true
+		case 2: // the same, in answer to close_notify
+			time.Sleep(time.Second)
+			c.CloseWrite()
 			return true
 		}
 		return false

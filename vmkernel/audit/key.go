@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 
@@ -95,19 +94,4 @@ func (s *signer) Sign(msg []byte) ([]byte, error) {
 	}
 	sum := sha256.Sum256(msg)
 	return s.private.Sign(rand.Reader, sum[:], crypto.SHA256)
-}
-
-// Fingerprint is a public key's as Keel writes it everywhere: SHA256: and the SHA-256 of the SubjectPublicKeyInfo in
-// unpadded base64url.
-func Fingerprint(pub crypto.PublicKey) (string, error) {
-	der, err := x509.MarshalPKIXPublicKey(pub)
-	if err != nil {
-		return "", fmt.Errorf("audit: %w", err)
-	}
-	return fingerprint(der), nil
-}
-
-func fingerprint(spki []byte) string {
-	sum := sha256.Sum256(spki)
-	return "SHA256:" + base64.RawURLEncoding.EncodeToString(sum[:])
 }

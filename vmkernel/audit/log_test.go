@@ -13,8 +13,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 var testKey = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
@@ -147,7 +145,7 @@ func TestTheLongestRecordFitsItsBound(t *testing.T) {
 			if o := bytes.Contains(r, []byte(`"kind":"outcome"`)); o && len(r) > chunkSize/outcomes {
 				t.Errorf("an outcome of %d bytes", len(r))
 			}
-			if m := l.recordMessage(nil, seq, tlog.Hash{}, r); len(m) > 2048+len("1234 ") {
+			if m := l.recordMessage(nil, seq, r); len(m) > 2048+len("1234 ") {
 				t.Errorf("a message of %d bytes", len(m))
 			}
 		}

@@ -112,7 +112,7 @@ func (f *forwarder) send(ctx context.Context, conn *tls.Conn, next int64, end <-
 	var buf []byte
 	for sent := 0; ; {
 		var closed bool
-		buf, next, closed = f.frames(buf[:0], next, min(maxWrite, f.window-sent))
+		buf, next, closed = f.frames(buf[:0], next, maxWrite)
 		if len(buf) > 0 {
 			if err := write(conn, buf); err != nil {
 				return 0, err

@@ -59,8 +59,9 @@ func (l *Log) message(to []byte, severity int, at, id string, data, text []byte)
 }
 
 // recordMessage appends a record's message.
-func (l *Log) recordMessage(to []byte, seq int64, hash tlog.Hash, record []byte) []byte {
+func (l *Log) recordMessage(to []byte, seq int64, record []byte) []byte {
 	at, kind := stamp(record)
+	hash := tlog.RecordHash(record)
 	var b [128]byte
 	data := append(b[:0], ` seq="`...)
 	data = strconv.AppendInt(data, seq, 10)

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"keel/vmkernel/auth"
 )
 
 // ErrTampered says that a log isn't what it was, or contradicts itself. The error that wraps it says how.
@@ -84,7 +86,7 @@ func (e *Export) check(size int64) (r *Report, at tlog.Hash, shown bool, err err
 	if !dropped {
 		return nil, at, false, tampered("records before %d are missing, and no record says that they were dropped", e.Head.First)
 	}
-	return &Report{Checkpoint: c, Fingerprint: fingerprint(e.Key), First: e.Head.First}, at, shown, nil
+	return &Report{Checkpoint: c, Fingerprint: string(auth.FingerprintOfSPKI(e.Key)), First: e.Head.First}, at, shown, nil
 }
 
 // Prover gets a proof from the host that its log goes on from an older head: Source's Consistency.
@@ -123,7 +125,7 @@ func (m *Memory) Verify(ctx context.Context, e *Export, prove Prover, now time.T
 		r.Restart = &Restart{Before: b, NewKey: !bytes.Equal(last.Key, e.Key)}
 	case before == nil:
 	case !bytes.Equal(m.Boots[known].Key, e.Key):
-		return nil, tampered("its head is signed by the key %s, but the boot's was %s", r.Fingerprint, fingerprint(m.Boots[known].Key))
+		return nil, tampered("its head is signed by the key %s, but the boot's was %s", r.Fingerprint, auth.FingerprintOfSPKI(m.Boots[known].Key))
 	case prove != nil && known != len(m.Boots)-1:
 		return nil, tampered("the host shows the log of a boot that has ended: %s", c.Origin)
 	case shown && at != before.Tree.Hash:

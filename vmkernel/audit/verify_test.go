@@ -8,6 +8,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"keel/vmkernel/auth"
 )
 
 // host is a log as a client gets it.
@@ -51,6 +54,15 @@ func verify(t testing.TB, m *Memory, l *Log) (*Report, error) {
 }
 
 func (l *Log) signerKey() crypto.PublicKey { return l.signer.(*signer).pub }
+
+func (l *Log) fingerprint(t testing.TB) string {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(l.signerKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(auth.FingerprintOfSPKI(der))
+}
 
 func TestALogThatGrowsVerifiesAgainstWhatIsRemembered(t *testing.T) {
 	l := newLog(t)
@@ -103,8 +115,8 @@ func TestARestartIsReportedAsARestart(t *testing.T) {
 
 // A host that lies has its key, so what it shows is always signed.
 func TestALyingHostIsFoundOut(t *testing.T) {
-	truth := func() *Log {
-		l := newLog(t)
+	truth := func(change ...func(*Config)) *Log {
+		l := newLog(t, append(change, fixed)...)
 		for _, on := range []string{"a", "b", "c", "d"} {
 			calls(t, l, 1, on)
 		}
@@ -114,7 +126,7 @@ func TestALyingHostIsFoundOut(t *testing.T) {
 		"truncated":     func() *Log { l := newLog(t); calls(t, l, 1, "a"); return l },
 		"edited":        func() *Log { l := newLog(t); calls(t, l, 1, "A"); calls(t, l, 4, "d"); return l },
 		"removed":       func() *Log { l := newLog(t); calls(t, l, 1, "a"); calls(t, l, 1, "c"); calls(t, l, 4, "d"); return l },
-		"other key":     func() *Log { _, k, _ := ed25519.GenerateKey(nil); return newLog(t, func(c *Config) { c.Key = k }) },
+		"other key":     func() *Log { _, k, _ := ed25519.GenerateKey(nil); return truth(func(c *Config) { c.Key = k }) },
 		"fork, as long": func() *Log { l := newLog(t); calls(t, l, 4, "fork"); return l },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -163,6 +175,20 @@ func TestAHeadFromBeforeTheFirstRecordThatIsLeftIsProved(t *testing.T) {
 	}
 }
 
+// A host may sign what it likes: its records' numbers have to be those of their places.
+func TestRecordsOutOfPlaceAreNamed(t *testing.T) {
+	l := newLog(t)
+	calls(t, l, 2, "demo")
+	l.tree.n++ // as if one had been skipped
+	l.start(l.now(), kindEvent)
+	l.tree.n--
+	l.append()
+	var m Memory
+	if _, err := verify(t, &m, l); !errors.Is(err, ErrTampered) || !strings.Contains(err.Error(), "record 6 is where 5 should be") {
+		t.Errorf("error: %v", err)
+	}
+}
+
 // exported returns a log's export as a file.
 func exported(t testing.TB, l *Log) []byte {
 	t.Helper()
@@ -194,7 +220,7 @@ func TestAnExportedFileVerifiesAndEachChangeOfItIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f, _ := Fingerprint(l.signerKey()); r.Checkpoint.Tree.N != 11 || r.Fingerprint != f {
+	if r.Checkpoint.Tree.N != 11 || r.Fingerprint != l.fingerprint(t) {
 		t.Fatalf("%+v", r)
 	}
 	lines := strings.SplitAfter(string(file), "\n")

@@ -78,3 +78,7 @@ func newMachine(t testing.TB, c Config, cas ...*CA) *machine {
 	m.Store = must[*Store](t)(NewStore(c))
 	return m
 }
+
+type x509Certificate = x509.Certificate
+
+func chain(c *x509.Certificate) []*x509.Certificate { return []*x509.Certificate{c} }

@@ -25,6 +25,20 @@
 // The token serves a host for as long as its seed does, for it has to prove itself anew after each restart; only
 // someone who was let in may ask for a proof. Who reads the seed has the token, and can pass for the host until the next.
 //
+// # Signed seeds
+//
+// A seed's signature is over keel.json, which has the SHA-256 of everything else in the seed. An image with a CA (package
+// builtin) takes no seed without one. That promises that the CA, or a key for seeds that it has certified, signed this
+// seed, whole and unchanged, with at least the sequence that the image asks for. A host that keeps nothing over a restart
+// can't promise more:
+//
+//   - Not that a seed is the newest. Who chooses what the host boots from can give it any that was signed, down to the
+//     image's minimum: the next image is to raise that.
+//   - Not that it was meant for this host: a host has its name from its seed. What must not be mixed up needs CAs of its own.
+//   - Not that it was signed when it says. The time is the signer's word; so a key for seeds is as good as its CA until
+//     an image lists it as revoked, even after its certificate's end. The host asks whether the certificate was valid at
+//     that time, not whether it is now, or else hosts would stop starting one day.
+//
 // # Who calls it
 //
 // cmd/keel makes the Store and the HostKey at boot; vmkernel/api serves by ServerConfig and asks Peer, Recheck and

@@ -15,9 +15,12 @@ type Fingerprint string
 const fingerprintPrefix = "SHA256:"
 
 // FingerprintOf returns the fingerprint of a certificate's key.
-func FingerprintOf(c *x509.Certificate) Fingerprint { return fingerprint(c.RawSubjectPublicKeyInfo) }
+func FingerprintOf(c *x509.Certificate) Fingerprint {
+	return FingerprintOfSPKI(c.RawSubjectPublicKeyInfo)
+}
 
-func fingerprint(spki []byte) Fingerprint {
+// FingerprintOfSPKI returns the fingerprint of a SubjectPublicKeyInfo.
+func FingerprintOfSPKI(spki []byte) Fingerprint {
 	sum := sha256.Sum256(spki)
 	return Fingerprint(fingerprintPrefix + base64.RawURLEncoding.EncodeToString(sum[:]))
 }

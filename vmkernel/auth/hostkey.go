@@ -48,6 +48,9 @@ func NewHostKey(name string, names []string, addresses []netip.Addr, since time.
 // Fingerprint returns the fingerprint of the key.
 func (h *HostKey) Fingerprint() Fingerprint { return h.fingerprint }
 
+// Signer returns the key itself, for the audit log's checkpoints.
+func (h *HostKey) Signer() crypto.Signer { return h.key }
+
 // KeepsKey says whether the key will be the same after a restart. Without a datastore it can't be.
 func (h *HostKey) KeepsKey() bool { return false }
 

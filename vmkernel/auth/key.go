@@ -107,5 +107,5 @@ func checkKey(key crypto.PublicKey) error {
 // FingerprintOfKey returns the fingerprint of a private key's public half.
 func FingerprintOfKey(key crypto.Signer) (Fingerprint, error) {
 	spki, err := x509.MarshalPKIXPublicKey(key.Public())
-	return fingerprint(spki), err
+	return FingerprintOfSPKI(spki), err
 }

@@ -42,7 +42,7 @@ func (s *Store) know(id Identity) error {
 	if err := s.admit(id); err != nil {
 		return err
 	}
-	if id.Role == Admin && len(s.admins) < MaxAdmins && !(s.lockedDown() && len(s.admins) > 0) {
+	if id.Role == Admin && len(s.admins) < MaxAdmins {
 		s.admins[id.Key] = true
 	}
 	return nil

@@ -38,6 +38,10 @@ func refuse(reason Reason, format string, args ...any) *Refusal {
 	return &Refusal{reason, fmt.Sprintf(format, args...)}
 }
 
+func refuseAbsent() *Refusal {
+	return refuse(NoCertificate, "no client certificate was given: this host needs one that its operator CA has signed")
+}
+
 // ReasonOf says why a TLS handshake with ServerConfig has failed, by its error.
 func ReasonOf(err error) Reason {
 	if r := (*Refusal)(nil); errors.As(err, &r) {
@@ -76,6 +80,8 @@ func explain(err error, now time.Time) *Refusal {
 			return refuse(Expired, "%s has expired: renew it (`keelctl cert renew`)", whose)
 		case x509.IncompatibleUsage:
 			return refuse(BadPurpose, "%s is not for clients: it lacks the extended key usage clientAuth", whose)
+		case x509.NotAuthorizedToSign, x509.TooManyIntermediates:
+			return refuse(UnknownCA, "the certificate was not signed by an operator CA itself, but by one who may not sign")
 		}
 		return refuse(Malformed, "%s can't be used: %s", whose, printableError(err))
 	}

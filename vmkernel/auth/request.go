@@ -62,7 +62,7 @@ func ParseRequest(text []byte) (*Request, error) {
 	}
 	r := &Request{
 		Name:  csr.Subject.CommonName,
-		Key:   fingerprint(csr.RawSubjectPublicKeyInfo),
+		Key:   FingerprintOfSPKI(csr.RawSubjectPublicKeyInfo),
 		Names: csr.DNSNames,
 		csr:   csr,
 	}

@@ -32,10 +32,10 @@ func ParseRole(s string) (Role, error) {
 
 // Limits of a grant.
 const (
-	MaxScope      = 8   // labels
-	MaxLabelName  = 64  // bytes, as in a seed
-	MaxLabelValue = 255 // bytes
-	maxGrant      = 4096
+	MaxScope      = 8       // labels
+	MaxLabelName  = 64      // bytes, as in a seed
+	MaxLabelValue = 255     // bytes
+	maxGrant      = 8 << 10 // bytes of a URI: more than the longest that these allow
 )
 
 // Grant is what a certificate says of its holder: a role and, unless Scope is empty, that it is only for the VMs that

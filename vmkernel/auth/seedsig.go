@@ -73,7 +73,7 @@ func SignSeed(manifest []byte, signer *x509.Certificate, key crypto.Signer, sequ
 	}
 	s := &SeedSignature{Manifest: sha256.Sum256(manifest), Time: now.UTC().Truncate(time.Second), Sequence: sequence, Signer: signer}
 	switch {
-	case !signer.IsCA && !slices.Contains(ours(signer), seedURI):
+	case !signer.IsCA && !SignsSeeds(signer):
 		return nil, fmt.Errorf("the certificate of %s is not for signing seeds: have one made by `keelctl cert sign --seeds`", quote(signer.Subject.CommonName))
 	case now.Before(signer.NotBefore) || now.After(signer.NotAfter):
 		return nil, fmt.Errorf("the certificate of %s is valid from %s to %s, and the clock says %s: no host would take the seed",
@@ -89,6 +89,9 @@ func SignSeed(manifest []byte, signer *x509.Certificate, key crypto.Signer, sequ
 	}
 	return s.encode(), nil
 }
+
+// SignsSeeds says whether a certificate, other than a CA's, is for signing seeds.
+func SignsSeeds(c *x509.Certificate) bool { return slices.Contains(ours(c), seedURI) }
 
 // SignSeed signs keel.json with a CA's own key.
 func (ca *CA) SignSeed(manifest []byte, sequence uint64, now time.Time) ([]byte, error) {

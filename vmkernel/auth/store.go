@@ -151,7 +151,7 @@ func (s *Store) pool() *x509.CertPool {
 // Whether he has the key as well is not asked here: TLS has, where Peer is called.
 func (s *Store) Identify(chain []*x509.Certificate, now time.Time) (Identity, error) {
 	if len(chain) == 0 {
-		return Identity{}, refuse(NoCertificate, "no client certificate was given: this host needs one that its operator CA has signed")
+		return Identity{}, refuseAbsent()
 	}
 	leaf := chain[0]
 	if err := checkKey(leaf.PublicKey); err != nil { // before anything is computed with it

@@ -31,9 +31,6 @@ func (s *Store) ServerConfig(host *HostKey) *tls.Config {
 			if len(chains) == 0 {
 				return nil // none was given, and ClientAuth has allowed that
 			}
-			if err := checkKey(chains[0][0].PublicKey); err != nil {
-				return refuse(BadKey, "the certificate's key %s", err)
-			}
 			_, err := s.identify(chains)
 			return err
 		},
@@ -50,14 +47,17 @@ func (s *Store) ServerConfig(host *HostKey) *tls.Config {
 	return base
 }
 
-// Peer says who is at the other end of a connection whose handshake ServerConfig has let through. It is asked anew, so
-// that a connection outlives neither a certificate nor a CA, and an administrator is known from then on, as Lockdown
-// says. The error is a *Refusal; without a certificate, while a claim is open, its reason is NoCertificate.
+// Peer says who is at the other end of a connection whose handshake ServerConfig has let through, by the chains that were
+// found good there. Ask once for a connection, and Recheck after that. An administrator is known from then on, as
+// Lockdown says. The error is a *Refusal; without a certificate, while a claim is open, its reason is NoCertificate.
 func (s *Store) Peer(state *tls.ConnectionState) (Identity, error) {
-	if state == nil || !state.HandshakeComplete {
+	switch {
+	case state == nil || !state.HandshakeComplete:
 		return Identity{}, refuse(HandshakeFail, "there was no TLS handshake")
+	case len(state.PeerCertificates) == 0:
+		return Identity{}, refuseAbsent()
 	}
-	id, err := s.Identify(state.PeerCertificates, s.clock())
+	id, err := s.identify(state.VerifiedChains)
 	if err != nil {
 		return Identity{}, err
 	}

@@ -10,10 +10,10 @@ import (
 // RingSize is how much of a guest's output a Port keeps, in bytes.
 const RingSize = 64 << 10
 
-// A Receiver is the guest's end of the line: Receive takes as many bytes as fit, and returns how many. Once it has not
-// taken all, it calls the Port's Room when there is room again.
+// A Receiver is the guest's end of the line. It calls Pull when it has room, as long as that gives all that it asks for, and
+// then again when Poke says so.
 type Receiver interface {
-	Receive(p []byte) int
+	Poke()
 }
 
 // A Port is the console of one serial port. The zero Port is ready, with no guest.
@@ -27,8 +27,6 @@ type Port struct {
 	closed   bool
 	watchers []*Watcher
 	writer   *Writer
-
-	typing sync.Mutex // held while the writer's bytes go to the guest; taken before mu
 }
 
 // Errors.
@@ -127,8 +125,6 @@ func (p *Port) chunk(at int64) []byte {
 
 // Close ends the Port: the VM is gone, or has no such serial port any more.
 func (p *Port) Close() {
-	p.typing.Lock()
-	defer p.typing.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
@@ -160,16 +156,15 @@ func (p *Port) Put(b byte) {
 	p.mu.Unlock()
 }
 
-// Room says that the UART has room for more. It doesn't block.
-func (p *Port) Room() {
+// Pull gives the guest what is typed, as far as it fits into b and isn't too fast, and returns how many bytes that are. It
+// doesn't block.
+func (p *Port) Pull(b []byte) int {
 	p.mu.Lock()
-	if p.writer != nil {
-		select {
-		case p.writer.room <- struct{}{}:
-		default:
-		}
+	defer p.mu.Unlock()
+	if p.writer == nil {
+		return 0
 	}
-	p.mu.Unlock()
+	return p.writer.pull(b)
 }
 
 // Log returns a copy of what is kept from an offset on, and the offset at which it begins.

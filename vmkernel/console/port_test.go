@@ -12,23 +12,24 @@ import (
 
 // A line is a Receiver with room for 16 bytes, which read drains.
 type line struct {
-	mu    sync.Mutex
-	port  *Port
-	fifo  []byte
-	short bool
-	off   bool // takes nothing
+	mu   sync.Mutex
+	port *Port
+	fifo []byte
+	off  bool // takes nothing
 }
 
-func (l *line) Receive(p []byte) int {
+func (l *line) Poke() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := min(len(p), 16-len(l.fifo))
+	l.fill()
+}
+
+func (l *line) fill() {
 	if l.off {
-		n = 0
+		return
 	}
-	l.fifo = append(l.fifo, p[:n]...)
-	l.short = n < len(p)
-	return n
+	var b [16]byte
+	l.fifo = append(l.fifo, b[:l.port.Pull(b[:16-len(l.fifo)])]...)
 }
 
 func (l *line) read() []byte {
@@ -36,9 +37,8 @@ func (l *line) read() []byte {
 	defer l.mu.Unlock()
 	got := l.fifo
 	l.fifo = nil
-	if l.short && !l.off {
-		l.short = false
-		l.port.Room()
+	if len(got) == 16 {
+		l.fill()
 	}
 	return got
 }

@@ -33,20 +33,20 @@ type Writer struct {
 	port  *Port
 	name  string
 	since time.Time
-	room  chan struct{} // capacity 1
 	lost  chan struct{}
 	err   error // set before lost is closed
 
-	rate   float64 // bytes a second; Write's own, as what follows
-	credit float64 // bytes that may go at once
-	last   time.Time
+	// Of the Port's mutex.
+	rest   []byte        // what the guest hasn't taken of what Write has
+	news   chan struct{} // there is no rest any more, or no credit; capacity 1
+	rate   float64       // bytes a second
+	credit float64       // bytes that may go at once
+	last   time.Time     // when credit was reckoned
 }
 
 // Hold makes name the one who types. Where another does, it is an error of HeldError, unless takeOver says so: then that
 // one's Lost is closed, and its Err says by whom.
 func (p *Port) Hold(name string, takeOver bool) (*Writer, error) {
-	p.typing.Lock()
-	defer p.typing.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -59,7 +59,7 @@ func (p *Port) Hold(name string, takeOver bool) (*Writer, error) {
 		p.writer.lose(&TakenError{name})
 	}
 	now := time.Now()
-	p.writer = &Writer{port: p, name: name, since: now, room: make(chan struct{}, 1), lost: make(chan struct{}), rate: bytesPer, credit: burst, last: now}
+	p.writer = &Writer{port: p, name: name, since: now, news: make(chan struct{}, 1), lost: make(chan struct{}), rate: bytesPer, credit: burst, last: now}
 	return p.writer, nil
 }
 
@@ -92,69 +92,78 @@ func (w *Writer) Close() {
 	}
 }
 
-// Write types p, and waits while the guest has no room. It returns how many bytes the guest has taken. Beside Err's errors
+// Write types p, and waits until the guest has taken it. It returns how many bytes the guest has taken. Beside Err's errors
 // and the context's there is ErrOff: there is no guest. It is for one goroutine at a time.
 func (w *Writer) Write(ctx context.Context, p []byte) (n int, err error) {
-	for n < len(p) {
-		may, wait := w.allowance(len(p) - n)
-		took := 0
-		var changed chan struct{}
-		if may > 0 {
-			if took, changed, err = w.give(p[n : n+may]); err != nil {
-				return n, err
-			}
-			n += took
-			w.credit -= float64(took)
-			if took > 0 {
-				continue
-			}
+	port := w.port
+	port.mu.Lock()
+	w.rest = p
+	port.mu.Unlock()
+	defer func() {
+		port.mu.Lock()
+		n = len(p) - len(w.rest)
+		w.rest = nil
+		port.mu.Unlock()
+	}()
+	for {
+		port.mu.Lock()
+		guest, rest := port.guest, len(w.rest)
+		if port.changed == nil {
+			port.changed = make(chan struct{})
 		}
-		var timer <-chan time.Time
-		if may == 0 {
-			timer = time.After(wait)
+		changed := port.changed
+		port.mu.Unlock()
+		switch {
+		case w.Err() != nil:
+			return 0, w.err
+		case rest == 0:
+			return 0, nil
+		case guest == nil:
+			return 0, ErrOff
+		}
+		guest.Poke()
+		var again <-chan time.Time
+		if w.broke() {
+			again = time.After(creditAfter)
 		}
 		select {
-		case <-w.room:
+		case <-w.news:
 		case <-changed:
-		case <-timer:
+		case <-again:
 		case <-w.lost:
-			return n, w.err
+			return 0, w.err
 		case <-ctx.Done():
-			return n, ctx.Err()
+			return 0, ctx.Err()
 		}
 	}
-	return n, nil
 }
 
-// allowance is how many of n bytes may be typed now; for none, how long until some may.
-func (w *Writer) allowance(n int) (may int, wait time.Duration) {
+// creditAfter is how long one without credit waits for some.
+const creditAfter = 5 * time.Millisecond
+
+// broke says whether there is a rest, and no credit for it.
+func (w *Writer) broke() bool {
+	w.port.mu.Lock()
+	defer w.port.mu.Unlock()
+	return len(w.rest) > 0 && w.credit < 1
+}
+
+// pull moves some of the rest into b. The Port's mutex is held.
+func (w *Writer) pull(b []byte) int {
+	if len(w.rest) == 0 {
+		return 0
+	}
 	now := time.Now()
 	w.credit = min(burst, w.credit+now.Sub(w.last).Seconds()*w.rate)
 	w.last = now
-	if w.credit >= 1 {
-		return min(n, int(w.credit)), 0
+	n := copy(b[:min(len(b), int(w.credit))], w.rest)
+	w.rest = w.rest[n:]
+	w.credit -= float64(n)
+	if len(w.rest) == 0 || w.credit < 1 {
+		select {
+		case w.news <- struct{}{}:
+		default:
+		}
 	}
-	return 0, 5 * time.Millisecond // some 58 bytes' time
-}
-
-// give offers bytes to the guest; changed is closed when there is another guest, or none. The Port's mutex isn't held at the
-// offer, since the UART takes its own, with which it calls Put and Room.
-func (w *Writer) give(p []byte) (took int, changed chan struct{}, err error) {
-	port := w.port
-	port.typing.Lock()
-	defer port.typing.Unlock()
-	port.mu.Lock()
-	guest, current := port.guest, port.writer == w
-	if port.changed == nil {
-		port.changed = make(chan struct{})
-	}
-	changed = port.changed
-	port.mu.Unlock()
-	switch {
-	case !current: // with the mutex, lost was closed
-		return 0, nil, w.err
-	case guest == nil:
-		return 0, nil, ErrOff
-	}
-	return guest.Receive(p), changed, nil
+	return n
 }

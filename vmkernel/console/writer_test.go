@@ -110,33 +110,6 @@ func (l *line) fifoNow() []byte {
 	return l.fifo
 }
 
-func TestRoomWakesTheWriterThatHolds(t *testing.T) {
-	p, l := connected()
-	for range 50 {
-		first, _ := p.Hold("first", true)
-		go first.Write(context.Background(), make([]byte, 40))
-		time.Sleep(time.Millisecond)
-		second, _ := p.Hold("second", true)
-		done := make(chan error)
-		go func() {
-			_, err := second.Write(context.Background(), make([]byte, 40))
-			done <- err
-		}()
-		for end := false; !end; {
-			select {
-			case err := <-done:
-				end = true
-				if err != nil {
-					t.Fatal(err)
-				}
-			case <-time.After(time.Millisecond):
-				l.read()
-			case <-t.Context().Done():
-			}
-		}
-	}
-}
-
 func TestTypingToWhatIsOff(t *testing.T) {
 	p, l := connected()
 	w, _ := p.Hold("anna", false)

@@ -50,12 +50,12 @@ func vmbrief(c *cpu, id, flags, event uint64) (r int64, straight uint64) {
 		return -int64(linux.EBUSY), 1
 	}
 	v.ask(flags, event)
-	if c.sched.n != 0 || c.sched.resched || v.lastExit == 0 || briefTicks == 0 {
+	if c.lent != v.world || c.resched || v.lastExit == 0 || briefTicks == 0 {
 		if r = c.mayBrief(v); r != briefOn {
 			return c.endBrief(v, r), 0
 		}
 	}
-	if v.nextNS != 0 && (v.nextNS < c.sched.armed || c.sched.armed == 0) {
+	if v.nextNS != 0 && (v.nextNS < c.armed || c.armed == 0) {
 		c.armGuest(v.nextNS)
 	}
 	page := v.shared()
@@ -73,7 +73,7 @@ func vmbrief(c *cpu, id, flags, event uint64) (r int64, straight uint64) {
 	atomic.StoreUint32((*uint32)(&g.state), uint32(stateRunning))
 	began := v.lastExit
 	for n := 0; ; {
-		if atomic.LoadUint32(&c.kicked) != 0 || c.sched.resched || atomic.LoadUint32(&v.exitReq) != 0 || !v.timed ||
+		if atomic.LoadUint32(&c.kicked) != 0 || c.resched || atomic.LoadUint32(&v.exitReq) != 0 || !v.timed ||
 			!v.lapic().Quiet() || v.lastExit >= v.nextTSC || v.event != 0 || v.halted || !v.started {
 			if r = c.beforeBrief(v, s); r != briefOn {
 				break
@@ -110,7 +110,7 @@ func vmbrief(c *cpu, id, flags, event uint64) (r int64, straight uint64) {
 	v.vmx.SwitchOut(s, v.xsave, cleanPage)
 	page.Last = v.lastExit
 	g.state, g.wait = stateBlocked, waitVCPU
-	if r == 0 && !c.sched.resched && !at[world](c.world).signalled() {
+	if r == 0 && !c.resched && !at[world](c.world).signalled() {
 		atomic.StoreUint32(&v.taken, 0)
 		return 0, 1
 	}
@@ -127,17 +127,30 @@ func (c *cpu) mayBrief(v *vcpu) int64 {
 	if v.lastExit == 0 {
 		return sys.BriefOver
 	}
-	if c.sched.resched || c.sched.n != 0 && worldAt(c.sched.head).kind == kindThread {
+	if c.mustAsk() {
 		return sys.BriefAgain
 	}
-	return briefOn
+	// What the run takes is to be the virtual processor's, so the policy has to take it for running.
+	w, g := at[world](c.world), worldAt(v.world)
+	r := int64(sys.BriefOver)
+	sched.lock()
+	now := nanotime()
+	c.settle(now)
+	if !sched.Contended(c.id) && sched.CanSwitch(c.id, g.node, now) && sched.Switch(c.id, g.node, now) {
+		w.repay(now)
+		atomic.StoreUint32(&c.lent, g.id)
+		c.arm(now)
+		r = briefOn
+	}
+	sched.unlock()
+	return r
 }
 
 // beforeBrief does what has come up before an entry.
 //
 //go:noinline
 func (c *cpu) beforeBrief(v *vcpu, s *virt.State) int64 {
-	if atomic.LoadUint32(&c.kicked) != 0 || c.sched.resched {
+	if atomic.LoadUint32(&c.kicked) != 0 || c.resched {
 		if c.mustLeaveBrief() {
 			return sys.BriefAgain
 		}
@@ -184,17 +197,14 @@ func (c *cpu) afterBrief(v *vcpu, s *virt.State, began uint64) int64 {
 //go:noinline
 func (c *cpu) endBrief(v *vcpu, r int64) int64 {
 	atomic.StoreUint32(&v.taken, 0)
-	w, q := at[world](c.world), &c.sched
-	if r == sys.BriefAgain && q.n != 0 {
-		if q.n == 1 && worldAt(q.head).kind == kindThread {
-			w.slice = 0 // it runs first, for a short while most likely
-		} else {
-			r = sys.BriefOver // who waits for a P must not wait for other guests
-		}
-		q.resched = true
+	w := at[world](c.world)
+	if r == sys.BriefAgain && c.mustAsk() && !sched.OnlyThreads(c.id) {
+		// The policy is to choose among guests, and a thread that waits for a P mustn't wait for those. If only
+		// threads wait, they run first, for a short while most likely.
+		r = sys.BriefOver
 	}
 	w.setResult(r)
-	if q.resched || w.signalled() {
+	if c.mustAsk() || w.signalled() {
 		c.dispatch()
 	}
 	return r
@@ -202,20 +212,13 @@ func (c *cpu) endBrief(v *vcpu, r int64) int64 {
 
 // mustLeaveBrief looks at why the processor was kicked.
 func (c *cpu) mustLeaveBrief() bool {
-	w := at[world](c.world)
-	if c.sched.n == 0 && !w.signalled() {
-		atomic.StoreUint32(&c.kicked, 0)
-		c.sched.resched = false
-	}
-	if c.sched.n != 0 || w.signalled() { // perhaps since
-		c.sched.resched = true
-		return true
-	}
-	return false
+	atomic.StoreUint32(&c.kicked, 0)
+	return c.mustAsk() || at[world](c.world).signalled()
 }
 
-// answerCPUID answers CPUID until there is another exit, which is decoded then. There is VT-x.
-func (v *vcpu) answerCPUID(s *virt.State, page *sys.VCPUPage) {
+// answerCPUID answers CPUID until there is another exit, or the host's TSC is until: that exit is decoded.
+// There is VT-x.
+func (v *vcpu) answerCPUID(s *virt.State, page *sys.VCPUPage, until uint64) {
 	for {
 		v.doCPUID(s)
 		v.vmx.Enter(s)
@@ -223,7 +226,7 @@ func (v *vcpu) answerCPUID(s *virt.State, page *sys.VCPUPage) {
 		page.Outside += entered - v.lastExit
 		page.Ticks += exited - entered
 		v.lastExit = exited
-		if s.Exit.Kind != virt.KindCPUID || v.vmx.Unfinished() {
+		if s.Exit.Kind != virt.KindCPUID || v.vmx.Unfinished() || exited >= until {
 			break
 		}
 		page.Exits[virt.KindCPUID]++

@@ -27,13 +27,16 @@ func (c *cpu) call(w *world, n, a0, a1, a2, a3 uint64) int64 {
 	case sys.NumCrash:
 		return callCrash(uintptr(a0))
 	case sys.NumSpins:
-		return callSpins(a0, a1)
+		return callSpins(a0, a1, a2)
 	case sys.NumPolicy:
 		restartOnPanic = a0 == 1
 		return 0
 	}
 	if n >= sys.NumPCIRead && n <= sys.NumSetClock {
 		return callDevice(n, a0, a1, a2, a3)
+	}
+	if n >= sys.NumPoolCreate && n <= sys.NumCheckWorlds {
+		return callPolicy(n, a0, a1, a3)
 	}
 	return callVM(n, a0, a1, a2, a3)
 }
@@ -87,12 +90,17 @@ func callStats(p uintptr) int64 {
 		s.Faults += k.faults
 		s.Switches += k.switches
 		s.IPIs += k.ipis
+		s.Decisions += k.decisions
+		s.DecisionTicks += k.decisionTicks
+		s.SwitchTicks += k.switchTicks
 	}
-	for id := 1; id < maxWorlds; id++ {
-		if worlds[id] != 0 && worldAt(uint32(id)).state != stateFree {
+	sched.lock()
+	for id := uint32(1); id <= nWorlds; id++ {
+		if worldAt(id).state != stateFree {
 			s.Worlds++
 		}
 	}
+	sched.unlock()
 	return 0
 }
 

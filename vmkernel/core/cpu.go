@@ -69,13 +69,20 @@ type cpu struct {
 	flushAsked, flushDone uint32
 
 	online  uint32
-	kicked  uint32 // set by another processor: look at the run queue
-	sched   runqueue
+	kicked  uint32 // set by another processor: look around, see kick
+	repick  uint32 // set by another processor: ask the policy
+	idling  uint32 // read by others without the lock
+	resched bool   // the processor's own: ask the policy
+	current uint32 // the world that it runs, 0 when idle: the scheduler's lock protects it
+	lent    uint32 // the virtual processor's world in whose name current, a thread, runs: see settle
+	asked   uint64 // time-stamp counter when the switch began that isn't complete yet, 0: none
+	armed   uint64 // ns for which the timer is set, 0: not
 	timers  timerHeap
 	counter counters
 
 	vmcs      uintptr // the vcpu whose VMCS is current, 0 where it isn't known
 	rest      uintptr // the same where only the processor has what vmx.SaveRest saves, else 0
+	peek      uint64  // host TSC from which on an exit lets the host's interrupts in, see holdNS
 	clearVCPU uintptr // set by another processor: write this vcpu's control structure back
 
 	unmapped [flushBatch]uint64 // frames on their way out, see unback
@@ -84,6 +91,7 @@ type cpu struct {
 // counters of a processor, for `ready` and the tests.
 type counters struct {
 	syscalls, interrupts, faults, switches, ipis uint64
+	decisions, decisionTicks, switchTicks        uint64
 }
 
 var (
@@ -128,6 +136,7 @@ func (c *cpu) prepare() {
 	lo, hi := newStack(8)
 	c.g.set(lo, hi)
 	c.stackTop = hi
+	c.timers.prepare()
 
 	tss := addrOf(&c.tss)
 	for ist := istShared; ist <= istPage; ist++ {

@@ -3,6 +3,7 @@ package core
 import (
 	"keel/arch/amd64"
 	"keel/arch/amd64/virt"
+	"keel/arch/amd64/vmx"
 	"keel/vmkernel/device/i8254"
 	"keel/vmkernel/device/i8259"
 	"keel/vmkernel/device/lapic"
@@ -29,6 +30,8 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 	case virt.KindWRMSR:
 		if v.writeMSR(s) {
 			v.skip(s)
+		} else if s.Exit.Kind == virt.KindMMIO { // see guestPhys
+			return false
 		} else {
 			v.inject(excGP)
 		}
@@ -54,18 +57,14 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 	case virt.KindHostInterrupt:
 		v.hostInterrupt(c)
 	case virt.KindTimer:
-		v.hold()
-		v.hostInterrupt(c)
+		v.expired(c)
 	case virt.KindInterruptWindow:
 		v.wantInterruptWindow(false)
 	case virt.KindNMIWindow:
 		v.wantNMIWindow(false)
 	case virt.KindPause:
 		v.skip(s)
-		if c.sched.n != 0 {
-			worldAt(c.sched.current).slice = 0 // its own, or in a brief run the thread's
-			c.sched.resched = true
-		}
+		c.spun()
 	case virt.KindResume, virt.KindException, virt.KindTPR, virt.KindHostNMI:
 	case virt.KindNop:
 		v.skip(s)
@@ -93,21 +92,68 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 	return true
 }
 
-// holdNS is for how long, in guest mode, a guest has the processor before it is asked for it by
-// means that don't depend on an interrupt's delivery: VT-x's preemption timer. Bochs 2.7 holds the
-// host's interrupts back from a guest that was entered with RFLAGS.IF clear, until it changes it.
-const holdNS = 4_000_000
+// Where the processor holds the host's interrupts back from a guest that was entered with RFLAGS.IF clear
+// (vmx.HoldsInterrupts: an erratum of Bochs), the processor looks for them by itself: once such a guest has
+// had holdNS in guest mode, or its processor's own timer is due, by VT-x's preemption timer, and at the first
+// exit that comes peekNS after the last look. So none waits longer than both together, 0.6 ms. Elsewhere no timer
+// is needed for that.
+const (
+	holdNS   = 400_000
+	peekNS   = 200_000
+	holdLate = 2_000 // by which the preemption timer comes later than the processor's own
+)
+
+// The same in ticks, 0 where they aren't needed.
+var holdTicks, peekTicks uint64
+
+// initHold finds out whether they are, once virtualisation is on.
+func (c *cpu) initHold() {
+	c.peek = never
+	if virtKind == sys.VirtVTX && vmx.HoldsInterrupts() {
+		holdTicks, peekTicks = nsToTicks(holdNS), nsToTicks(peekNS)
+		c.peek = 0
+	}
+}
 
 // hold sets the preemption timer of VT-x for a run that isn't brief.
-func (v *vcpu) hold() {
+func (v *vcpu) hold(c *cpu) {
 	v.timed = false
-	v.vmx.SetTimer(nsToTicks(holdNS), true)
+	ticks := holdTicks
+	if ticks != 0 && c.armed != 0 {
+		now := nanotime()
+		ticks = min(ticks, nsToTicks(max(c.armed, now)-now+holdLate))
+	}
+	v.vmx.SetTimer(ticks, ticks != 0)
+}
+
+// lookOut lets the host's interrupts in, if that is due.
+func (v *vcpu) lookOut(c *cpu) {
+	if v.lastExit >= c.peek {
+		openWindow()
+		c.drainPending()
+		c.peek = v.lastExit + peekTicks
+	}
+}
+
+// expired is the end of the preemption timer's time.
+func (v *vcpu) expired(c *cpu) {
+	openWindow()
+	if c.pending == [4]uint64{} && c.peek != never && v.lastExit < v.nextTSC {
+		c.peek = v.lastExit + peekTicks
+		v.hold(c)
+		return // nothing came
+	}
+	v.hostInterrupt(c)
+	v.hold(c)
 }
 
 // hostInterrupt lets the host's interrupts in.
 func (v *vcpu) hostInterrupt(c *cpu) {
 	openWindow()
 	c.drainPending()
+	if c.peek != never {
+		c.peek = v.lastExit + peekTicks
+	}
 	if v.lastExit >= v.nextTSC {
 		v.fireTimers() // first, so that tick doesn't set the timer for what is over
 	}
@@ -122,10 +168,21 @@ func (c *cpu) tick() {
 	now := nanotime()
 	sched.lock()
 	c.expireTimers(now)
-	if c.sched.n != 0 && now >= worldAt(c.sched.current).slice {
-		c.sched.resched = true
+	if now >= sched.Until(c.id) {
+		c.resched = true
 	}
 	c.arm(now)
+	sched.unlock()
+}
+
+// spun is for a guest that executes PAUSE in a loop: it waits for a lock, and what is left of its turn
+// is better used by a sibling, which may hold it, or by others.
+func (c *cpu) spun() {
+	sched.lock()
+	if sched.Contended(c.id) {
+		sched.Yield(c.id)
+		c.resched = true
+	}
 	sched.unlock()
 }
 

@@ -71,7 +71,7 @@ func beginFatal() {
 		}
 	}
 	stopOthers()
-	atomic.StoreUint32(&console.lock.held, 0) // its holder has been stopped
+	console.lock.force() // its holder has been stopped
 	print("\nlevel=ERROR msg=\"fatal fault\" cause=\"")
 }
 

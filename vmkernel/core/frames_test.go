@@ -132,7 +132,7 @@ func TestFramesAreCountedAndOwned(t *testing.T) {
 	frameOwners[memoryOf(3)].home, frameOwners[memoryOf(5)].home = 1, 2
 	for step := range 20_000 {
 		o := []owner{ownerKeel, ownerUpper, memoryOf(3), overheadOf(3), memoryOf(5)}[r.IntN(5)]
-		switch r.IntN(6) {
+		switch r.IntN(14) {
 		case 0:
 			o.setAside(uint64(r.IntN(1500)), 0)
 		case 1:
@@ -166,9 +166,12 @@ func TestFramesAreCountedAndOwned(t *testing.T) {
 			for f := p.pa >> 12; f < p.pa>>12+n; f++ {
 				delete(owned, f)
 			}
-		case 5:
+		default:
 			if i, w, had := takeDirty(); had != 0 {
-				done := had & r.Uint64()
+				done := had
+				if r.IntN(4) == 0 { // it was interrupted
+					done &= r.Uint64()
+				}
 				for k := range uint64(64) {
 					if done>>k&1 != 0 {
 						delete(dirty, uint64(i)*framesPerBlock+uint64(w)*64+k)

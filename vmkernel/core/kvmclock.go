@@ -1,6 +1,9 @@
 package core
 
-import "keel/arch/amd64"
+import (
+	"keel/arch/amd64"
+	"keel/arch/amd64/virt"
+)
 
 // kvmclock (Linux Documentation/virt/kvm/x86/msr.rst): a structure in the guest's memory from which
 // it computes its time by the time-stamp counter. The host's counter is constant and the same on
@@ -60,13 +63,20 @@ func (v *vcpu) setWallClock(x uint64) bool {
 	return true
 }
 
-// guestPhys is where n bytes of the guest's memory, within a page and aligned to 4, are.
+// guestPhys is where n bytes of the guest's memory, within a page and aligned to 4, are. Where memory isn't there yet the
+// exit becomes one of a guest that touched it: the upper half has it populated, and the guest tries again.
 func (v *vcpu) guestPhys(gpa, n uint64) (pa uint64, ok bool) {
 	if gpa&3 != 0 || gpa&(amd64.PageSize-1)+n > amd64.PageSize {
 		return 0, false
 	}
 	if isAMD {
-		return v.svm.HostPhys(gpa)
+		pa, ok = v.svm.HostPhys(gpa)
+	} else {
+		pa, ok = v.vmx.HostPhys(gpa)
 	}
-	return v.vmx.HostPhys(gpa)
+	if !ok && v.vm().isRAM(gpa, n) {
+		e := &v.shared().State.Exit
+		e.Kind, e.GPA = virt.KindMMIO, gpa
+	}
+	return pa, ok
 }

@@ -18,8 +18,9 @@ import (
 // machine is overdrawn, and its virtual processors wait until that is granted.
 
 // populate gives the machine memory at gpa where it has none: 2 MiB in one piece if all of them are
-// missing and there is so much, else a page. It is 0 if memory is there now.
-func (m *machine) populate(gpa uint64) int64 {
+// missing and that is to be had, else a page. Where whole is set, no page is given for want of having
+// more set aside: what has begun in pages goes on in pages. It is 0 if memory is there now.
+func (m *machine) populate(gpa uint64, whole bool) int64 {
 	if !m.isRAM(gpa, 1) {
 		return -int64(linux.EINVAL)
 	}
@@ -39,6 +40,8 @@ func (m *machine) populate(gpa uint64) int64 {
 			if !zero {
 				clear(bytesAt(amd64.DirectMap+uintptr(pa), amd64.HugeSize))
 			}
+		} else if _, budget := o.holds(); whole && budget < framesPerBlock {
+			return -int64(linux.ENOMEM)
 		}
 	}
 	if pa == 0 {
@@ -240,14 +243,14 @@ func windowFault(va uintptr) bool {
 	if found == nil {
 		return false
 	}
-	r := found.populate(gpa)
+	r := found.populate(gpa, false)
 	if r == -int64(linux.ENOMEM) && memoryOf(found.id).setAside(1, scarceFrames) {
 		for _, v := range found.vcpus {
 			if v != 0 {
 				atomic.StoreUint32(&at[vcpu](v).shared().Overdrawn, 1)
 			}
 		}
-		r = found.populate(gpa)
+		r = found.populate(gpa, false)
 	}
 	return r == 0
 }

@@ -19,6 +19,12 @@ func addrOf[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
 // bytesAt is n bytes at a virtual address.
 func bytesAt(addr uintptr, n int) []byte { return unsafe.Slice(at[byte](addr), n) }
 
+// sliceAt is n objects at a virtual address of the lower half.
+func sliceAt[T any](addr uintptr, n int) []T { return unsafe.Slice(at[T](addr), n) }
+
+// sizeOf is the size of a type, bytes.
+func sizeOf[T any]() uintptr { var x T; return unsafe.Sizeof(x) }
+
 // page is a page of physical memory as words.
 type page [512]uint64
 
@@ -39,5 +45,6 @@ const blockSize = unsafe.Sizeof(block{})
 const (
 	ownerSize     = unsafe.Sizeof(owner(0))
 	nodesSize     = unsafe.Sizeof(sys.Nodes{})
+	rangeSize     = unsafe.Sizeof(sys.Range{})
 	memoryUseSize = unsafe.Sizeof(sys.MemoryUse{})
 )

@@ -87,11 +87,14 @@ func (m *machine) nested(gpa uint64) (e *uint64, level int) {
 // pieceSize is how much an entry at a level maps.
 func pieceSize(level int) uint64 { return amd64.PageSize << (9 * uint(level-1)) }
 
-// vmRelease gives back what lies from gpa on, up to n bytes, and returns how many bytes it has dealt with: what was given
-// back before counts too.
-func (m *machine) vmRelease(gpa, n uint64) int64 {
-	if (gpa|n)&(amd64.PageSize-1) != 0 || !m.isRAM(gpa, n) {
+// vmRelease gives back what lies in the n ranges at p, in their order, and returns how many bytes it has dealt with: what
+// was given back before counts too. All processors are made to forget but once.
+func (m *machine) vmRelease(p uintptr, n uint64) int64 {
+	if n == 0 || n > sys.MaxRanges {
 		return -int64(linux.EINVAL)
+	}
+	if !ensure(p, uintptr(n)*rangeSize, false) {
+		return -int64(linux.EFAULT)
 	}
 	if virtKind == sys.VirtVTX && !vmx.HasINVEPTAll() {
 		return -int64(linux.ENOSYS)
@@ -101,41 +104,56 @@ func (m *machine) vmRelease(gpa, n uint64) int64 {
 	}
 	c := me()
 	done, count := uint64(0), 0
+	err, left := int64(0), 2*releaseStep
 	m.pages.lock()
-	for steps := 0; done < n && count < releaseStep && steps < 2*releaseStep; steps++ {
-		e, level := m.nested(gpa + done)
-		size := pieceSize(level)
-		at, left := (gpa+done)&(size-1), n-done
-		switch {
-		case *e == 0:
-			done += min(size-at, left)
-			continue
-		case level > 2 || at != 0 || left < size:
-			if !m.split(e, level, gpa+done) {
-				m.pages.unlock()
-				return m.freeUnmapped(c, count, done, -int64(linux.ENOMEM))
+	for i := uint64(0); i < n && err == 0 && left > 0 && count < releaseStep; i++ {
+		r := at[sys.Range](p + uintptr(i)*rangeSize)
+		gpa, size := r.GPA, r.Bytes
+		if (gpa|size)&(amd64.PageSize-1) != 0 || !m.isRAM(gpa, size) {
+			err = -int64(linux.EINVAL)
+			break
+		}
+		for end := gpa + size; gpa < end && err == 0 && left > 0 && count < releaseStep; left-- {
+			var had, pa uint64
+			had, pa, err = m.unmapPiece(gpa, end-gpa)
+			if pa != 0 {
+				c.unmapped[count] = pa
+				count++
 			}
-			continue
+			gpa, done = gpa+had, done+had
 		}
-		w, _ := leaf(m.window(gpa + done))
-		if w == nil { // it is mapped at all or not at all
-			m.pages.unlock()
-			return m.freeUnmapped(c, count, done, -int64(linux.EINVAL))
-		}
-		c.unmapped[count] = *e & amd64.PTE_ADDR
-		if level == 2 {
-			c.unmapped[count] |= unmappedBlock
-		}
-		*e, *w = 0, 0
-		m.resident -= size
-		if level == 2 {
-			m.large -= size
-		}
-		done += size
-		count++
 	}
 	m.pages.unlock()
-	return m.freeUnmapped(c, count, done, 0)
+	return m.freeUnmapped(c, count, done, err)
+}
+
+// unmapPiece unmaps the first piece of n bytes at gpa, if there is any, and returns its size and its frame or block; 0 of
+// both is that a large page was split for it. The lock is held.
+func (m *machine) unmapPiece(gpa, n uint64) (had, pa uint64, err int64) {
+	e, level := m.nested(gpa)
+	size := pieceSize(level)
+	at := gpa & (size - 1)
+	switch {
+	case *e == 0:
+		return min(size-at, n), 0, 0
+	case level > 2 || at != 0 || n < size:
+		if !m.split(e, level, gpa) {
+			return 0, 0, -int64(linux.ENOMEM)
+		}
+		return 0, 0, 0
+	}
+	w, _ := leaf(m.window(gpa))
+	if w == nil { // it is mapped at all or not at all
+		return 0, 0, -int64(linux.EINVAL)
+	}
+	pa = *e & amd64.PTE_ADDR
+	if level == 2 {
+		pa |= unmappedBlock
+		m.large -= size
+	}
+	*e, *w = 0, 0
+	m.resident -= size
+	return size, pa, 0
 }
 
 // freeUnmapped frees what was unmapped, when nobody can reach it any more. It returns what was done, or err if that is

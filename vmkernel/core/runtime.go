@@ -50,7 +50,7 @@ func startRuntime() {
 		*at[uint64](vectors + 8*uintptr(i)) = v
 	}
 	sched.lock()
-	w := newWorld(kindThread)
+	w := newWorld(kindThread, sched.system)
 	if w == nil {
 		die("too little memory: no room for the Go runtime")
 	}

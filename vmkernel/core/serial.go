@@ -1,8 +1,6 @@
 package core
 
 import (
-	"sync/atomic"
-
 	"keel/arch/amd64"
 )
 
@@ -96,7 +94,7 @@ func (c *cpu) serialDue() uint64 {
 // so too.
 func (c *cpu) expireSerial(now uint64) {
 	due := c.serialDue()
-	if due == 0 || due > now || !atomic.CompareAndSwapUint32(&console.lock.held, 0, 1) {
+	if due == 0 || due > now || !console.lock.try() {
 		return
 	}
 	pumpSerial()

@@ -89,7 +89,7 @@ func sendSignal(w *world, sig int) {
 		if c := &cpus[w.cpu]; c != me() {
 			c.kick()
 		} else {
-			c.sched.resched = true
+			c.resched = true
 		}
 	case stateBlocked:
 		if w.signalled() {
@@ -269,7 +269,7 @@ func (w *world) sysSigprocmask(how uint64, set, old uintptr) int64 {
 		return -int64(linux.EINVAL)
 	}
 	if w.signalled() {
-		me().sched.resched = true
+		me().resched = true
 	}
 	return 0
 }

@@ -139,6 +139,7 @@ func startAP(addr uintptr) {
 	initAPIC()
 	c.syncTSC()
 	enableVirt()
+	c.join()
 	atomic.StoreUint32(&c.online, 1)
 	c.dispatch()
 }

@@ -63,6 +63,7 @@ func start(magic, info uint64) {
 	smbios.Find(mem, boot.EFISystem, &firmware)
 	mapDevices()
 	initIDT()
+	initSched()
 	c := &cpus[0]
 	c.prepare()
 	tscBase = t0
@@ -90,7 +91,9 @@ func started(addr uintptr) {
 	randomState = amd64.RDTSC() ^ wallOffset
 	probeVirt()
 	enableVirt()
+	c.join()
 	startProcessors()
+	limitSystem()
 	startRuntime()
 	c.dispatch()
 }

@@ -17,7 +17,7 @@ func systemCall() {
 	} else {
 		c.answer(w)
 	}
-	if c.sched.current != id || c.sched.resched {
+	if c.current != id || c.resched {
 		c.dispatch()
 	}
 }
@@ -42,14 +42,13 @@ func (c *cpu) answer(w *world) {
 	case linux.SYS_EPOLL_PWAIT:
 		r = w.sysEpollWait(uintptr(a1), int64(a2), int32(a3))
 	case linux.SYS_SCHED_YIELD:
-		w.yield()
-		c.sched.resched = true
+		c.yield()
 	case linux.SYS_TGKILL:
 		r = sysTgkill(a1, a2)
 	case linux.SYS_RT_SIGRETURN:
 		w.sysSigreturn()
 		if w.signalled() {
-			c.sched.resched = true
+			c.resched = true
 		}
 		return
 	case linux.SYS_RT_SIGPROCMASK:
@@ -168,7 +167,7 @@ func sysTgkill(tid, sig uint64) int64 {
 	if sig == 0 || sig > maxSig {
 		return -int64(linux.EINVAL)
 	}
-	if tid == 0 || tid >= maxWorlds || worlds[tid] == 0 || worldAt(uint32(tid)).kind != kindThread || worldAt(uint32(tid)).state == stateFree {
+	if tid == 0 || tid > maxWorlds || worlds[tid] == 0 || worldAt(uint32(tid)).kind != kindThread || worldAt(uint32(tid)).state == stateFree {
 		return -int64(linux.ESRCH)
 	}
 	sendSignal(worldAt(uint32(tid)), int(sig))
@@ -188,7 +187,7 @@ func (w *world) sysClone(flags, stack, tls uint64) int64 {
 		return -int64(linux.EINVAL)
 	}
 	sched.lock()
-	n := newWorld(kindThread)
+	n := newWorld(kindThread, sched.system)
 	if n == nil {
 		sched.unlock()
 		return -int64(linux.EAGAIN)
@@ -212,7 +211,7 @@ func (w *world) sysClone(flags, stack, tls uint64) int64 {
 func (w *world) exit() {
 	sched.lock()
 	w.leave()
-	w.state = stateFree // and its page may be the next world's, from the unlock on
+	w.end(nanotime())
 	sched.unlock()
 }
 

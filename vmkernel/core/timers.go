@@ -1,20 +1,43 @@
 package core
 
+import (
+	"keel/arch/amd64"
+	policy "keel/vmkernel/sched"
+)
+
 // A timerHeap holds the worlds that wait with a deadline on a processor: a binary heap, the
-// earliest first, of world indices. The scheduler's lock protects it.
+// earliest first, of world indices, in page frames. The scheduler's lock protects it.
 type timerHeap struct {
 	n     uint32
-	items [maxWorlds]uint32
+	items uintptr // [maxWorlds]uint32
 }
 
+// timerPages are the frames of a heap.
+const timerPages = (4*maxWorlds + amd64.PageSize - 1) / amd64.PageSize
+
+// prepare takes the heap's frames.
+func (h *timerHeap) prepare() {
+	pa := allocPages(timerPages, ownerKeel)
+	if pa == 0 {
+		fatal("too little memory for a processor's timers", 0)
+	}
+	h.items = amd64.DirectMap + uintptr(pa)
+}
+
+// item is the heap's place i.
+func (h *timerHeap) item(i uint32) *uint32 { return at[uint32](h.items + 4*uintptr(i)) }
+
+func (h *timerHeap) first() *world { return worldAt(*h.item(0)) }
+
 func (h *timerHeap) less(a, b uint32) bool {
-	return worldAt(h.items[a]).deadline < worldAt(h.items[b]).deadline
+	return worldAt(*h.item(a)).deadline < worldAt(*h.item(b)).deadline
 }
 
 func (h *timerHeap) swap(a, b uint32) {
-	h.items[a], h.items[b] = h.items[b], h.items[a]
-	worldAt(h.items[a]).timerPos = a + 1
-	worldAt(h.items[b]).timerPos = b + 1
+	x, y := h.item(a), h.item(b)
+	*x, *y = *y, *x
+	worldAt(*x).timerPos = a + 1
+	worldAt(*y).timerPos = b + 1
 }
 
 func (h *timerHeap) up(i uint32) {
@@ -45,7 +68,7 @@ func (h *timerHeap) down(i uint32) {
 func startTimer(w *world, deadline uint64) {
 	h := &cpus[w.cpu].timers
 	w.deadline = deadline
-	h.items[h.n] = w.id
+	*h.item(h.n) = w.id
 	h.n++
 	w.timerPos = h.n
 	h.up(h.n - 1)
@@ -71,7 +94,7 @@ func cancelTimer(w *world) {
 func (c *cpu) expireTimers(now uint64) {
 	c.expireSerial(now)
 	for c.timers.n > 0 {
-		w := worldAt(c.timers.items[0])
+		w := c.timers.first()
 		if w.deadline > now {
 			return
 		}
@@ -81,22 +104,20 @@ func (c *cpu) expireTimers(now uint64) {
 	}
 }
 
-// arm sets the local APIC's timer for the next thing to do: a sleeper's deadline, or the end of
-// the turn if others wait. Deadlines may come up to slack late, so that sleeps of the runtime's
+// arm sets the local APIC's timer for the next thing to do: a sleeper's deadline, the time at which the
+// policy wants to be asked again, or the guest's own timer. Where there is none of these, no timer comes. Deadlines may come up to slack late, so that sleeps of the runtime's
 // monitor (20 µs) don't cost an interrupt each.
 func (c *cpu) arm(now uint64) {
 	var next uint64
 	if c.timers.n > 0 {
-		next = worldAt(c.timers.items[0]).deadline
+		next = c.timers.first().deadline
 	}
-	q := &c.sched
-	if q.current != 0 && q.n > 0 {
-		if end := worldAt(q.current).slice; next == 0 || end < next {
-			next = end
-		}
+	// What is over, or is to be asked at once, is for look.
+	if t := sched.Until(c.id); t != policy.Never && t > now && (next == 0 || t < next) {
+		next = t
 	}
-	if q.current != 0 && worldAt(q.current).kind == kindVCPU {
-		if t := at[vcpu](worldAt(q.current).vcpu).nextTSC; t != never {
+	if c.current != 0 && worldAt(c.current).kind == kindVCPU {
+		if t := at[vcpu](worldAt(c.current).vcpu).nextTSC; t != never {
 			if ns := tscToNS(t) + 1; next == 0 || ns < next {
 				next = ns
 			}
@@ -105,23 +126,23 @@ func (c *cpu) arm(now uint64) {
 	if t := c.serialDue(); t != 0 && (next == 0 || t < next) {
 		next = t
 	}
-	if q.current != 0 && worldAt(q.current).kind == kindThread {
-		if t := worldAt(q.current).spinDue(now); t != 0 && (next == 0 || t < next) {
+	if c.current != 0 && worldAt(c.current).kind == kindThread {
+		if t := worldAt(c.current).spinDue(now); t != 0 && (next == 0 || t < next) {
 			next = t
 		}
 	}
 	if next == 0 {
-		if q.armed != 0 {
-			q.armed = 0
+		if c.armed != 0 {
+			c.armed = 0
 			disarmTimer()
 		}
 		return
 	}
-	if q.armed != next {
-		q.armed = next
+	if c.armed != next {
+		c.armed = next
 		armTimer(now, next)
 	}
 }
 
 // timerFired is the local APIC's timer interrupt: dispatch does the work.
-func (c *cpu) timerFired() { c.sched.armed = 0 }
+func (c *cpu) timerFired() { c.armed = 0 }

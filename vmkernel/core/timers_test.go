@@ -13,10 +13,13 @@ func makeWorlds(t *testing.T, n int) []*world {
 		all[i] = &world{id: uint32(i + 1), kind: kindThread, state: stateBlocked}
 		worlds[i+1] = addrOf(all[i])
 	}
+	items := new([maxWorlds]uint32)
+	cpus[0].timers.items = addrOf(items)
 	t.Cleanup(func() {
 		clear(worlds[:])
 		cpus[0].timers = timerHeap{}
 		runtime.KeepAlive(all)
+		runtime.KeepAlive(items)
 	})
 	return all
 }
@@ -37,7 +40,7 @@ func TestTimersExpireInOrderWhateverIsCancelled(t *testing.T) {
 		}
 		last := uint64(0)
 		for h.n > 0 {
-			w := worldAt(h.items[0])
+			w := h.first()
 			if w.deadline < last {
 				t.Fatalf("deadline %d after %d", w.deadline, last)
 			}
@@ -51,23 +54,6 @@ func TestTimersExpireInOrderWhateverIsCancelled(t *testing.T) {
 		if len(want) != 0 {
 			t.Fatalf("%d timers were lost", len(want))
 		}
-	}
-}
-
-func TestRunQueueIsFirstComeFirstServed(t *testing.T) {
-	all := makeWorlds(t, 4)
-	var q runqueue
-	q.push(all[0])
-	q.push(all[1])
-	q.pushFront(all[2])
-	q.push(all[3])
-	for _, want := range []uint32{3, 1, 2, 4} {
-		if w := q.pop(); w == nil || w.id != want {
-			t.Fatalf("got %v, want world %d", w, want)
-		}
-	}
-	if q.pop() != nil || q.n != 0 || q.tail != 0 {
-		t.Errorf("the queue isn't empty: %+v", q)
 	}
 }
 

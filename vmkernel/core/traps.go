@@ -21,7 +21,7 @@ const (
 	vecSIMD   = 19
 
 	vecTimer    = 0xF0
-	vecKick     = 0xF1 // look at the run queue
+	vecKick     = 0xF1 // look around
 	vecFlush    = 0xF2 // reload CR3
 	vecDevice   = 0x30 // first of the drivers' vectors
 	vecSpurious = 0xFF
@@ -105,7 +105,7 @@ func interrupt(vector, code uint64) {
 	} else {
 		w.spun = 0
 	}
-	if vector == vecFlush && w.spun == 0 && atomic.LoadUint32(&c.kicked) == 0 && !c.sched.resched {
+	if vector == vecFlush && w.spun == 0 && atomic.LoadUint32(&c.kicked) == 0 && !c.resched {
 		return
 	}
 	c.dispatch()

@@ -55,7 +55,7 @@ func flushAll() {
 	for i := 0; i < nCPUs; i++ {
 		if o := &cpus[i]; o != c {
 			asked[i] = atomic.AddUint32(&o.flushAsked, 1)
-			if atomic.LoadUint32(&o.sched.idle) == 0 {
+			if atomic.LoadUint32(&o.idling) == 0 {
 				wait |= 1 << i
 				sendIPI(o.apicID, vecFlush)
 			}

@@ -112,7 +112,7 @@ func (m *machine) newVCPU(i uint32) bool {
 		return false
 	}
 	sched.lock()
-	w := newWorld(kindVCPU)
+	w := newWorld(kindVCPU, m.group)
 	if w != nil {
 		w.wait = waitVCPU
 		w.vcpu = addrOf(v)
@@ -126,7 +126,12 @@ func (v *vcpu) destroy() {
 	v.release()
 	if v.world != 0 {
 		sched.lock()
-		worldAt(v.world).state = stateFree
+		w, now := worldAt(v.world), nanotime()
+		if c := &cpus[sched.CPU(w.node)]; c.lent == w.id {
+			c.settle(now) // a thread runs in its name still
+			c.reconsider()
+		}
+		w.end(now)
 		sched.unlock()
 	}
 	if v.upperPage != 0 {
@@ -204,7 +209,7 @@ func setSegment(g *virt.Segment, sel uint16, base uint64, limit, attr uint32) {
 }
 
 // vmrun is sys.VCPURun: the thread w waits, and the virtual processor runs in its stead on this
-// processor, within the turn that the thread has left.
+// processor, if nobody goes before it.
 //
 //go:nosplit
 func (c *cpu) vmrun(w *world, id, flags, event uint64) {
@@ -217,20 +222,26 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 		w.setResult(-int64(linux.EBUSY))
 		return
 	}
-	sched.lock()
-	g := worldAt(v.world)
-	w.setResult(0)
-	w.state, w.wait = stateBlocked, waitVCPU
-	g.caller = w.id
-	g.state, g.wait, g.cpu, g.since, g.slice = stateRunning, waitNone, c.id, w.since, w.slice
-	c.sched.current = g.id
-	sched.unlock()
 	if v.index == 0 && !v.vm().running {
 		v.vm().startClock()
 	}
 	v.ask(flags, event)
-	if c.sched.n != 0 || c.sched.resched {
-		c.sched.resched = true
+	w.setResult(0)
+	sched.lock()
+	g := worldAt(v.world)
+	g.caller = w.id
+	if c.lent == g.id {
+		// The policy takes g for running already.
+		atomic.StoreUint32(&c.lent, 0)
+		w.state, w.wait = stateBlocked, waitVCPU
+		g.state, g.wait, g.cpu = stateRunning, waitNone, c.id
+		c.current = g.id
+	} else {
+		c.begin(w, g, v)
+	}
+	sched.unlock()
+	if c.current != g.id || c.mustAsk() {
+		c.resched = true
 		return // dispatch decides who is next
 	}
 	c.world = 0
@@ -238,13 +249,46 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 		c.armGuest(v.nextNS)
 	}
 	c.runVCPU(g)
-	if c.sched.current == w.id {
+	if c.current == w.id {
 		// It came straight back: no dispatch, unless there is something else to do.
 		c.world = addrOf(w)
 		if w.signalled() {
-			c.sched.resched = true
+			c.resched = true
 		}
 	}
+}
+
+// begin has the virtual processor g run in the stead of thread w, or wait for its turn. The lock is held.
+//
+//go:noinline
+func (c *cpu) begin(w, g *world, v *vcpu) {
+	if atomic.LoadUint32(&v.exitReq) != 0 {
+		// It was asked to leave before it came: it needn't be its turn for that.
+		atomic.StoreUint32(&v.exitReq, 0)
+		v.shared().State.Exit.Kind = virt.KindNop
+		atomic.StoreUint32(&v.taken, 0)
+		return
+	}
+	now := nanotime()
+	c.settle(now)
+	w.state, w.wait = stateBlocked, waitVCPU
+	g.wait = waitNone
+	if !sched.Contended(c.id) && sched.Switch(c.id, g.node, now) {
+		w.repay(now)
+		g.state, g.cpu = stateRunning, c.id
+		c.current = g.id
+		c.arm(now)
+		return
+	}
+	// Others want the processor, or it may not have it now: it takes its place among them. A
+	// switch that is refused has done so already.
+	if sched.Current(c.id) == w.node {
+		sched.Block(c.id, now)
+	}
+	w.repay(now)
+	g.state = stateRunnable
+	sched.Wake(g.node, now)
+	c.current = 0
 }
 
 // ask notes what the upper half wants done before the next entry.
@@ -258,8 +302,8 @@ func (v *vcpu) ask(flags, event uint64) {
 	}
 }
 
-// handBack ends vmrun: the processor goes directly to the thread that waits for it. The time that
-// the two take turns in is the thread's until dispatch looks at the clock again.
+// handBack ends vmrun: the processor goes directly to the thread that waits for it, and which runs in
+// the virtual processor's name from here on, see settle.
 //
 //go:nosplit
 func (c *cpu) handBack(w *world, v *vcpu) {
@@ -271,8 +315,9 @@ func (c *cpu) handBack(w *world, v *vcpu) {
 	sched.lock()
 	t := worldAt(w.caller)
 	w.state, w.wait = stateBlocked, waitVCPU
-	t.state, t.wait, t.cpu, t.since, t.slice = stateRunning, waitNone, c.id, w.since, w.slice
-	c.sched.current = t.id
+	t.state, t.wait, t.cpu = stateRunning, waitNone, c.id
+	c.current = t.id
+	atomic.StoreUint32(&c.lent, w.id)
 	sched.unlock()
 	atomic.StoreUint32(&v.taken, 0)
 }
@@ -300,8 +345,8 @@ func (v *vcpu) load(c *cpu) {
 			v.vmx.Changed()
 		}
 		v.vmx.SwitchIn(s, v.xsave)
-		if moved {
-			v.hold()
+		if moved || holdTicks != 0 || v.timed {
+			v.hold(c)
 		}
 		c.rest = addrOf(v)
 	}
@@ -379,10 +424,34 @@ func (v *vcpu) release() {
 	}
 }
 
-// requestExit makes v return to the upper half.
+// requestExit makes v return to the upper half: from guest mode, or from whatever keeps it from running
+// (its turn, a limit, a pause, HLT), at once.
 func (v *vcpu) requestExit() {
+	sched.lock()
 	atomic.StoreUint32(&v.exitReq, 1)
-	v.notify()
+	w := worldAt(v.world)
+	switch {
+	case w.state == stateRunning:
+		if o := &cpus[w.cpu]; o != me() {
+			o.kick()
+		}
+	case w.state == stateRunnable, w.state == stateBlocked && w.wait == waitInterrupt:
+		v.giveBack(w)
+	}
+	sched.unlock()
+}
+
+// giveBack ends the vmrun of a virtual processor that isn't running, without running it. Where it has
+// only just lost its processor, that one may still be saving its registers: whoever runs it next waits
+// for that in load, and who destroys it in release. The lock is held.
+func (v *vcpu) giveBack(w *world) {
+	cancelTimer(w)
+	sched.Withdraw(w.node, nanotime())
+	w.state, w.wait = stateBlocked, waitVCPU
+	atomic.StoreUint32(&v.exitReq, 0)
+	v.shared().State.Exit.Kind = virt.KindNop
+	atomic.StoreUint32(&v.taken, 0)
+	wake(worldAt(w.caller))
 }
 
 // notify makes v look at what is pending: it is woken from HLT, or made to leave guest mode.
@@ -409,10 +478,12 @@ func (c *cpu) runVCPU(w *world) {
 	page := v.shared()
 	s := &page.State
 	v.load(c)
+	c.switched()
 	for {
-		if atomic.LoadUint32(&c.kicked) != 0 || c.sched.resched {
-			if c.mustLeave(w) {
+		if atomic.LoadUint32(&c.kicked) != 0 || c.resched || v.lastExit >= c.peek {
+			if c.mustLeave(w, v) {
 				v.unload()
+				v.lastExit = 0 // it waits from here on
 				return
 			}
 		}
@@ -434,7 +505,7 @@ func (c *cpu) runVCPU(w *world) {
 		// gives the guest nothing to attend to, and who else does interrupts this processor.
 		if !isAMD && !v.vmx.Unfinished() {
 			if s.Exit.Kind == virt.KindCPUID {
-				v.answerCPUID(s, page)
+				v.answerCPUID(s, page, c.peek)
 			}
 			if s.Exit.Kind == virt.KindIO && !v.vmx.Unfinished() && !lowerPort(s.Exit.Port) {
 				c.handBack(w, v)
@@ -457,17 +528,22 @@ func (v *vcpu) attention() bool {
 	return v.lapic().Signals() != 0 || v.lastExit >= v.nextTSC || v.lastExit == 0 || v.event != 0 || v.halted || !v.started
 }
 
-// mustLeave looks at why the processor was kicked. The virtual processor stays unless other worlds
-// want to run.
+// mustLeave looks at why the processor was kicked. The virtual processor w stays unless the policy says
+// otherwise: then what c.current names runs next.
 //
 //go:noinline
-func (c *cpu) mustLeave(w *world) bool {
-	if c.sched.n != 0 {
+func (c *cpu) mustLeave(w *world, v *vcpu) bool {
+	v.lookOut(c)
+	sched.lock()
+	c.look()
+	sched.unlock()
+	if c.current != w.id {
 		return true
 	}
-	atomic.StoreUint32(&c.kicked, 0)
-	c.sched.resched = false
-	return c.sched.n != 0
+	if holdTicks != 0 {
+		v.hold(c)
+	}
+	return false
 }
 
 // wait blocks a virtual processor that has nothing to run. It returns false if something came up.

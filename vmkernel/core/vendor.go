@@ -57,6 +57,7 @@ func enableVirt() {
 		virtKind, noVirt = sys.VirtNone, why
 	}
 	initBrief()
+	me().initHold()
 }
 
 func nestedHas1G() bool {

@@ -6,6 +6,7 @@ import (
 	"keel/vmkernel/device/i8259"
 	"keel/vmkernel/device/ioapic"
 	"keel/vmkernel/linux"
+	policy "keel/vmkernel/sched"
 	"keel/vmkernel/sys"
 )
 
@@ -15,6 +16,9 @@ type machine struct {
 	lock  spinlock // pic, ioapic, pit
 	id    uint32
 	nvcpu uint32
+	group policy.ID // of its virtual processors' worlds
+
+	affinity uint64 // the processors that they may run on, 0 for all
 
 	memory    uint64 // bytes
 	low, high uint64 // of memory: below the device hole, and from 4 GiB on
@@ -88,7 +92,7 @@ func vmCreate(p uintptr) int64 {
 		return -int64(linux.EFAULT)
 	}
 	cfg := at[sys.VMConfig](p)
-	size, n, ncpuid, overhead := cfg.Memory, cfg.VCPUs, cfg.NCPUID, cfg.Overhead/amd64.PageSize
+	size, n, ncpuid, overhead, share := cfg.Memory, cfg.VCPUs, cfg.NCPUID, cfg.Overhead/amd64.PageSize, cfg.CPU
 	if size == 0 || size%amd64.PageSize != 0 || size > 1<<40 || n == 0 || n > sys.MaxVCPUs || ncpuid > sys.MaxCPUIDEntries ||
 		cfg.Overhead > size+1<<30 || cfg.Node >= uint64(numNodes) {
 		return -int64(linux.EINVAL)
@@ -125,14 +129,22 @@ func vmCreate(p uintptr) int64 {
 	m.setCPUID(cfg, int(ncpuid))
 	m.root = allocFrame(overheadOf(id))
 	ok := m.root != 0
-	ok = ok && m.reserveWindows()
+	bad := ok && !(affinityValid(share.Affinity) && m.join(&share))
+	ok = ok && !bad && m.reserveWindows()
 	for i := uint32(0); ok && i < m.nvcpu; i++ {
 		ok = m.newVCPU(i)
+	}
+	if bad {
+		m.destroy()
+		return -int64(linux.EINVAL)
 	}
 	if !ok {
 		m.destroy()
 		return -int64(linux.ENOMEM)
 	}
+	sched.lock()
+	m.setAffinity(share.Affinity, nanotime())
+	sched.unlock()
 	m.reset()
 	return int64(id)
 }
@@ -303,6 +315,12 @@ func (m *machine) destroy() {
 			m.vcpus[i] = 0
 		}
 	}
+	if m.group != policy.None {
+		sched.lock()
+		sched.Destroy(m.group, nanotime())
+		m.group = policy.None
+		sched.unlock()
+	}
 	dropWindow(m.windowLow, m.low, overheadOf(id))
 	dropWindow(m.windowHigh, m.high, overheadOf(id))
 	flushAll()
@@ -412,9 +430,9 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		}
 		return 0
 	case sys.NumVMRelease:
-		return m.vmRelease(a1, a2)
+		return m.vmRelease(uintptr(a1), a2)
 	case sys.NumVMPopulate:
-		return m.populate(a1)
+		return m.populate(a1, a2 != 0)
 	case sys.NumVMBack:
 		return m.back(a1)
 	case sys.NumVMGrant:

@@ -216,8 +216,8 @@ const farAway = 1 << 60
 
 // armGuest has this processor interrupted at ns, unless it is sooner already.
 func (c *cpu) armGuest(ns uint64) {
-	if c.sched.armed == 0 || ns < c.sched.armed {
-		c.sched.armed = ns
+	if c.armed == 0 || ns < c.armed {
+		c.armed = ns
 		armTimer(nanotime(), ns)
 	}
 }

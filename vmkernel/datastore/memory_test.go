@@ -65,6 +65,9 @@ func TestUploadGoesOnWhereItBrokeOff(t *testing.T) {
 	if _, err := m.Open("vmlinuz"); !errors.Is(err, ErrIncomplete) || !strings.Contains(err.Error(), "100000 of 307200 bytes") {
 		t.Errorf("opened: %v", err)
 	}
+	if _, err := m.Find(info.Digest()); !errors.Is(err, ErrNotFound) {
+		t.Errorf("its digest means what isn't complete: %v", err)
+	}
 	if info, err = m.Append("vmlinuz", 100_000, iotest.OneByteReader(bytes.NewReader(data[100_000:]))); err != nil || !info.Complete {
 		t.Fatalf("%+v: %v", info, err)
 	}

@@ -15,6 +15,7 @@ const (
 	ENOMEM    Errno = 12
 	EFAULT    Errno = 14
 	EBUSY     Errno = 16
+	EXDEV     Errno = 18
 	ENODEV    Errno = 19
 	EINVAL    Errno = 22
 	ENOSPC    Errno = 28
@@ -42,6 +43,8 @@ func (e Errno) Error() string {
 		return "bad address"
 	case EBUSY:
 		return "device or resource busy"
+	case EXDEV:
+		return "invalid cross-device link"
 	case ENODEV:
 		return "no such device"
 	case EINVAL:

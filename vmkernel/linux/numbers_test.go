@@ -57,7 +57,7 @@ func TestNumbersAreLinuxs(t *testing.T) {
 			t.Errorf("%s is %d, want %d", c.name, c.got, c.want)
 		}
 	}
-	for _, e := range []Errno{EPERM, ENOENT, ESRCH, EINTR, EBADF, EAGAIN, ENOMEM, EFAULT, EBUSY, ENODEV, EINVAL, ENOSPC, ENOSYS, ETIMEDOUT} {
+	for _, e := range []Errno{EPERM, ENOENT, ESRCH, EINTR, EBADF, EAGAIN, ENOMEM, EFAULT, EBUSY, EXDEV, ENODEV, EINVAL, ENOSPC, ENOSYS, ETIMEDOUT} {
 		if got, want := e.Error(), syscall.Errno(e).Error(); got != want {
 			t.Errorf("error %d is %q, want %q", uintptr(e), got, want)
 		}

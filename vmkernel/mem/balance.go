@@ -37,7 +37,12 @@ func (g *Guest) Target() uint64 { return g.target }
 
 // BalloonTarget is how many pages g's balloon is to hold. A guest that holds less than its target for want of need
 // is not told to fill a balloon with pages that it doesn't use: that would free nothing.
-func (g *Guest) BalloonTarget() uint64 {
+//
+// It rises at once and falls by a step a round: a balloon fills slowly, and a guest that is told something else each time
+// doesn't get anywhere.
+func (g *Guest) BalloonTarget() uint64 { return max(g.want(), g.asked) }
+
+func (g *Guest) want() uint64 {
 	want := g.size - g.target
 	if g.node.granted <= g.target && g.sample.Held < want {
 		return max(g.sample.Held, g.size-g.max())
@@ -123,6 +128,7 @@ func (t *Tree) divide(n *node, pages uint64) {
 			t.divide(c, claims[i].gets)
 		} else {
 			c.guest.aim(claims[i].gets)
+			c.guest.asked = max(c.guest.want(), c.guest.asked-min(c.guest.asked, c.guest.step()))
 			t.sum += c.guest.target
 		}
 	}

@@ -5,8 +5,10 @@
 // don't hold yet, is never more than there is. So a reservation is there at once, whatever other guests do, and what
 // can't be had is refused by an error with the numbers. Beyond reservations memory is lent: by shares, with idle pages
 // counting for more (Balance), and asked back by balloon targets. A guest can refuse to give back; then it keeps what
-// it has, gets no more, and others are told that there is none.
+// it has, gets no more, and others are told that there is none. A guest that waits can't fill its balloon either, so the last
+// of the memory is kept for those who are to give back: a page at a time, and the more slowly the less there is.
 //
-// The VM manager calls it, from one goroutine at a time, and the lower half the Scrubber. It must never guess at what guests say of themselves: Sample's
-// Granted is counted by the host, and its other figures can only turn shares into less than they would be.
+// The VM manager calls it, from one goroutine at a time, and the lower half the Scrubber. It must never guess at what
+// guests say of themselves: what they hold is counted by the host, and a Sample's figures can only turn shares into less
+// than they would be.
 package mem

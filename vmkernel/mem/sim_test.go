@@ -87,7 +87,7 @@ func (s *sim) step(t testing.TB, g *simGuest, step int) {
 		pages := (want - g.Granted() + 7) / 8 // an eighth of what is missing
 		err := g.Take(pages, true)
 		if err == ErrPaced && step == 7 {
-			err = g.Take(pages, false)
+			err = g.Take(min(pages, 16), false)
 		}
 		var r *Refusal
 		switch {

@@ -277,7 +277,8 @@ type Guest struct {
 	size   uint64
 	sample Sample
 	target uint64
-	hungry bool // it was refused pages since the last Balance
+	asked  uint64 // of its balloon: see BalloonTarget
+	hungry bool   // it was refused pages since the last Balance
 }
 
 // Admit takes a VM, if its reservation and overhead can be had; it holds nothing yet.
@@ -403,6 +404,20 @@ func (g *Guest) Take(pages uint64, patient bool) error {
 		}
 		return refusal
 	}
+	if cost := n.cost(pages); cost > 0 && t.Unreserved() < cost+t.last() {
+		// The last of it is for those who are to give back: a guest that waits can't. Others wait for that.
+		g.hungry = true
+		switch {
+		case g.owes() && pages <= 16 && !patient:
+		case g.owes() && patient:
+			return ErrPaced
+		case patient && t.host.canReclaim(g):
+			return ErrLater
+		default:
+			refusal.Unreserved = t.Unreserved()
+			return refusal
+		}
+	}
 	if patient && t.pressure && n.granted+pages > max(g.target, n.budget.Reservation) {
 		g.hungry = true
 		return ErrPaced
@@ -412,6 +427,27 @@ func (g *Guest) Take(pages uint64, patient bool) error {
 		at.granted += pages
 	}
 	return nil
+}
+
+// cost is by how much the host has less that is unreserved once n has been granted pages.
+func (n *node) cost(pages uint64) uint64 {
+	for n.parent != nil {
+		pages = n.overhead + max(n.budget.Reservation, n.uses+pages) - n.committed()
+		n = n.parent
+	}
+	return pages
+}
+
+// last is the memory that only those get who are to give back, in pages.
+func (t *Tree) last() uint64 { return t.low / 2 }
+
+// owes says whether g has a balloon that is to hold more than it does.
+func (g *Guest) owes() bool { return g.sample.Balloon && g.BalloonTarget() > g.sample.Held }
+
+// Scarcity is how much longer than usual those are to wait who are given some of the last memory: the less there is the
+// longer, so that it doesn't end before balloons have filled. 1 is as usual.
+func (t *Tree) Scarcity() uint64 {
+	return max(1, min(t.last()/max(t.Unreserved(), 1), 200))
 }
 
 // canReclaim says whether a VM below n other than g has more than is reserved for it, and a balloon to give it back.

@@ -131,12 +131,12 @@ func TestReservationIsThereWhateverOthersTook(t *testing.T) {
 	a := admit(t, tree, VM{Name: "a", Size: 200 * mib, Budget: Budget{Reservation: 30 * mib}})
 	b := admit(t, tree, VM{Name: "b", Size: 200 * mib, Overhead: mib})
 	c := admit(t, tree, VM{Name: "c", Pool: "p", Size: 200 * mib})
-	if err := b.Take(49*mib, false); err != nil {
+	if err := b.Take(47*mib, false); err != nil { // the last 2 MiB are for those who give back
 		t.Fatal(err)
 	}
 	var r *Refusal
-	if err := b.Take(1, true); !errors.As(err, &r) || err.Error() != "mem: VM b has 49MiB and needs 4KiB more; 0KiB of it are reserved, "+
-		"the host has 0KiB left, and no VM gives any back: reserve more for it, stop a VM or give the host more memory" {
+	if err := b.Take(1, true); !errors.As(err, &r) || err.Error() != "mem: VM b has 47MiB and needs 4KiB more; 0KiB of it are reserved, "+
+		"the host has 2MiB left, and no VM gives any back: reserve more for it, stop a VM or give the host more memory" {
 		t.Errorf("beyond what is there: %v", err)
 	}
 	if err := c.Take(20*mib, false); err != nil { // its pool's
@@ -165,6 +165,45 @@ func TestReservationIsThereWhateverOthersTook(t *testing.T) {
 	a.Give(^uint64(0))
 	if a.Granted() != 0 {
 		t.Errorf("a holds %d", a.Granted())
+	}
+	tree.check(t)
+}
+
+// TestWhoIsToGiveBackGetsToRun: a guest that waits for memory can't fill its balloon, so that the last of the memory is for
+// those who are to fill theirs, a page at a time and ever more slowly, and not for those who are not.
+func TestWhoIsToGiveBackGetsToRun(t *testing.T) {
+	tree := newTree(t, 256*mib)
+	rich := admit(t, tree, VM{Name: "rich", Size: 250 * mib, Budget: Budget{Shares: 1}})
+	poor := admit(t, tree, VM{Name: "poor", Size: 250 * mib, Budget: Budget{Shares: 1000, Reservation: 10 * mib}})
+	stubborn := admit(t, tree, VM{Name: "stubborn", Size: 250 * mib, Budget: Budget{Shares: 1}})
+	if err := rich.Take(236*mib, false); err != nil {
+		t.Fatal(err)
+	}
+	stubborn.Take(8*mib, false)
+	rich.Observe(Sample{Active: 250 * mib, Balloon: true})
+	poor.Observe(Sample{Active: 250 * mib, Balloon: true})
+	tree.Balance()
+	if err := poor.Take(10*mib, true); err != nil {
+		t.Errorf("within its reservation: %v", err)
+	}
+	if err := poor.Take(mib, true); err != ErrLater {
+		t.Errorf("one that is owed: %v, want ErrLater", err)
+	}
+	var r *Refusal
+	if err := stubborn.Take(mib, false); !errors.As(err, &r) {
+		t.Errorf("one without a balloon: %v, want a refusal", err)
+	}
+	if err := rich.Take(1, true); err != ErrPaced {
+		t.Errorf("one that is to give back: %v, want ErrPaced", err)
+	}
+	before := tree.Scarcity()
+	for tree.Unreserved() > 16 {
+		if err := rich.Take(1, false); err != nil {
+			t.Fatalf("it can't run, with %d pages left: %v", tree.Unreserved(), err)
+		}
+	}
+	if after := tree.Scarcity(); after < 10*before {
+		t.Errorf("it waits %d times as long as usual with %d pages left, and %d before", after, tree.Unreserved(), before)
 	}
 	tree.check(t)
 }

@@ -22,25 +22,54 @@ type Config struct {
 	AllowFrom []netip.Prefix
 }
 
+// Most of each that a Config has.
+const (
+	maxHosts   = 8
+	maxAllowed = 64
+)
+
 // Check says what is wrong with c, nil where it can be tried.
 func (c *Config) Check() error {
 	if c.VLAN > MaxVLAN {
-		return fmt.Errorf("net: VLAN %d is none: they are 1 to %d", c.VLAN, MaxVLAN)
+		return fmt.Errorf("net: vlan: %d is none: they are 1 to %d", c.VLAN, MaxVLAN)
+	}
+	if len(c.Addresses) > maxHosts || len(c.AllowFrom) > maxAllowed {
+		return fmt.Errorf("net: %d addresses and %d networks in allowFrom: at most %d and %d are possible", len(c.Addresses), len(c.AllowFrom), maxHosts, maxAllowed)
 	}
 	for i, p := range c.Addresses {
-		if !p.IsValid() || p.Addr().IsUnspecified() || p.Addr().IsMulticast() || p.Addr().IsLoopback() || p.Addr().Is4In6() {
-			return fmt.Errorf("net: %v is no address that a host can have", p)
+		if !p.IsValid() || !isHost(p.Addr()) || p.Bits() == 0 {
+			return fmt.Errorf("net: addresses: %v is no address that a host can have", p)
 		}
 		if slices.ContainsFunc(c.Addresses[:i], func(q netip.Prefix) bool { return p.Addr() == q.Addr() }) {
-			return fmt.Errorf("net: address %v is there twice", p.Addr())
+			return fmt.Errorf("net: addresses: %v is there twice", p.Addr())
+		}
+	}
+	for name, list := range map[string][]netip.Addr{"routers": c.Routers, "dns": c.DNS, "ntp": c.NTP} {
+		if len(list) > maxHosts {
+			return fmt.Errorf("net: %s: %d are given, at most %d are possible", name, len(list), maxHosts)
+		}
+		for _, a := range list {
+			if !isHost(a) {
+				return fmt.Errorf("net: %s: %v is no host's address", name, a)
+			}
+		}
+	}
+	for _, r := range c.Routers {
+		if !r.IsLinkLocalUnicast() && !slices.ContainsFunc(c.Addresses, func(p netip.Prefix) bool { return p.Contains(r) }) {
+			return fmt.Errorf("net: routers: %v is in no network of the host's addresses", r)
 		}
 	}
 	for _, p := range c.AllowFrom {
-		if !p.IsValid() {
+		if !p.IsValid() || p.Addr().Is4In6() || p != p.Masked() {
 			return fmt.Errorf("net: allowFrom: %v is no network", p)
 		}
 	}
 	return nil
+}
+
+// isHost says whether an address may be one host's.
+func isHost(a netip.Addr) bool {
+	return a.IsValid() && a.Zone() == "" && !a.Is4In6() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback()
 }
 
 // State is how the host is reached.

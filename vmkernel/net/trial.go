@@ -23,7 +23,6 @@ var (
 type trials struct {
 	mu      sync.Mutex
 	base    Config // to go back to
-	wanted  Config
 	applied bool
 	until   time.Time
 	timer   *time.Timer // nil: there is none
@@ -44,7 +43,7 @@ func (s *Stack) Try(c Config, within time.Duration, ended func(error)) (until ti
 	} else {
 		t.timer.Stop()
 	}
-	t.wanted, t.applied, t.until = c, false, time.Now().Add(within)
+	t.applied, t.until = false, time.Now().Add(within)
 	var timer *time.Timer
 	timer = time.AfterFunc(within, func() {
 		if s.endTrial(timer) {
@@ -105,10 +104,10 @@ func (s *Stack) Confirm() error {
 	return nil
 }
 
-// Trial is the change that waits for confirmation and until when it does; ok is false where there is none.
-func (s *Stack) Trial() (c Config, until time.Time, ok bool) {
+// Trial is what a change that waits for confirmation goes back to, and when; ok is false where there is none.
+func (s *Stack) Trial() (base Config, until time.Time, ok bool) {
 	t := &s.trials
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.wanted, t.until, t.timer != nil
+	return t.base, t.until, t.timer != nil
 }

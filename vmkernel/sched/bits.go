@@ -52,7 +52,9 @@ func (s *Scheduler) find(set uint32, id ID, from uint32) uint32 {
 // count returns the number of a set's processors.
 func (s *Scheduler) count(set uint32) (n int) {
 	for w := uint32(0); w < s.words; w++ {
-		n += bits.OnesCount64(s.Bits[set*s.words+w])
+		for m := s.Bits[set*s.words+w]; m != 0; m &= m - 1 { // math/bits asks the processor for an instruction
+			n++
+		}
 	}
 	return n
 }

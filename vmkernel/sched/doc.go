@@ -1,6 +1,6 @@
 // Package sched is the processor policy: which world runs on which processor, and for how long. It is
-// pure Go without a machine in it; package vmkernel/core is to ask it and to do what it says (it doesn't
-// yet), and package sim simulates machines of any size under it.
+// pure Go without a machine in it; package vmkernel/core asks it and does what it says, and package sim
+// simulates machines of any size under it.
 //
 // # What is promised
 //
@@ -22,8 +22,8 @@
 //
 // # Who calls it
 //
-// The lower half, at run time: Pick, Wake, Block, Yield, Switch, Bill and TakeKick; on behalf of the
-// upper half: Create, Destroy, SetPolicy, SetAffinity, SetMember, SetExclusive, Pause and Resume. None of
+// The lower half, at run time: Pick, Wake, Block, Withdraw, Yield, Switch, Bill and TakeKick; on behalf of the
+// upper half: Create, Destroy, SetPolicy, SetAffinity, SetMember, SetExclusive, Requeue, Pause and Resume. None of
 // them allocates, stores a Go pointer, blocks, or touches more than a logarithm of the worlds; the
 // walks over processors take one step for 64 of them. The package has no state but a Scheduler's, which
 // lives in arrays that the caller made; nodes and processors are indices. It decides and does nothing:

@@ -364,7 +364,7 @@ func (s *Scheduler) timer(c uint32, now uint64) uint64 {
 			}
 			t = min(t, add(now, s.lead(id)))
 		case p.nq != 0 || s.waiting != 0:
-			if p.nsys != 0 || s.pacing {
+			if p.nsys != 0 || s.paced(p) {
 				t = min(t, p.started+s.systemSlice(p))
 			} else {
 				t = min(t, add(now, s.allowance(id, now)))

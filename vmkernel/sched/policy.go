@@ -8,7 +8,8 @@ type Policy struct {
 	Limit       uint32 // likewise, 0: none
 }
 
-func (p *Policy) valid() bool {
+// Valid says whether the values are in range, and the limit isn't below the reservation.
+func (p *Policy) Valid() bool {
 	return p.Shares != 0 && p.Shares <= MaxShares && p.Reservation <= MaxRate && p.Limit <= MaxRate &&
 		(p.Limit == 0 || p.Limit >= p.Reservation)
 }
@@ -86,7 +87,7 @@ func (s *Scheduler) usable(set uint32) bool {
 // group below the root, once; what is below inherits it) and Cosched. owner is the caller's. None
 // where that can't be: no free node, too deep, values out of range.
 func (s *Scheduler) Create(parent, owner ID, flags uint8, p *Policy) ID {
-	if int(parent) >= len(s.Nodes) || s.free == None || !p.valid() {
+	if int(parent) >= len(s.Nodes) || s.free == None || !p.Valid() {
 		return None
 	}
 	g := &s.Nodes[parent]
@@ -167,6 +168,7 @@ func (s *Scheduler) withdraw(id ID, now uint64) bool {
 	switch n.state {
 	case Ready:
 		s.dequeue(id, now)
+		n.wait(now)
 	case Parked:
 		s.unpark(id, now)
 	default:
@@ -180,7 +182,7 @@ func (s *Scheduler) withdraw(id ID, now uint64) bool {
 // SetPolicy changes what a node may have. It takes effect at once for what is picked next, within a
 // turn for what waits, and within parkMax for what is parked.
 func (s *Scheduler) SetPolicy(id ID, p *Policy, now uint64) bool {
-	if id <= Root || int(id) >= len(s.Nodes) || s.Nodes[id].state == Free || !p.valid() {
+	if id <= Root || int(id) >= len(s.Nodes) || s.Nodes[id].state == Free || !p.Valid() {
 		return false
 	}
 	n := &s.Nodes[id]
@@ -255,6 +257,14 @@ func (s *Scheduler) SetAffinity(id ID, set uint32, now uint64) bool {
 	return true
 }
 
+// Requeue has a world that waits or is parked begin to wait anew, so that a change of what it or a group
+// above it may have takes effect for it at once.
+func (s *Scheduler) Requeue(id ID, now uint64) {
+	if s.withdraw(id, now) {
+		s.arrive(id, s.place(id, now), now)
+	}
+}
+
 // Pause keeps a world from running until it is resumed. The processor of a running one is kicked,
 // and pauses it at its Pick: in guest mode it is a vCPU that stops, never a thread in its kernel.
 func (s *Scheduler) Pause(id ID, now uint64) bool {
@@ -268,10 +278,10 @@ func (s *Scheduler) Pause(id ID, now uint64) bool {
 		s.kick(n.cpu, now)
 	case Ready, Parked:
 		s.withdraw(id, now)
-		n.state = Paused
+		n.state, n.since = Paused, now
 		n.flags &^= blocked0
 	case Blocked:
-		n.state = Paused
+		n.state, n.since = Paused, now
 		n.flags |= blocked0
 	default:
 		return n.state == Paused
@@ -291,6 +301,7 @@ func (s *Scheduler) Resume(id ID, now uint64) bool {
 	case n.state != Paused:
 		return n.state != Free
 	default:
+		n.paused += sub(now, n.since)
 		n.state = Blocked
 		if n.flags&blocked0 == 0 {
 			s.arrive(id, s.place(id, now), now)

@@ -157,6 +157,9 @@ func (s *Scheduler) dequeue(id ID, now uint64) {
 // park keeps a runnable world, which is in no queue, from running until a time.
 func (s *Scheduler) park(id ID, c uint32, until, now uint64) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
+	if n.state == Ready {
+		n.wait(now)
+	}
 	n.cpu, n.state, n.since = c, Parked, now
 	s.insert(&p.queue[qParked], id, byKey, until)
 }
@@ -222,6 +225,11 @@ func (s *Scheduler) review(c uint32, now uint64) {
 		s.remove(&p.queue[qLook], id, byDue)
 		s.insert(&p.queue[qLook], id, byDue, p.lookAgain(now))
 		n := &s.Nodes[id]
+		if s.due(id, now) != Never { // it, or a group above it, got a reservation
+			s.dequeue(id, now)
+			s.enqueue(id, c, 0, now)
+			continue
+		}
 		key, slope := s.key(id)
 		if top := p.clock + mul20(keyTurns*Slice, slope); before(top, n.top) {
 			n.top = top // it got more shares
@@ -235,14 +243,19 @@ func (s *Scheduler) review(c uint32, now uint64) {
 	}
 }
 
-// run gives processor c to a world that is in no queue.
-func (s *Scheduler) run(id ID, c uint32, now uint64) {
-	p, n := &s.CPUs[c], &s.Nodes[id]
+// wait ends a wait for a processor.
+func (n *Node) wait(now uint64) {
 	if now > n.since {
 		w := now - n.since
 		n.waited += w
 		n.maxWait = max(n.maxWait, w)
 	}
+}
+
+// run gives processor c to a world that is in no queue.
+func (s *Scheduler) run(id ID, c uint32, now uint64) {
+	p, n := &s.CPUs[c], &s.Nodes[id]
+	n.wait(now)
 	n.nrun = 1
 	for g := n.parent; g != None; g = s.Nodes[g].parent {
 		s.Nodes[g].nrun++

@@ -20,6 +20,9 @@ package sched
 // minTimer each, and is deducted. A world that has reached one (its own or one above it) is parked
 // until half the burst is free again.
 //
+// The system group isn't parked, and what it uses that nobody else wants is free: of what it used beyond its
+// limit no more than SystemDebt is remembered: turns on some processors at once are beyond the burst.
+//
 // The system group: below its limit its threads go before all others, the one that has waited longest
 // first. Above it they are paced: they run when no guest wants the processor, and beyond that each is
 // picked when it has waited for SystemWait less a turn for each that waits here, so none waits for
@@ -129,10 +132,22 @@ func (s *Scheduler) pace(now uint64) {
 	}
 }
 
+// paced says whether the threads that wait for processor p, or run there, are held back for guests: only
+// while one wants a processor. Else turns of PacedSlice would be for nothing, and of many.
+func (s *Scheduler) paced(p *CPU) bool {
+	if !s.pacing {
+		return false
+	}
+	if p.nq != p.nsys || s.some != 0 || s.winner(cupAny) != noCPU {
+		return true
+	}
+	return p.current != None && s.Nodes[p.current].flags&System == 0
+}
+
 // systemDue is when the thread of the system group that has waited longest for processor p is to be picked.
 func (s *Scheduler) systemDue(p *CPU) uint64 {
 	since := s.Nodes[p.queue[qSystem]].link[byDue].key
-	if !s.pacing {
+	if !s.paced(p) {
 		return since
 	}
 	k := uint64(p.nsys)
@@ -141,7 +156,7 @@ func (s *Scheduler) systemDue(p *CPU) uint64 {
 
 // systemSlice is a turn of such a thread while others wait: what those can still wait, divided by their number.
 func (s *Scheduler) systemSlice(p *CPU) uint64 {
-	if s.pacing {
+	if s.paced(p) {
 		return PacedSlice
 	}
 	age := uint64(0)

@@ -18,27 +18,28 @@ const (
 	SystemWait  = 1_000_000 // no thread of the system group waits longer
 	WakeCredit  = 1_000_000 // service that a sleeper may be ahead of who didn't sleep
 	LagMax      = 20_000_000
-	MigrateLag  = 2_000_000 // of wall time, that a world must be behind to be moved to a busy processor
-	DueLag      = 500_000   // likewise, by its reservation
-	PreemptLag  = 100_000   // likewise, to end another's turn by waking
-	LimitBurst  = 8_000_000 // of wall time, that use may be ahead of a limit
-	ReserveLag  = 4_000_000 // of wall time, that use may be ahead of or behind a reservation and be remembered
-	SkewMax     = 3_000_000 // progress of a vCPU beyond a waiting one of its VM
-	keepTurns   = 4         // of service, that use is ahead of a reservation and is remembered
-	debtTurns   = 128       // that the tag of a node with a reservation is ahead at most
-	keyTurns    = 4         // of its own, that a world's key is ahead of its processor's clock at most
-	holdMax     = 1_000_000 // after which a vCPU that was too far ahead is looked at again
-	parkMax     = 5_000_000 // likewise a parked world, so that changes of limits take effect
-	minTimer    = 10_000    // no timer is set for sooner
-	maxCharge   = 1 << 36   // ns: what is charged at once; 68 s
-	maxDistance = 1 << 60   // of two tags in one group
+	MigrateLag  = 2_000_000      // of wall time, that a world must be behind to be moved to a busy processor
+	DueLag      = 500_000        // likewise, by its reservation
+	PreemptLag  = 100_000        // likewise, to end another's turn by waking
+	LimitBurst  = 8_000_000      // of wall time, that use may be ahead of a limit
+	SystemDebt  = 4 * LimitBurst // likewise, and is remembered of the system group
+	ReserveLag  = 4_000_000      // of wall time, that use may be ahead of or behind a reservation and be remembered
+	SkewMax     = 3_000_000      // progress of a vCPU beyond a waiting one of its VM
+	keepTurns   = 4              // of service, that use is ahead of a reservation and is remembered
+	debtTurns   = 128            // that the tag of a node with a reservation is ahead at most
+	keyTurns    = 4              // of its own, that a world's key is ahead of its processor's clock at most
+	holdMax     = 1_000_000      // after which a vCPU that was too far ahead is looked at again
+	parkMax     = 5_000_000      // likewise a parked world, so that changes of limits take effect
+	minTimer    = 10_000         // no timer is set for sooner
+	maxCharge   = 1 << 36        // ns: what is charged at once; 68 s
+	maxDistance = 1 << 60        // of two tags in one group
 )
 
 // Ranges of what may be set.
 const (
 	MaxShares   = 1_000_000
 	MaxRate     = 1_000 * 4096 // reservation or limit, in 1/1000 of a processor
-	MaxDepth    = 8            // of a world below the root
+	MaxDepth    = 10           // of a world below the root: eight pools, a VM, its virtual processors
 	MaxSiblings = 64           // worlds in a group with bounded skew
 	MaxCPUs     = 4096
 )
@@ -122,10 +123,10 @@ type Node struct {
 	moved uint64 // when it was last given to another processor
 	top   uint64 // beyond which its key doesn't grow while it waits
 
-	used, waited, parked uint64 // ns, since its creation
-	since                uint64 // when it began to wait or was parked
-	maxWait              uint64
-	picks                uint64
+	used, waited, parked, paused uint64 // ns, since its creation
+	since                        uint64 // when it began to wait, or was parked or paused
+	maxWait                      uint64
+	picks                        uint64
 }
 
 // Heaps of a processor.

@@ -39,3 +39,35 @@ func (s *Scheduler) Live() uint32 { return s.nodes }
 func (s *Scheduler) World(id ID) bool {
 	return s.Nodes[id].state != Free && s.Nodes[id].flags&Group == 0
 }
+
+// Times says where a world's time went, in ns, until now: on a processor, waiting for one, kept from one
+// by a limit or the skew, and paused.
+func (s *Scheduler) Times(id ID, now uint64) (used, waited, parked, paused uint64) {
+	n := &s.Nodes[id]
+	used, waited, parked, paused = n.used, n.waited, n.parked, n.paused
+	since := sub(now, n.since)
+	switch n.state {
+	case Ready:
+		waited += since
+	case Parked:
+		parked += since
+	case Paused:
+		paused += since
+	case Running:
+		used += sub(now, s.CPUs[n.cpu].since)
+	}
+	return used, waited, parked, paused
+}
+
+// Bring charges what runs up to now, so that what groups have used is known. It takes a step for each processor.
+func (s *Scheduler) Bring(now uint64) {
+	for c := range s.CPUs {
+		s.charge(uint32(c), now)
+	}
+}
+
+// Kicked says whether TakeKick has a processor to return.
+func (s *Scheduler) Kicked() bool { return s.kicks != 0 }
+
+// Limit is the limit of a node, in 1/1000 of a processor, 0 without one.
+func (s *Scheduler) Limit(id ID) uint32 { return s.Nodes[id].limit }

@@ -119,6 +119,9 @@ func (s *Scheduler) bill(id ID, d, fair, now uint64) {
 		}
 		if x.limit != 0 {
 			x.serveLimit(d, now)
+			if n == s.system {
+				x.limTag = min(x.limTag, now+SystemDebt)
+			}
 		}
 	}
 	x := &s.Nodes[id]

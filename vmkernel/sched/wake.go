@@ -36,7 +36,7 @@ func (s *Scheduler) Block(c uint32, now uint64) ID {
 	n.state = Blocked
 	if n.flags&wantStop != 0 {
 		n.flags = n.flags&^wantStop | blocked0
-		n.state = Paused
+		n.state, n.since = Paused, now
 	}
 	return id
 }
@@ -61,6 +61,7 @@ func (s *Scheduler) Switch(c uint32, to ID, now uint64) bool {
 	turn := p.started
 	s.Block(c, now)
 	if n.state != Blocked {
+		s.Wake(to, now) // it is paused
 		return false
 	}
 	n.since = now
@@ -76,6 +77,34 @@ func (s *Scheduler) Switch(c uint32, to ID, now uint64) bool {
 	p.started = turn
 	p.until = min(p.until, s.timer(c, now))
 	return true
+}
+
+// CanSwitch says whether Switch would return true.
+func (s *Scheduler) CanSwitch(c uint32, to ID, now uint64) bool {
+	if s.Nodes[to].state != Blocked || !s.allowed(to, c) || s.release(to, now) > now {
+		return false
+	}
+	s.catchUp(to)
+	return !s.ahead(to)
+}
+
+// Withdraw makes a world that waits for a processor, is parked, or is paused until it may go on, one
+// that wants none until it is woken. It does nothing for others.
+func (s *Scheduler) Withdraw(id ID, now uint64) {
+	if n := &s.Nodes[id]; n.state == Paused {
+		n.flags |= blocked0
+		return
+	}
+	s.withdraw(id, now)
+}
+
+// Contended says whether any world waits that processor c could run, or at processor c.
+func (s *Scheduler) Contended(c uint32) bool { return s.waiting|s.CPUs[c].nq != 0 }
+
+// OnlyThreads says whether threads of the system group wait at processor c, and nobody else does.
+func (s *Scheduler) OnlyThreads(c uint32) bool {
+	p := &s.CPUs[c]
+	return p.nsys != 0 && p.nsys == p.nq
 }
 
 // Until is what the last Pick or Switch of processor c returned: when it has to call Pick.
@@ -101,7 +130,7 @@ func (s *Scheduler) notice(id ID, c uint32, now uint64) {
 			s.kick(c, max(p.started+s.systemSlice(p), now))
 		}
 	case x.flags&System != 0:
-		if s.pacing {
+		if s.paced(p) {
 			s.kick(c, max(p.started+PacedSlice, now))
 		} else {
 			s.kick(c, add(now, s.allowance(p.current, now)+minTimer))

@@ -22,6 +22,9 @@ type Decoder struct {
 	// Pools are the host's, for VMs that name one. Host sets them.
 	Pools []Pool
 
+	// AnyPool takes a VM's pool whatever it is, where the host's pools are not known.
+	AnyPool bool
+
 	taken       map[string]string // "name demo" → where it was first given
 	poolsUnsure bool              // something is wrong with them: that a VM's pool isn't there says nothing
 	problems    Problems
@@ -47,6 +50,8 @@ func (d *Decoder) Host(n *Node) (Host, Problems) {
 	h.Management = d.management(o)
 
 	h.Trust = d.trust(o)
+
+	h.Audit = d.audit(o)
 
 	h.Pools = d.readPools(o.list("pools", MaxPools))
 	o.done()

@@ -4,7 +4,6 @@ package seed
 // name rather than taken and ignored. It is the only place to change once a key is obeyed: what a key means is decoded,
 // written and shown as soon as its name is gone from here. Tests may change it; nothing else does.
 var Later = map[string][]string{
-	"host":   {"networks", "datastores", "pools"},
-	"vm":     {"disks", "nics", "displays", "tpm"},
-	"vm.cpu": {"shares", "reservation", "limit", "affinity", "pool"},
+	"host": {"networks", "datastores"},
+	"vm":   {"disks", "nics", "displays", "tpm"},
 }

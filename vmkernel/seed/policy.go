@@ -162,7 +162,7 @@ func (o *object) affinity() []int {
 func (o *object) pool(r resource, of func(*Pool) *Share, reservation uint64) string {
 	n := o.get("pool")
 	name, ok := o.d.text(n)
-	if !ok || o.d.poolsUnsure {
+	if !ok || o.d.poolsUnsure || o.d.AnyPool {
 		return name
 	}
 	i := slices.IndexFunc(o.d.Pools, func(p Pool) bool { return p.Name == name })

@@ -47,6 +47,7 @@ type Host struct {
 	Log        HostLog    `json:"log"`
 	Management Management `json:"management,omitzero"`
 	Trust      Trust      `json:"trust"`
+	Audit      Audit      `json:"audit,omitzero"`
 	Pools      []Pool     `json:"pools,omitempty"` // parents first; at most MaxPools
 }
 

@@ -66,7 +66,7 @@ type CA struct{ Name, Fingerprint string }
 
 // NIC is one of the machine's network interfaces.
 type NIC struct {
-	Where, Driver, MAC, Link, Address string // Driver "": there is none
+	Where, Driver, MAC, Link, Address string // Where as 00:03.0; Driver "": there is none
 	Management                        bool
 }
 
@@ -159,7 +159,7 @@ func (p *Page) header(i *Info) {
 	room := Columns - at - 2
 	version = clip(version, room/2)
 	p.put(at, 0, room-len(version), bright|onBlue, i.Name)
-	p.put(Columns-1-len(version), 0, len(version), grey|onBlue, version)
+	p.put(Columns-1-len(version), 0, len(version), bright|onBlue, version)
 }
 
 func (l *lines) machine(i *Info) {
@@ -253,7 +253,7 @@ func (l *lines) network(i *Info) {
 		case nic.Management:
 			c = bright
 		}
-		l.add(label, c, "%-12s %-10s %-17s %-10s %s", clip(nic.Where, 12), clip(driver, 10), clip(nic.MAC, 17), clip(nic.Link, 10), nic.Address)
+		l.add(label, c, "%-7s %-10s %-17s %-10s %s", clip(nic.Where, 7), clip(driver, 10), clip(nic.MAC, 17), clip(nic.Link, 10), nic.Address)
 	}
 }
 
@@ -287,8 +287,8 @@ const claimRows = 2
 
 // footer is the last row, and the claim.
 func (p *Page) footer(i *Info) {
-	p.fill(Rows-1, grey|onBlue)
-	p.put(labelAt, Rows-1, Columns-2, grey|onBlue, "This screen takes no input: manage the host with keelctl, over the network.")
+	p.fill(Rows-1, bright|onBlue)
+	p.put(labelAt, Rows-1, Columns-2, bright|onBlue, "This screen takes no input: manage the host with keelctl, over the network.")
 	if i.Claim == "" {
 		return
 	}
@@ -299,12 +299,12 @@ func (p *Page) footer(i *Info) {
 	if !i.ClaimUntil.IsZero() {
 		until = " until " + i.ClaimUntil.UTC().Format("15:04 UTC")
 	}
-	p.put(labelAt, y, Columns-2, bright|onMagenta, "Claim code  "+i.Claim+until)
+	p.put(labelAt, y, Columns-2, yellow|onMagenta, "Claim code  "+i.Claim+until)
 	address := "ADDRESS"
 	if len(i.Addresses) > 0 {
 		address = i.Addresses[0]
 	}
-	p.put(labelAt, y+1, Columns-2, grey|onMagenta, "Whoever has it becomes administrator:  keelctl host claim "+address)
+	p.put(labelAt, y+1, Columns-2, bright|onMagenta, "Whoever has it becomes administrator:  keelctl host claim "+address+" --code CODE")
 }
 
 func orText(s, none string) string {

@@ -13,7 +13,7 @@ func host() *Info {
 		CPUs: 4, Virt: "amd-v", Memory: 16 << 30, Free: 12<<30 + 300<<20, Running: 3, Defined: 5,
 		Addresses: []string{"10.0.2.15", "2001:db8::15"}, Key: "SHA256:" + strings.Repeat("abcd", 10) + "xyz",
 		CAs:   []CA{{"ops", "SHA256:" + strings.Repeat("ABCD", 10) + "xyz"}},
-		NICs:  []NIC{{"0000:00:03.0", "virtio-net", "52:54:00:12:34:56", "1000Mbit/s", "10.0.2.15/24", true}, {Where: "0000:00:04.0"}},
+		NICs:  []NIC{{"00:03.0", "virtio-net", "52:54:00:12:34:56", "1000Mbit/s", "10.0.2.15/24", true}, {Where: "00:04.0"}},
 		Clock: "SNTP from 10.0.2.3", Now: time.Date(2026, 11, 28, 19, 30, 0, 0, time.UTC), Seed: `boot module 1 "seed"`,
 	}
 }
@@ -23,7 +23,7 @@ func TestPageSaysWhatThereIs(t *testing.T) {
 	text := Render(i).String()
 	for _, want := range []string{" READY  keel-1", "Keel 0.4.0\n", "QEMU Standard PC (Q35 + ICH9, 2009)", "serial number SN-4711\n", "4, AMD-V; memory 16.0 GiB, 12.3 GiB free",
 		"DMA protection: off\n", "3 running of 5", "10.0.2.15  2001:db8::15", i.Key, i.CAs[0].Fingerprint + "  ops",
-		"0000:00:03.0 virtio-net 52:54:00:12:34:56 1000Mbit/s 10.0.2.15/24", "0000:00:04.0 no driver", "2026-11-28 19:30 UTC, SNTP from 10.0.2.3", `boot module 1 "seed"`, "Last error  none"} {
+		"00:03.0 virtio-net 52:54:00:12:34:56 1000Mbit/s 10.0.2.15/24", "00:04.0 no driver", "2026-11-28 19:30 UTC, SNTP from 10.0.2.3", `boot module 1 "seed"`, "Last error  none"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}

@@ -9,6 +9,10 @@ import (
 // Processor is what reservations and limits count: 100 % of one logical processor.
 const Processor = 1000
 
+// SystemRate is what Keel's own threads have reserved, in thousandths of each processor. They go before guests up to that,
+// and are paced beyond it while guests want the processor.
+const SystemRate = 250
+
 // A CPUPolicy is what a VM, or a pool of VMs, may have of the processors. Package sched says what it means.
 type CPUPolicy struct {
 	Shares      uint32 // 1 to 1,000,000, relative to its siblings'
@@ -91,13 +95,13 @@ type WorldStats struct {
 
 	Created  uint64 // the monotonic clock, ns
 	Now      uint64 // likewise, of these figures
-	Used     uint64 // on a processor; a virtual processor's includes Billed
+	Used     uint64 // on a processor; a virtual processor's includes what the upper half did for it
 	Ready    uint64 // waiting for a processor
 	Limited  uint64 // kept from one by a limit, or for being ahead of its siblings
 	Paused   uint64
 	Blocked  uint64 // it wanted none
 	Stolen   uint64 // Ready and Limited: it wanted a processor and had none
-	Billed   uint64 // of Used: in the upper half, for the guest
+	Outside  uint64 // of Used, about: not in guest mode, but in its exits and their device models
 	MaxReady uint64 // the longest wait
 	Picks    uint64 // how often it was given a processor
 
@@ -114,6 +118,16 @@ func GetWorldStats(id uint32, s *WorldStats) error {
 func GetVCPUStats(h VMHandle, i int, s *WorldStats) error {
 	_, err := call(NumWorldStats, uintptr(h)<<8|uintptr(i), 1, 0, uintptr(unsafe.Pointer(s)))
 	return err
+}
+
+// CheckWorlds has the lower half check that all it knows of worlds fits together, and returns what doesn't. It is for tests: it
+// looks at every world, with interrupts off.
+func CheckWorlds() string {
+	var text [128]byte
+	if n, err := call(NumCheckWorlds, uintptr(unsafe.Pointer(&text)), 0, 0, 0); err == nil && n != 0 {
+		return string(text[:min(int(n), len(text))])
+	}
+	return ""
 }
 
 // PoolStats says what all worlds of a pool, now and before, had, in ns.

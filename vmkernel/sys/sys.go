@@ -52,6 +52,7 @@ const (
 	NumWorldStats
 	NumVMSetCPU
 	NumVMPause
+	NumCheckWorlds
 	NumSpins
 	End
 )
@@ -88,6 +89,10 @@ type Stats struct {
 	UpperLimit  uint64
 
 	Syscalls, Interrupts, Faults, Switches, IPIs, Worlds uint64
+
+	// Decisions counts how often a processor asked which world to run, and DecisionTicks the time-stamp counter's
+	// ticks that the answers took. SwitchTicks are those of all Switches, from the question until the world runs.
+	Decisions, DecisionTicks, SwitchTicks uint64
 }
 
 // A Module is a boot module as the upper half sees it.
@@ -168,6 +173,6 @@ func SetPolicy(restart bool) {
 	call(NumPolicy, v, 0, 0, 0)
 }
 
-// Spins says that the runtime's threads wait for each other by spinning in the code [lo, hi): the lower half has them
-// sleep instead.
-func Spins(lo, hi uintptr) { call(NumSpins, lo, hi, 0, 0) }
+// Spins says that the runtime's threads wait for each other by spinning in the code [lo, hi), each until the 32-bit word
+// that lies so far from its FS base isn't zero: the lower half has them sleep instead.
+func Spins(lo, hi, word uintptr) { call(NumSpins, lo, hi, word, 0) }

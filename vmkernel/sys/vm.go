@@ -85,19 +85,31 @@ func VMMemory(h VMHandle) (low, high []byte, err error) {
 	return low, high, nil
 }
 
-// VMRelease gives the VM's memory from guest-physical address gpa on back to the host's page frames, n bytes, both
-// multiples of 4 KiB and all of it RAM. It returns how many bytes it has dealt with, which may be fewer. They are gone at
-// once, for the guest and for who has VMMemory, and are there again, zeroed, when they are touched: a touch by the guest is
-// an exit of KindMMIO, which VMPopulate answers.
-func VMRelease(h VMHandle, gpa, n uint64) (uint64, error) {
-	done, err := call(NumVMRelease, uintptr(h), uintptr(gpa), uintptr(n), 0)
+// A Range is a part of a VM's memory.
+type Range struct {
+	GPA, Bytes uint64 // multiples of 4 KiB
+}
+
+// MaxRanges is how many VMRelease takes.
+const MaxRanges = 1024
+
+// VMRelease gives ranges of the VM's memory, all of it RAM, back to the host's page frames. It returns how many bytes it has
+// dealt with, in their order, which may be fewer. They are gone at once, for the guest and for who has VMMemory, and are
+// there again, zeroed, when they are touched: a touch by the guest is an exit of KindMMIO, which VMPopulate answers.
+func VMRelease(h VMHandle, ranges []Range) (uint64, error) {
+	done, err := call(NumVMRelease, uintptr(h), uintptr(unsafe.Pointer(unsafe.SliceData(ranges))), uintptr(len(ranges)), 0)
 	return uint64(done), err
 }
 
 // VMPopulate gives the VM zeroed memory at gpa, if there is none, out of what is set aside for it: 2 MiB in one piece where
-// there is so much, and all of that is missing there. ENOMEM: nothing is set aside for it.
-func VMPopulate(h VMHandle, gpa uint64) error {
-	_, err := call(NumVMPopulate, uintptr(h), uintptr(gpa), 0, 0)
+// all of that is missing, else a page. ENOMEM: too little is set aside for it; where whole is set that is so, too, if it is
+// enough for a page but not for 2 MiB that would fit.
+func VMPopulate(h VMHandle, gpa uint64, whole bool) error {
+	w := uintptr(0)
+	if whole {
+		w = 1
+	}
+	_, err := call(NumVMPopulate, uintptr(h), uintptr(gpa), w, 0)
 	return err
 }
 

@@ -13,13 +13,16 @@ type Backend interface {
 	Memory(h sys.VMHandle) (low, high []byte, err error)
 	Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error)
 	Destroy(h sys.VMHandle) error
-	Release(h sys.VMHandle, gpa, n uint64) (uint64, error)
-	Populate(h sys.VMHandle, gpa uint64) error
+	Release(h sys.VMHandle, ranges []sys.Range) (uint64, error)
+	Populate(h sys.VMHandle, gpa uint64, whole bool) error
 	Back(h sys.VMHandle, gpa uint64) (again bool, err error)
 	Grant(h sys.VMHandle, bytes int64) (held uint64, err error)
 	Reserve(h sys.VMHandle, bytes uint64) error
 	Sample(h sys.VMHandle) (seen, touched uint64, last bool, err error)
 	MemoryUse(h sys.VMHandle) (sys.MemoryUse, error)
+	CreatePool(p *sys.CPUPolicy) (sys.Pool, error)
+	SetCPU(h sys.VMHandle, p *sys.CPUPolicy) error
+	VCPUStats(h sys.VMHandle, cpu int, s *sys.WorldStats) error
 
 	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno
 	RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64
@@ -30,6 +33,9 @@ type Backend interface {
 	WriteRegister(h sys.VMHandle, cpu int, gpa uint64, v uint32)
 	ReadPort(h sys.VMHandle, port uint16, size int) uint32
 	WritePort(h sys.VMHandle, port uint16, size int, v uint32)
+
+	// Processors is how many logical processors the host has.
+	Processors() int
 
 	// FreeMemory is how much memory is free and not set aside for anybody, in bytes.
 	FreeMemory() uint64
@@ -51,17 +57,33 @@ func (Kernel) Create(c *sys.VMConfig) (sys.VMHandle, error)        { return sys.
 func (Kernel) Memory(h sys.VMHandle) (low, high []byte, err error) { return sys.VMMemory(h) }
 func (Kernel) Page(h sys.VMHandle, cpu int) (*sys.VCPUPage, error) { return sys.VCPUPageOf(h, cpu) }
 func (Kernel) Destroy(h sys.VMHandle) error                        { return sys.VMDestroy(h) }
-func (Kernel) Release(h sys.VMHandle, gpa, n uint64) (uint64, error) {
-	return sys.VMRelease(h, gpa, n)
+func (Kernel) Release(h sys.VMHandle, ranges []sys.Range) (uint64, error) {
+	return sys.VMRelease(h, ranges)
 }
 func (Kernel) Back(h sys.VMHandle, gpa uint64) (again bool, err error) { return sys.VMBack(h, gpa) }
 func (Kernel) Grant(h sys.VMHandle, bytes int64) (uint64, error)       { return sys.VMGrant(h, bytes) }
 func (Kernel) Reserve(h sys.VMHandle, bytes uint64) error              { return sys.VMReserve(h, bytes) }
-func (Kernel) MemoryUse(h sys.VMHandle) (sys.MemoryUse, error)         { return sys.VMMemoryUse(h) }
+func (Kernel) CreatePool(p *sys.CPUPolicy) (sys.Pool, error)           { return sys.PoolCreate(p) }
+func (Kernel) SetCPU(h sys.VMHandle, p *sys.CPUPolicy) error           { return sys.VMSetCPU(h, p) }
+func (Kernel) VCPUStats(h sys.VMHandle, i int, s *sys.WorldStats) error {
+	return sys.GetVCPUStats(h, i, s)
+}
+
+func (Kernel) Processors() int {
+	var info sys.Info
+	if sys.GetInfo(&info) != nil {
+		return 1
+	}
+	return int(info.CPUs)
+}
+
+func (Kernel) MemoryUse(h sys.VMHandle) (sys.MemoryUse, error) { return sys.VMMemoryUse(h) }
 func (Kernel) Sample(h sys.VMHandle) (seen, touched uint64, last bool, err error) {
 	return sys.VMSample(h)
 }
-func (Kernel) Populate(h sys.VMHandle, gpa uint64) error  { return sys.VMPopulate(h, gpa) }
+func (Kernel) Populate(h sys.VMHandle, gpa uint64, whole bool) error {
+	return sys.VMPopulate(h, gpa, whole)
+}
 func (Kernel) Kick(h sys.VMHandle, cpu int) error         { return sys.VCPUKick(h, cpu) }
 func (Kernel) NMI(h sys.VMHandle) error                   { return sys.VMNMI(h) }
 func (Kernel) Line(h sys.VMHandle, gsi uint8, level bool) { sys.VMLine(h, gsi, level) }

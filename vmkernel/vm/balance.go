@@ -6,6 +6,7 @@ import (
 
 	"keel/vmkernel/device/balloon"
 	"keel/vmkernel/mem"
+	"keel/vmkernel/seed"
 )
 
 // balanceEvery is how often memory is divided anew.
@@ -38,19 +39,21 @@ func (m *memory) round() bool {
 	for i, s := range list {
 		states[i] = s.in.board.balloon.State()
 	}
-	targets := make([]uint32, len(list))
+	targets, held, granted := make([]uint32, len(list)), make([]uint64, len(list)), make([]uint64, len(list))
 	m.mu.Lock()
 	m.observe(list, states)
 	m.tree.Balance()
 	for i, s := range list {
 		if s.begun {
 			targets[i] = uint32(min(s.guest.BalloonTarget(), math.MaxUint32))
+			held[i], granted[i] = s.guest.Target(), s.guest.Granted()
 		}
 	}
 	m.mu.Unlock()
 	for i, s := range list {
 		if states[i].Target != targets[i] {
-			s.in.log.Debug("balloon", "target", uint64(targets[i])*mem.PageSize, "holds", uint64(states[i].Actual)*mem.PageSize)
+			s.in.log.Debug("memory", "granted", seed.FormatSize(granted[i]*mem.PageSize), "target", seed.FormatSize(held[i]*mem.PageSize),
+				"balloon", seed.FormatSize(uint64(states[i].Actual)*mem.PageSize), "asked", seed.FormatSize(uint64(targets[i])*mem.PageSize))
 			s.in.board.balloon.SetTarget(targets[i])
 		}
 	}
@@ -92,7 +95,7 @@ func (s *share) trim() {
 // 2 MiB counts as a whole.
 type activity struct {
 	known bool
-	bytes uint64 // of the last look at all of the memory
+	bytes uint64 // of the last looks at all of the memory
 	sum   uint64 // of the one that is under way
 }
 
@@ -108,7 +111,8 @@ func (a *activity) look(b Backend, s *share) {
 		}
 		a.sum += touched
 		if last {
-			a.known, a.bytes, a.sum = true, a.sum, 0
+			// It falls slowly: what isn't touched within a second may well be soon.
+			a.known, a.bytes, a.sum = true, max(a.sum, a.bytes-a.bytes/8), 0
 			return
 		}
 	}

@@ -197,6 +197,10 @@ func (b *board) serial(s seed.Serial, irq device.Line, out outlets) *uart.UART {
 		b.lines = append(b.lines, lines)
 	}
 	port := out.port(s.Name)
+	var recv func([]byte) int
+	if port != nil {
+		recv = port.Pull
+	}
 	u := uart.New(func(c byte) {
 		if port != nil {
 			port.Put(c)
@@ -204,9 +208,8 @@ func (b *board) serial(s seed.Serial, irq device.Line, out outlets) *uart.UART {
 		if lines != nil {
 			lines.Put(c)
 		}
-	}, irq)
+	}, recv, irq)
 	if port != nil {
-		u.OnRoom(port.Room)
 		port.Connect(u)
 		b.ports = append(b.ports, connection{port, u})
 	}

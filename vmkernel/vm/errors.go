@@ -8,11 +8,13 @@ import (
 
 // Kinds of errors, for errors.Is. Beside them there are StateError, RevisionError and package datastore's.
 var (
-	ErrNotFound = errors.New("vm: there is no such VM")
-	ErrExists   = errors.New("vm: there is a VM with that name or id already")
-	ErrInvalid  = errors.New("vm: that can't be")
-	ErrNoMemory = errors.New("vm: the host hasn't enough memory")
-	ErrNoRoom   = errors.New("vm: the host has no room for another VM")
+	ErrNotFound     = errors.New("vm: there is no such VM")
+	ErrExists       = errors.New("vm: there is a VM with that name or id already")
+	ErrInvalid      = errors.New("vm: that can't be")
+	ErrNoMemory     = errors.New("vm: the host hasn't enough memory")
+	ErrNoProcessors = errors.New("vm: the host hasn't enough processors")
+	ErrNoRoom       = errors.New("vm: the host has no room for another VM")
+	ErrClosing      = errors.New("vm: the host is being shut down: no VM is started")
 )
 
 // A fault is an error of one of these kinds that says more.

@@ -16,10 +16,10 @@ const (
 	Deleted    EventKind = "deleted"
 	PoweringOn EventKind = "starting"
 	Started    EventKind = "started"
-	NotStarted EventKind = "not started" // Reason: why
-	AskedOff   EventKind = "stopping"    // its power button was pressed, or it is being stopped
-	Ended      EventKind = "stopped"     // Reason: why; a VM that goes on after a reboot comes with PoweringOn next
-	Crashed    EventKind = "crashed"     // an Ended by a crash
+	NotStarted EventKind = "failed"   // Reason: why
+	AskedOff   EventKind = "stopping" // its power button was pressed, or it is being stopped
+	Ended      EventKind = "stopped"  // Reason: why; a VM that goes on after a reboot comes with PoweringOn next
+	Crashed    EventKind = "crashed"  // an Ended by a crash
 	AtRest     EventKind = "paused"
 	GoesOn     EventKind = "resumed"
 	SentNMI    EventKind = "nmi"

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,13 +26,16 @@ type fake struct {
 	populate error // what Populate returns
 	run      func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) linux.Errno
 
-	mu       sync.Mutex
-	machines []*fakeMachine
-	late     []string // what was done to a destroyed machine
+	mu        sync.Mutex
+	machines  []*fakeMachine
+	pools     []sys.CPUPolicy
+	refuseCPU error    // of SetCPU
+	late      []string // what was done to a destroyed machine
 }
 
 type fakeMachine struct {
 	cfg       sys.VMConfig
+	cpu       sys.CPUPolicy // that SetCPU gave it
 	runs      int
 	low, high []byte
 	resident  uint64 // of its memory: the pages in there
@@ -67,7 +71,7 @@ func (f *fake) machine(h sys.VMHandle, what string) *fakeMachine {
 
 func (f *fake) Create(c *sys.VMConfig) (sys.VMHandle, error) {
 	low, high := guestmem.Split(c.Memory)
-	m := &fakeMachine{cfg: *c, low: make([]byte, low), high: make([]byte, high), there: map[uint64]bool{}, registers: map[uint64]uint32{}, ports: map[uint16]uint32{}}
+	m := &fakeMachine{cfg: *c, low: ram(low), high: ram(high), there: map[uint64]bool{}, registers: map[uint64]uint32{}, ports: map[uint16]uint32{}}
 	for range c.VCPUs {
 		m.pages = append(m.pages, &sys.VCPUPage{})
 		m.kicks = append(m.kicks, make(chan struct{}, 1))
@@ -76,6 +80,18 @@ func (f *fake) Create(c *sys.VMConfig) (sys.VMHandle, error) {
 	defer f.mu.Unlock()
 	f.machines = append(f.machines, m)
 	return sys.VMHandle(len(f.machines) - 1), nil
+}
+
+// ram is n bytes that take room only where they are touched; large ones are never given back.
+func ram(n uint64) []byte {
+	if n < 64<<20 {
+		return make([]byte, n)
+	}
+	b, err := syscall.Mmap(-1, 0, int(n), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 func (f *fake) Memory(h sys.VMHandle) (low, high []byte, err error) {
@@ -98,26 +114,29 @@ func (f *fake) Destroy(h sys.VMHandle) error {
 }
 
 // Release takes pages back, of which those count that were there.
-func (f *fake) Release(h sys.VMHandle, gpa, n uint64) (uint64, error) {
+func (f *fake) Release(h sys.VMHandle, ranges []sys.Range) (n uint64, err error) {
 	m := f.machine(h, "Release")
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	m.released += n
-	for at := gpa; at < gpa+n; at += 4096 {
-		if m.there[at] {
-			delete(m.there, at)
-			m.resident -= 4096
-			if m.resident+m.granted < m.reserved {
-				m.granted += 4096
-			} else {
-				f.free += 4096
+	for _, r := range ranges {
+		n += r.Bytes
+		for at := r.GPA; at < r.GPA+r.Bytes; at += 4096 {
+			if m.there[at] {
+				delete(m.there, at)
+				m.resident -= 4096
+				if m.resident+m.granted < m.reserved {
+					m.granted += 4096
+				} else {
+					f.free += 4096
+				}
 			}
 		}
 	}
+	m.released += n
 	return n, nil
 }
 
-func (f *fake) Populate(h sys.VMHandle, gpa uint64) error {
+func (f *fake) Populate(h sys.VMHandle, gpa uint64, whole bool) error {
 	m := f.machine(h, "Populate")
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -172,6 +191,8 @@ func (f *fake) Reserve(h sys.VMHandle, bytes uint64) error {
 
 func (f *fake) Sample(h sys.VMHandle) (seen, touched uint64, last bool, err error) {
 	m := f.machine(h, "Sample")
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return m.resident, m.touched, true, nil
 }
 
@@ -180,6 +201,29 @@ func (f *fake) MemoryUse(h sys.VMHandle) (sys.MemoryUse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return sys.MemoryUse{Resident: m.resident, Granted: m.granted, Overhead: 1 << 20}, nil
+}
+
+func (f *fake) Processors() int { return 4 }
+
+func (f *fake) CreatePool(p *sys.CPUPolicy) (sys.Pool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pools = append(f.pools, *p)
+	return sys.Pool(len(f.pools)), nil
+}
+
+func (f *fake) SetCPU(h sys.VMHandle, p *sys.CPUPolicy) error {
+	m := f.machine(h, "SetCPU")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m.cpu = *p
+	return f.refuseCPU
+}
+
+func (f *fake) VCPUStats(h sys.VMHandle, cpu int, s *sys.WorldStats) error {
+	f.machine(h, "VCPUStats")
+	*s = sys.WorldStats{Used: 1000, Ready: 10, Limited: 1, Stolen: 11, MaxReady: uint64(cpu)}
+	return nil
 }
 
 func (f *fake) Nodes() *sys.Nodes { return &f.nodes }

@@ -30,7 +30,8 @@ func kindName(k virt.Kind) string {
 
 // logFigures says what the VM cost, for benchmarks: ticks of the host's time-stamp counter, as Stats has them; the
 // exits by kind, but for those that never happened; what the guest's balloon gave back, in bytes, that which came twice
-// counted twice; and how much memory the host takes for itself, which is what all VMs together take beyond their own, and
+// counted twice; what of its memory it has at the end, how much of that in large pages, what it costs beyond, and the NUMA node
+// that it is on, in bytes; and how much memory the host takes for itself, which is what all VMs together take beyond their own, and
 // what it takes at rest (used).
 func (in *instance) logFigures() {
 	f := in.figures()
@@ -47,6 +48,10 @@ func (in *instance) logFigures() {
 	}
 	if b := in.board.balloon.State(); b.Released != 0 {
 		attrs = append(attrs, slog.Group("balloon", slog.Uint64("released", b.Released), slog.Uint64("reported", b.Reported)))
+	}
+	if use, err := in.backend.MemoryUse(in.handle); err == nil {
+		attrs = append(attrs, slog.Group("memory", slog.Uint64("resident", use.Resident), slog.Uint64("large", use.Large),
+			slog.Uint64("overhead", use.Overhead), slog.Int("node", in.share.node)))
 	}
 	in.log.Info("vm figures", append(attrs, slog.Group("exits", kinds...), slog.String("used", seed.FormatSize(in.backend.UsedMemory())))...)
 }

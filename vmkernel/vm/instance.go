@@ -26,6 +26,7 @@ type instance struct {
 	cpus    []*vcpu
 	format  loader.Format
 	share   *share // of the host's memory; nil until it is admitted
+	slot    *slot  // and of its processors
 
 	stopping  atomic.Bool
 	attention atomic.Bool   // stopping, or paused: what a processor looks at between two entries
@@ -39,11 +40,12 @@ type instance struct {
 	resting int       // processors at the gate
 	gate    sync.Cond // paused, resting or stopping has changed
 
-	releaseFailed bool // it was said that the host couldn't take back what the balloon gave
+	given         []sys.Range // back, by the balloon, and not dealt with yet: its mutex guards it
+	releaseFailed bool        // it was said that the host couldn't take back what the balloon gave
 }
 
 func newInstance(b Backend, host Host, spec *seed.VM, log *slog.Logger, out outlets) (*instance, error) {
-	in := &instance{backend: b, host: host, spec: spec, log: log, ending: make(chan struct{}), gone: true}
+	in := &instance{backend: b, host: host, spec: spec, log: log, ending: make(chan struct{}), gone: true, given: make([]sys.Range, 0, sys.MaxRanges)}
 	in.gate.L = &in.mu
 	var err error
 	in.board, err = newBoard(spec, in, in, func(gsi uint8) device.Line { return &line{in, gsi} }, out, in)
@@ -138,6 +140,9 @@ func (in *instance) destroy() {
 	had := !in.gone
 	in.gone = true
 	in.mu.Unlock()
+	if in.slot != nil {
+		defer in.slot.end()
+	}
 	if in.share != nil {
 		in.share.rest()
 		defer in.share.end()

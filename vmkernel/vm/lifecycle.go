@@ -6,13 +6,21 @@ import (
 	"time"
 )
 
-// Start switches the VM on: when it returns nil, it runs. The error has been logged, unless it is a StateError. When the
-// context ends before, it is off again. Errors: StateError, ErrNoMemory, ErrNoRoom, and whatever is wrong with its images.
+// Start switches the VM on: when it returns nil, it runs. The error has been logged, unless it is a StateError or ErrClosing.
+// When the context ends before, it is off again. Errors: StateError, ErrClosing, ErrNoMemory, ErrNoRoom, and whatever is
+// wrong with its images.
 func (v *VM) Start(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	v.mu.Lock()
 	if err := v.want("start", Off); err != nil {
 		v.mu.Unlock()
 		return err
+	}
+	if v.m.closing.Load() > 0 {
+		v.mu.Unlock()
+		return ErrClosing
 	}
 	release := v.m.Hold()
 	r := &run{stop: make(chan struct{}), done: make(chan struct{})}
@@ -20,13 +28,14 @@ func (v *VM) Start(ctx context.Context) error {
 	v.enter(Starting, PoweringOn, "")
 	v.mu.Unlock()
 
-	given := context.AfterFunc(ctx, func() {
+	cancelled := func() {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		if v.run == r && v.status.State == Starting {
+		if v.run == r {
 			v.kill(r, Reason{Cause: Stopped, Text: "its start was cancelled"})
 		}
-	})
+	}
+	given := context.AfterFunc(ctx, cancelled)
 	in, err := v.powerOn(r)
 	given()
 	if err != nil {
@@ -42,6 +51,11 @@ func (v *VM) Start(ctx context.Context) error {
 			v.m.remove(v)
 		}
 	}()
+	if ctx.Err() != nil { // it ended before anybody looked
+		cancelled()
+		<-r.done
+		return ctx.Err()
+	}
 	return nil
 }
 

@@ -27,6 +27,7 @@ type Manager struct {
 	events   events
 	idle     idle
 	revision atomic.Uint64 // the last that was given
+	closing  atomic.Int32  // calls of ShutdownAll
 
 	mu     sync.Mutex
 	vms    []*VM // in the order of Create
@@ -36,7 +37,7 @@ type Manager struct {
 
 // NewManager returns a Manager without VMs, which boot from images. console gets the guests' lines, one Write each.
 func NewManager(b Backend, host Host, log *slog.Logger, console io.Writer, images datastore.Store) *Manager {
-	host.memory = newMemory(b)
+	host.memory, host.processors = newMemory(b), newProcessors(b)
 	m := &Manager{backend: b, host: host, log: log, console: console, images: images, byName: map[string]*VM{}, byID: map[string]*VM{}}
 	m.events.next = 1
 	m.idle.quiet.L = &m.idle.mu

@@ -117,6 +117,31 @@ func TestUpdateOfWhatIsOff(t *testing.T) {
 	}
 }
 
+func TestUpdateThatIsRefusedLeavesItsImagesToTheVM(t *testing.T) {
+	m, _ := newManager(newFake(nil))
+	all := files()
+	all["next"] = &seed.File{Name: "next", Data: all["kernel"].Data, Info: all["kernel"].Info}
+	m.images = store(all)
+	v := create(t, m, spec("demo"))
+	users := func(image string) int { i, _ := m.images.Find(image); return len(i.Users) }
+	s := *v.Spec()
+	s.Boot.Direct.Kernel = "next"
+	s.Memory.Share = seed.Share{Shares: 1, Reservation: 8 << 20} // of 4 MiB
+	if err := v.Update(s, 0); err == nil {
+		t.Fatal("it reserves more than it has")
+	}
+	if users("kernel") != 1 || users("next") != 0 {
+		t.Errorf("refused: %d use the old image, %d the new one", users("kernel"), users("next"))
+	}
+	s.Memory.Share = v.Spec().Memory.Share
+	if err := v.Update(s, 0); err != nil {
+		t.Fatal(err)
+	}
+	if users("kernel") != 0 || users("next") != 1 {
+		t.Errorf("done: %d use the old image, %d the new one", users("kernel"), users("next"))
+	}
+}
+
 func TestUpdateOfWhatRuns(t *testing.T) {
 	_, v, r := started(t, newFake(obeys), func(s *seed.VM) { s.OnPowerOff, s.StopTimeout = seed.Restart, seed.Duration(time.Hour) })
 	s := *v.Spec()

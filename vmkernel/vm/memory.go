@@ -3,6 +3,7 @@ package vm
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"keel/vmkernel/mem"
@@ -19,7 +20,6 @@ type memory struct {
 	mu      sync.Mutex
 	tree    *mem.Tree // nil until there is a VM or a pool
 	shares  []*share
-	more    chan struct{} // closed, and made anew, when somebody gave memory back or may have more
 	running bool          // balance is
 	now     chan struct{} // has balance look at once
 }
@@ -40,7 +40,7 @@ type share struct {
 var errNoShare = errors.New("vm: it has no memory any more")
 
 func newMemory(b Backend) *memory {
-	return &memory{backend: b, more: make(chan struct{}), now: make(chan struct{}, 1)}
+	return &memory{backend: b, now: make(chan struct{}, 1)}
 }
 
 // HostShare is the memory, in bytes, that no VM gets of so much that is free before there are any: the host's own work
@@ -72,8 +72,21 @@ func budget(s seed.Share, size uint64) mem.Budget {
 	return mem.Budget{Shares: shares, Reservation: pages(s.Reservation), Limit: pages(s.Limit)}
 }
 
-// AddPools makes pools of memory known, parents first. It is called before VMs are started.
+// refused is an error of the policy.
+func refused(err error) error {
+	return faultf(ErrNoMemory, "memory: %s", strings.TrimPrefix(err.Error(), "mem: "))
+}
+
+// AddPools makes pools known, parents first. It is called before VMs are started.
 func (m *Manager) AddPools(pools []seed.Pool) error {
+	var all []error
+	for i := range pools {
+		all = append(all, m.host.processors.addPool(&pools[i]))
+	}
+	return errors.Join(append(all, m.addMemoryPools(pools))...)
+}
+
+func (m *Manager) addMemoryPools(pools []seed.Pool) error {
 	h := m.host.memory
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -100,7 +113,7 @@ func (m *Manager) HoldMemory(bytes uint64) error {
 		return err
 	}
 	if err := h.tree.Hold(pages(bytes + mem.PageSize - 1)); err != nil {
-		return faultf(ErrNoMemory, "%v", err)
+		return refused(err)
 	}
 	return nil
 }
@@ -112,7 +125,6 @@ func (m *Manager) DropMemory(bytes uint64) {
 	defer h.mu.Unlock()
 	if h.tree != nil {
 		h.tree.Drop(pages(bytes + mem.PageSize - 1))
-		h.stir()
 	}
 }
 
@@ -136,7 +148,7 @@ func (m *memory) admit(in *instance) (*share, error) {
 	v := mem.VM{Name: spec.Name, Pool: spec.Memory.Pool, Size: pages(size), Overhead: overhead, Budget: budget(spec.Memory.Share, size)}
 	guest, err := m.tree.Admit(v)
 	if err != nil {
-		return nil, faultf(ErrNoMemory, "memory: %v", err)
+		return nil, refused(err)
 	}
 	// Who reserves nothing is admitted by the tree, and would wait for ever where nobody gives anything back.
 	needs := pages(size)
@@ -190,7 +202,7 @@ func (s *share) begin(stop <-chan struct{}) error {
 	err = s.guest.Take(b.Reservation, false)
 	s.m.mu.Unlock()
 	if err != nil {
-		return faultf(ErrNoMemory, "%v", err)
+		return refused(err)
 	}
 	if b.Reservation < pages(in.spec.Memory.Size) {
 		return nil
@@ -227,12 +239,15 @@ func (s *share) first(load uint64) error {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	const beside = 8 << 20 // tables, and what is moved
-	want := min(pages(load+beside), pages(s.in.spec.Memory.Size))
+	want := min((pages(load+beside)+large-1)&^(large-1), pages(s.in.spec.Memory.Size))
+	if limit := s.guest.Budget().Limit; limit != 0 {
+		want = min(want, limit) // whether that is enough shows when it is loaded
+	}
 	if want <= s.guest.Granted() {
 		return nil
 	}
 	if err := s.take(want-s.guest.Granted(), false); err != nil {
-		return faultf(ErrNoMemory, "%v", err)
+		return refused(err)
 	}
 	return nil
 }
@@ -281,17 +296,10 @@ func (s *share) match(_ uint64, patient bool) error {
 	switch n, has := pages(held), s.guest.Granted(); {
 	case n < has:
 		s.guest.Give(has - n)
-		s.m.stir()
 	case n > has:
 		return s.guest.Take(n-has, patient)
 	}
 	return nil
-}
-
-// stir has those look again who wait for memory. The mutex is held.
-func (m *memory) stir() {
-	close(m.more)
-	m.more = make(chan struct{})
 }
 
 // end gives back all that the VM had. The machine is gone.
@@ -303,7 +311,6 @@ func (s *share) end() {
 			s.m.shares = append(s.m.shares[:i], s.m.shares[i+1:]...)
 			s.begun = false
 			s.guest.Release()
-			s.m.stir()
 			return
 		}
 	}

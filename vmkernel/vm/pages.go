@@ -3,6 +3,7 @@ package vm
 import (
 	"errors"
 	"keel/vmkernel/linux"
+	"keel/vmkernel/sys"
 	"math"
 	"sync/atomic"
 
@@ -13,22 +14,44 @@ import (
 // An instance is its balloon's balloon.Host: what the guest has no use for goes back to the host's page frames, and
 // comes again, zeroed, when the guest or a device touches it.
 
-// Release gives n bytes of the guest's memory at gpa back. What the host can't take back stays the guest's.
+// Release notes that n bytes of the guest's memory at gpa are given back; Settle does it.
 func (in *instance) Release(gpa, n uint64) {
+	if len(in.given) == cap(in.given) {
+		in.Settle()
+	}
+	in.given = append(in.given, sys.Range{GPA: gpa, Bytes: n})
+}
+
+// Settle gives what was released back to the host. What the host can't take back stays the guest's.
+func (in *instance) Settle() {
+	list := in.given
+	in.given = in.given[:0]
+	if len(list) == 0 {
+		return
+	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	defer in.share.settle(true) // it can only be overdrawn, which its processors are told
-	for n > 0 && !in.gone {
-		done, err := in.backend.Release(in.handle, gpa, n)
-		if err != nil || done == 0 || done > n {
+	if in.gone {
+		return
+	}
+	for len(list) > 0 {
+		done, err := in.backend.Release(in.handle, list)
+		if err != nil || done == 0 {
 			if !in.releaseFailed {
 				in.releaseFailed = true
-				in.log.Warn("memory that the guest gave back stays taken", "gpa", gpa, "bytes", n, "error", err)
+				in.log.Warn("memory that the guest gave back stays taken", "gpa", list[0].GPA, "bytes", list[0].Bytes, "error", err)
 			}
-			return
+			break
 		}
-		gpa, n = gpa+done, n-done
+		for len(list) > 0 && done >= list[0].Bytes {
+			done -= list[0].Bytes
+			list = list[1:]
+		}
+		if len(list) > 0 {
+			list[0].GPA, list[0].Bytes = list[0].GPA+done, list[0].Bytes-done
+		}
 	}
+	in.share.settle(true) // it can only be overdrawn, which its processors are told
 }
 
 // Claim says that the guest is about to use memory that it gave back: it comes when it is touched.
@@ -68,8 +91,8 @@ func (c *vcpu) absent(s *virt.State) bool {
 	if !in.memory.Contains(gpa, 1) {
 		return false
 	}
-	for {
-		err := in.backend.Populate(in.handle, gpa)
+	for whole := true; ; {
+		err := in.backend.Populate(in.handle, gpa, whole)
 		if err == nil {
 			return true
 		}
@@ -77,9 +100,11 @@ func (c *vcpu) absent(s *virt.State) bool {
 			c.crash("memory at %#x can't be given to the guest: %v", gpa, err)
 			return true
 		}
-		if !in.share.grow() {
+		got, ok := in.share.grow()
+		if !ok {
 			return true // the VM is to stop
 		}
+		whole = got > 1
 	}
 }
 

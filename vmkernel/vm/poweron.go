@@ -22,7 +22,9 @@ type Host struct {
 	TSCHz uint64
 	CPUID func(leaf, sub uint32) (eax, ebx, ecx, edx uint32)
 
-	memory *memory // as the VMs share it; NewManager sets it
+	// As the VMs share them; NewManager sets them.
+	memory     *memory
+	processors *processors
 }
 
 // powerOn makes an instance that is ready to run: memory, tables and kernel in place, and the boot
@@ -118,7 +120,10 @@ func (in *instance) create(load uint64, stop <-chan struct{}) error {
 		return err
 	}
 	in.share = share
-	cfg := sys.VMConfig{Memory: in.spec.Memory.Size, VCPUs: uint64(in.spec.CPU.Count), Overhead: share.costs, Node: uint64(share.node)}
+	if in.slot, err = in.host.processors.admit(in.spec); err != nil {
+		return err
+	}
+	cfg := sys.VMConfig{Memory: in.spec.Memory.Size, VCPUs: uint64(in.spec.CPU.Count), Overhead: share.costs, Node: uint64(share.node), CPU: in.slot.policy()}
 	model, kvmclock := cpumodel.Build(in.host.Virt, in.host.CPUID, in.spec.CPU.Count, in.host.TSCHz)
 	cfg.NCPUID = uint64(copy(cfg.CPUID[:], model))
 	if kvmclock {

@@ -45,6 +45,7 @@ func (v *VM) kill(r *run, why Reason) {
 func (v *VM) powerOn(r *run) (*instance, error) {
 	m := v.m
 	spec := v.Spec()
+	began := time.Now()
 	in, err := powerOn(m.backend, m.host, spec, m.images, v.log, v.outlets(), r.stop)
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -72,7 +73,8 @@ func (v *VM) powerOn(r *run) (*instance, error) {
 	v.status.Started = time.Now()
 	v.status.Starts++
 	v.enter(Running, Started, "")
-	v.log.Info("vm started", "cpus", spec.CPU.Count, "memory", seed.FormatSize(spec.Memory.Size), "boot", in.format.String())
+	v.log.Info("vm started", "cpus", spec.CPU.Count, "memory", seed.FormatSize(spec.Memory.Size), "boot", in.format.String(),
+		"ticks", uint64(time.Since(began).Seconds()*float64(m.host.TSCHz)))
 	return in, nil
 }
 

@@ -35,7 +35,7 @@ func (s *share) set(b mem.Budget) error {
 	}
 	old := s.guest.Budget()
 	if err := s.guest.SetBudget(b); err != nil {
-		return faultf(ErrNoMemory, "memory: %v", err)
+		return refused(err)
 	}
 	if err := s.m.backend.Reserve(s.in.handle, b.Reservation*mem.PageSize); err != nil {
 		s.guest.SetBudget(old)
@@ -45,7 +45,6 @@ func (s *share) set(b mem.Budget) error {
 	if held, err := s.m.backend.Grant(s.in.handle, 0); err == nil && pages(held) > s.guest.Granted() {
 		s.guest.Take(pages(held)-s.guest.Granted(), false) // within the reservation: it can't fail
 	}
-	s.m.stir()
 	select {
 	case s.m.now <- struct{}{}:
 	default:

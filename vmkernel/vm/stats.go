@@ -5,6 +5,7 @@ import (
 
 	"keel/arch/amd64/virt"
 	"keel/vmkernel/device/balloon"
+	"keel/vmkernel/sys"
 )
 
 // Stats is what a VM has cost since its guest was last switched on. Ticks are of the host's time-stamp counter, summed over
@@ -15,7 +16,8 @@ type Stats struct {
 	Outside  uint64            // ticks between an exit and the next entry, waiting excluded
 	Exits    map[string]uint64 // by kind, but for those that never happened
 	Resident uint64            // memory that it holds
-	Console  int               // memory that its consoles take
+	CPU      ProcessorUse
+	Console  int // memory that its consoles take
 	Balloon  balloon.State
 }
 
@@ -42,6 +44,7 @@ func (v *VM) Stats() (s Stats, running bool) {
 			s.Exits[kindName(virt.Kind(k))] = n
 		}
 	}
+	s.CPU = in.use()
 	if use, err := in.backend.MemoryUse(in.handle); err == nil {
 		s.Resident = use.Resident
 	}
@@ -74,4 +77,17 @@ func (in *instance) figures() (f figures) {
 		f.total = last - first
 	}
 	return f
+}
+
+// Handle is the lower half's name of a VM that is on; running is false where it is off.
+func (v *VM) Handle() (h sys.VMHandle, running bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.run == nil || v.run.in == nil {
+		return 0, false
+	}
+	in := v.run.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.handle, !in.gone
 }

@@ -41,12 +41,21 @@ func (v *VM) Update(spec seed.VM, revision uint64) error {
 		if err := v.want("change "+strings.Join(fixed, ", "), Off); err != nil {
 			return err
 		}
-		if err := m.images.Hold(v, references(&spec)...); err != nil {
+		if err := m.images.Hold(v, append(references(old), references(&spec)...)...); err != nil {
 			return err
 		}
+		defer func() { m.images.Hold(v, references(v.spec)...) }() // of both, those of the one that it has in the end
 	}
 	if old.Memory.Share != spec.Memory.Share {
 		if err := v.setMemory(&spec); err != nil {
+			return err
+		}
+	}
+	if !reflect.DeepEqual(old.CPU, spec.CPU) {
+		if err := v.setProcessors(&spec); err != nil {
+			if old.Memory.Share != spec.Memory.Share {
+				v.setMemory(old) // it had that before
+			}
 			return err
 		}
 	}
@@ -65,6 +74,7 @@ func fixedChanges(old, new *seed.VM) (names []string) {
 	}{
 		{"machine", old.Machine == new.Machine},
 		{"cpu.count", old.CPU.Count == new.CPU.Count},
+		{"cpu.pool", old.CPU.Pool == new.CPU.Pool},
 		{"cpu.model", old.CPU.Model == new.CPU.Model},
 		{"memory.size", old.Memory.Size == new.Memory.Size},
 		{"memory.pool", old.Memory.Pool == new.Memory.Pool},

@@ -306,7 +306,7 @@ func TestFiguresAddUp(t *testing.T) {
 		return out(p, 0x604, 2, 1<<13|5<<10)
 	})
 	log := runAll(t, f, spec("demo"))
-	wantLines(t, log, `msg="vm figures" vm=demo total=600 guest=507 outside=68 exits.cpuid=7 exits.io=1 used=12MiB`+"\n")
+	wantLines(t, log, `msg="vm figures" vm=demo total=600 guest=507 outside=68 memory.resident=0 memory.large=0 memory.overhead=1048576 memory.node=0 exits.cpuid=7 exits.io=1 used=12MiB`+"\n")
 }
 
 func TestEveryKindHasAName(t *testing.T) {

@@ -25,27 +25,33 @@ const (
 	patience   = 2 * time.Second       // for others to give back
 )
 
-// grow has the machine hold more, 2 MiB or a page, and waits until that can be had. It returns false if the VM is to stop.
-func (s *share) grow() bool { return s.await(s.take) }
+// grow has the machine hold more, 2 MiB or a page, and waits until that can be had. It returns how many pages that were,
+// and false if the VM is to stop.
+func (s *share) grow() (uint64, bool) { return s.await(s.take) }
 
 // repay has the policy grant what the machine is overdrawn by, and waits likewise.
-func (s *share) repay() bool { return s.await(s.match) }
+func (s *share) repay() bool {
+	_, ok := s.await(s.match)
+	return ok
+}
+
+// large is how many pages there are in one of 2 MiB.
+const large = 512
 
 // await calls ask with the mutex held, first for 2 MiB and then for a page, until it succeeds or the VM is to stop.
-func (s *share) await(ask func(n uint64, patient bool) error) bool {
-	const large = 512
+func (s *share) await(ask func(n uint64, patient bool) error) (pages uint64, ok bool) {
 	began := time.Time{}
 	for n, patient := uint64(large), true; ; n = 1 {
 		s.m.mu.Lock()
 		err := ask(n, patient)
-		more := s.m.more
+		scarcity := time.Duration(s.m.tree.Scarcity())
 		s.m.mu.Unlock()
 		switch {
 		case err == nil:
 			s.wait.over(began)
-			return true
+			return n, true
 		case errors.Is(err, errNoShare):
-			return false
+			return 0, false
 		case n == large: // as little as possible then
 			continue
 		case began.IsZero():
@@ -54,7 +60,7 @@ func (s *share) await(ask func(n uint64, patient bool) error) bool {
 		pause := tryAgain
 		switch {
 		case errors.Is(err, mem.ErrPaced):
-			pause, patient, more = pacedPause, false, nil
+			pause, patient = pacedPause*scarcity, false
 		case errors.Is(err, mem.ErrLater) && time.Since(began) < patience:
 			patient = true
 		case errors.Is(err, mem.ErrLater):
@@ -63,16 +69,10 @@ func (s *share) await(ask func(n uint64, patient bool) error) bool {
 			s.wait.say(err)
 			patient = true
 		}
-		select {
-		case <-s.in.ending:
+		time.Sleep(pause)
+		if s.in.attention.Load() && !s.in.attend() { // it rests meanwhile where it is paused
 			s.wait.over(began)
-			return false
-		case <-more:
-		case <-time.After(pause):
-		}
-		if s.in.attention.Load() && !s.in.attend() { // it is paused
-			s.wait.over(began)
-			return false
+			return 0, false
 		}
 	}
 }

@@ -50,7 +50,6 @@ type Host struct {
 	Address     string `yaml:"address"`            // host:port
 	Fingerprint string `yaml:"fingerprint"`        // of its key: SHA256:...
 	KeepsKey    bool   `yaml:"keepsKey,omitempty"` // its key survives a restart
-	ID          string `yaml:"id,omitempty"`       // of the host's audit log when the key was pinned: a new one is a restart
 }
 
 var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$`)

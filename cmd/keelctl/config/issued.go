@@ -18,6 +18,7 @@ import (
 type Issued struct {
 	Serial   string            `yaml:"serial" json:"serial"`
 	Name     string            `yaml:"name" json:"name"`
+	Key      string            `yaml:"key,omitempty" json:"key,omitempty"` // its fingerprint
 	Role     string            `yaml:"role" json:"role"`
 	Scope    map[string]string `yaml:"scope,omitempty" json:"scope,omitempty"`
 	Signed   time.Time         `yaml:"signed" json:"signed"`

@@ -22,6 +22,16 @@ type files struct {
 	names map[string]string        // SHA-256 → name in the archive
 }
 
+// isFile says whether there is a file of that name, relative to dir.
+func isFile(dir, name string) bool {
+	where := filepath.FromSlash(name)
+	if !filepath.IsAbs(where) {
+		where = filepath.Join(dir, where)
+	}
+	stat, err := os.Stat(where)
+	return name != "" && err == nil && stat.Mode().IsRegular()
+}
+
 // add adds a file, named relative to dir, and returns its name in the archive and its size.
 func (f *files) add(dir, name string) (string, int64, error) {
 	if name == "" {

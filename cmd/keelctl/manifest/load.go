@@ -46,6 +46,10 @@ type Unassigned struct {
 type Loader struct {
 	Stdin io.Reader     // what the file name "-" stands for; its files are relative to the working directory
 	NewID func() string // makes the ids of VMs that have none; the default is NewID
+
+	// Running is set where the VMs are for a host that runs already: it has its own description, its pools are not
+	// known here, and what is no file here is the name of an image there.
+	Running bool
 }
 
 // NewID returns a random UUID (RFC 9562, version 4).
@@ -61,12 +65,18 @@ func NewID() string {
 func (l *Loader) Load(names []string) (*Set, error) {
 	set := &Set{
 		Document: seed.Document{APIVersion: seed.APIVersion, Host: seed.DefaultHost()},
-		NoHost:   true,
+		NoHost:   !l.Running,
 	}
 	r := &run{Loader: l, set: set}
 	r.decoder.Size, r.decoder.Percent = readSize, readPercent
 	r.decoder.Text = func(n *seed.Node) (string, error) { return readText(r.dir, n.Text) }
-	r.decoder.File = func(n *seed.Node) (string, int64, error) { return set.files.add(r.dir, n.Text) }
+	r.decoder.AnyPool = l.Running
+	r.decoder.File = func(n *seed.Node) (string, int64, error) {
+		if l.Running && !isFile(r.dir, n.Text) {
+			return n.Text, 0, nil
+		}
+		return set.files.add(r.dir, n.Text)
+	}
 	var parts []part
 	for _, name := range names {
 		parts = append(parts, r.file(name)...)
@@ -153,6 +163,8 @@ func (r *run) document(d document, index int) {
 	switch {
 	case kind == nil:
 		r.fail(&seed.Node{Pos: n.Pos, Path: "kind"}, "is missing: give Host or VM")
+	case kind.Text == "Host" && r.Running:
+		r.fail(kind, "the host runs already, by its own seed: give documents of kind VM alone")
 	case kind.Text == "Host":
 		r.host(n)
 	case kind.Text == "VM":
@@ -240,6 +252,9 @@ func put(n *seed.Node, key string, value *seed.Node) {
 	n.Keys = append(n.Keys, key)
 	n.Items = append(n.Items, value)
 }
+
+// Path returns where the file is that Document.Files has by this name.
+func (s *Set) Path(name string) string { return s.files.paths[name] }
 
 // Build returns the seed, as read back by the kernel's own reader.
 func (s *Set) Build() ([]byte, error) {

@@ -64,6 +64,18 @@ func WriteJSON(w io.Writer, v any) error {
 	return err
 }
 
+// WriteLine writes v as JSON in one line, for a stream of them.
+func WriteLine(w io.Writer, v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(escape(b.Bytes(), JSON))
+	return err
+}
+
 func encode(v any, f Format) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

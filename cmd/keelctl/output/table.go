@@ -128,3 +128,31 @@ func (r *Rows) flush() {
 	}
 	r.rows = nil
 }
+
+// Cut cuts a line of a table to a number of columns, its colours not counted.
+func Cut(line string, columns int) string {
+	var b strings.Builder
+	seen, colored := 0, false
+	for i := 0; i < len(line); {
+		if line[i] == 0x1b {
+			if end := strings.IndexByte(line[i:], 'm'); end >= 0 {
+				code := line[i : i+end+1]
+				b.WriteString(code)
+				colored = code != reset
+				i += end + 1
+				continue
+			}
+		}
+		_, n := utf8.DecodeRuneInString(line[i:])
+		if seen == columns {
+			break
+		}
+		b.WriteString(line[i : i+n])
+		seen++
+		i += n
+	}
+	if colored {
+		b.WriteString(reset)
+	}
+	return b.String()
+}

@@ -2,9 +2,11 @@ package output
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Clean makes text from elsewhere safe for a terminal: what can't be printed is escaped as Go does it.
@@ -67,4 +69,30 @@ func Time(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format("2006-01-02 15:04:05Z")
+}
+
+// Printable returns a writer of text that a terminal is safe from: control characters but line ends and tabs are left
+// out, and so are bytes that aren't UTF-8.
+func Printable(w io.Writer) io.Writer { return &printable{w: w} }
+
+type printable struct {
+	w    io.Writer
+	rest []byte // a rune that isn't complete yet
+}
+
+func (p *printable) Write(data []byte) (int, error) {
+	text := append(p.rest, data...)
+	out := make([]byte, 0, len(text))
+	for len(text) > 0 && utf8.FullRune(text) {
+		r, n := utf8.DecodeRune(text)
+		if r == '\n' || r == '\t' || strconv.IsPrint(r) && (r != utf8.RuneError || n > 1) {
+			out = append(out, text[:n]...)
+		}
+		text = text[n:]
+	}
+	p.rest = append([]byte(nil), text...)
+	if _, err := p.w.Write(out); err != nil {
+		return 0, err
+	}
+	return len(data), nil
 }

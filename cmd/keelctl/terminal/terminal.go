@@ -1,9 +1,3 @@
-// Package terminal is the terminal that keelctl runs in: whether there is one, how large it is, and raw mode.
-//
-// The rule: a terminal is left as it was found, whatever happens between. What isn't a terminal is never changed and
-// never asked a question.
-//
-// cmd/keelctl calls it; its tests give it a terminal of their own making.
 package terminal
 
 import (
@@ -22,8 +16,6 @@ type Terminal interface {
 	Size() (columns, rows int)
 	// Raw makes stdin pass every key on as it is typed, until restore.
 	Raw() (restore func(), err error)
-	// Password reads a line from stdin without showing it.
-	Password() ([]byte, error)
 }
 
 // files is a Terminal of three files.
@@ -59,5 +51,3 @@ func (f *files) Raw() (restore func(), err error) {
 		term.Restore(int(f.in.Fd()), old)
 	}, nil
 }
-
-func (f *files) Password() ([]byte, error) { return term.ReadPassword(int(f.in.Fd())) }

@@ -19,10 +19,8 @@ func checkBalloon(o options) (string, error) {
 	if _, err := os.Stat("/modules"); err != nil {
 		return "no modules", nil
 	}
-	for _, name := range modules {
-		if err := load("/modules/" + name + ".ko"); err != nil {
-			return "", fmt.Errorf("module %s: %w", name, err)
-		}
+	if err := loadModules(); err != nil {
+		return "", err
 	}
 	const balloon = "/sys/bus/virtio/drivers/virtio_balloon/virtio0/"
 	features, err := os.ReadFile(balloon + "features")
@@ -49,6 +47,16 @@ func checkBalloon(o options) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%d interrupts", last), nil
+}
+
+// loadModules loads the drivers of a balloon.
+func loadModules() error {
+	for _, name := range modules {
+		if err := load("/modules/" + name + ".ko"); err != nil {
+			return fmt.Errorf("module %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // load loads a module; one that is there already is fine.

@@ -170,6 +170,7 @@ var lower = map[string]bool{
 	"keel/vmkernel/device/ioapic":  true,
 	"keel/vmkernel/device/lapic":   true,
 	"keel/vmkernel/device/pmtimer": true,
+	"keel/vmkernel/sched":          true,
 }
 
 // HalfOf says where a package belongs, by its import path.

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 const (
 	DialTimeout      = 10 * time.Second
 	HandshakeTimeout = 10 * time.Second
+	answerTimeout    = 2 * time.Minute // for the beginning of an answer, and for the whole of one in JSON
 	silence          = 2 * time.Minute // a stream without a byte for so long is dead: hosts send empty lines
 
 	maxAnswer = 64 << 20 // bytes of JSON
@@ -44,6 +46,7 @@ type Conn struct {
 
 	mu   sync.Mutex
 	peer auth.Fingerprint
+	key  crypto.PublicKey
 }
 
 // New returns a Conn. It connects when it is first asked something.
@@ -58,12 +61,13 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 
 func (c *Conn) transport(http2 bool) *http.Transport {
 	t := &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: DialTimeout}).DialContext,
-		TLSHandshakeTimeout: HandshakeTimeout,
-		ForceAttemptHTTP2:   http2,
-		MaxIdleConnsPerHost: 4,
-		DisableCompression:  true,
-		TLSClientConfig:     auth.ClientConfig(c.config.Client, c.config.Expect),
+		DialContext:           (&net.Dialer{Timeout: DialTimeout}).DialContext,
+		TLSHandshakeTimeout:   HandshakeTimeout,
+		ResponseHeaderTimeout: answerTimeout,
+		ForceAttemptHTTP2:     http2,
+		MaxIdleConnsPerHost:   4,
+		DisableCompression:    true,
+		TLSClientConfig:       auth.ClientConfig(c.config.Client, c.config.Expect),
 	}
 	check := t.TLSClientConfig.VerifyConnection
 	t.TLSClientConfig.VerifyConnection = func(state tls.ConnectionState) error {
@@ -72,7 +76,7 @@ func (c *Conn) transport(http2 bool) *http.Transport {
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.peer = auth.KeyOf(&state)
+		c.peer, c.key = auth.KeyOf(&state), state.PeerCertificates[0].PublicKey
 		return nil
 	}
 	if !http2 {
@@ -93,6 +97,25 @@ func (c *Conn) Peer() auth.Fingerprint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.peer
+}
+
+// PeerKey returns the host's key, nil before the first call.
+func (c *Conn) PeerKey() crypto.PublicKey {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.key
+}
+
+// Handshake asks the host for nothing but its key, and returns the fingerprint.
+func (c *Conn) Handshake(ctx context.Context) (auth.Fingerprint, error) {
+	ctx, cancel := context.WithTimeout(ctx, DialTimeout+HandshakeTimeout)
+	defer cancel()
+	conn, err := c.handshake(ctx)
+	if err != nil {
+		return "", c.failed(ctx, Request{Method: "TLS", Path: "handshake"}, err)
+	}
+	defer conn.Close()
+	return c.Peer(), nil
 }
 
 // Name returns how messages name the host.
@@ -127,6 +150,8 @@ func Path(parts ...string) string {
 
 // Call makes a call and reads its answer's JSON into out, unless that is nil. It returns the answer's header.
 func (c *Conn) Call(ctx context.Context, r Request, out any) (http.Header, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout) // unless it ends before
+	defer cancel()
 	response, err := c.Do(ctx, r)
 	if err != nil {
 		return nil, err

@@ -102,19 +102,29 @@ func (c *Conn) ask(ctx context.Context) string {
 	const patience = 2 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	t := c.client.Transport.(*http.Transport)
-	raw, err := t.DialContext(ctx, "tcp", c.config.Address)
+	conn, err := c.handshake(ctx)
 	if err != nil {
-		return ""
-	}
-	defer raw.Close()
-	conn := tls.Client(raw, t.TLSClientConfig)
-	if err := conn.HandshakeContext(ctx); err != nil {
 		return alert(err)
 	}
+	defer conn.Close()
 	conn.SetReadDeadline(time.Now().Add(patience))
 	_, err = conn.Read(make([]byte, 1))
 	return alert(err)
+}
+
+// handshake opens a connection beside those for calls.
+func (c *Conn) handshake(ctx context.Context) (*tls.Conn, error) {
+	t := c.client.Transport.(*http.Transport)
+	raw, err := t.DialContext(ctx, "tcp", c.config.Address)
+	if err != nil {
+		return nil, err
+	}
+	conn := tls.Client(raw, t.TLSClientConfig)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // meaning says what a host's TLS alert is about (RFC 8446, section 6.2).

@@ -2,6 +2,7 @@ package door
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -41,6 +42,8 @@ type conn struct {
 	source  netip.Prefix
 	began   time.Time
 	spoke   atomic.Bool // something has come
+	through atomic.Bool // the handshake is done
+	taken   int         // bytes that have come before that
 	closing sync.Once
 	failed  error
 
@@ -50,8 +53,20 @@ type conn struct {
 	half, open bool
 }
 
+// errLong refuses a handshake that doesn't come to an end.
+var errLong = errors.New("door: the handshake is longer than any that could be good")
+
 func (c *conn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
+	if c.through.Load() {
+		return c.Conn.Read(p)
+	}
+	// No more is read than a handshake may have: a good client's first request, which may follow at once, waits.
+	left := c.door.config.Limits.HandshakeBytes - c.taken
+	if left <= 0 {
+		return 0, errLong
+	}
+	n, err := c.Conn.Read(p[:min(len(p), left)])
+	c.taken += n
 	if n > 0 && !c.spoke.Load() {
 		c.spoke.Store(true)
 	}

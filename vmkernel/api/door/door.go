@@ -144,6 +144,7 @@ func (d *Door) handshake(c *conn) {
 		c.Close()
 		return
 	}
+	c.through.Store(true)
 	c.SetDeadline(time.Time{})
 	state := t.ConnectionState()
 	peer, err := d.config.Identify(&state)

@@ -15,7 +15,12 @@ type Limits struct {
 
 	HelloTime     time.Duration // from the connection to its ClientHello
 	HandshakeTime time.Duration // to the handshake's end
-	StrangerTime  time.Duration // of a connection without a certificate, in all
+
+	// HandshakeBytes may come up to there. A good client's have less than 4 KiB; one that shows a hundred
+	// certificates would have the host check as many signatures.
+	HandshakeBytes int
+
+	StrangerTime time.Duration // of a connection without a certificate, in all
 
 	Rate    float64 // handshakes a second, of sources that aren't known, together
 	Burst   float64 // and how many at once
@@ -29,7 +34,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		HalfOpen: 64, PerSource: 48, Known: 16,
 		Open: 128, ForAdmins: 16, PerCaller: 32, Strangers: 4,
-		HelloTime: 5 * time.Second, HandshakeTime: 10 * time.Second, StrangerTime: time.Minute,
+		HelloTime: 5 * time.Second, HandshakeTime: 10 * time.Second, HandshakeBytes: 12 << 10, StrangerTime: time.Minute,
 		Rate: 50, Burst: 100, Rate1: 20, Burst1: 40, Sources: 1024,
 	}
 }

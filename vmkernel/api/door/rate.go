@@ -78,7 +78,11 @@ func (r *rates) isKnown(p netip.Prefix, now time.Time) bool {
 // welcome remembers that somebody known has come from there.
 func (r *rates) welcome(p netip.Prefix, now time.Time) { r.of(p).known = now }
 
-// allow says whether a handshake may go on.
+// light is how many handshakes a source may have begun of late and still count as one that comes now and then.
+const light = 5
+
+// allow says whether a handshake may go on. Of what all sources together may do, those that come often leave half to those
+// that come now and then: a crowd that tries again and again doesn't shut out who comes for the first time.
 func (r *rates) allow(p netip.Prefix, now time.Time) bool {
 	s := r.of(p)
 	l := r.limits
@@ -88,5 +92,8 @@ func (r *rates) allow(p netip.Prefix, now time.Time) bool {
 	}
 	s.fill(now, l.Rate1, l.Burst1)
 	r.total.fill(now, l.Rate, l.Burst)
+	if s.tokens < l.Burst1-light && r.total.tokens < 1+l.Burst/2 {
+		return false
+	}
 	return s.tokens >= 1 && r.total.take() && s.take()
 }

@@ -125,7 +125,7 @@ func fault(err error) error {
 		code = api.CodeExists
 	case errors.Is(err, vm.ErrInvalid):
 		code = api.CodeInvalid
-	case errors.Is(err, vm.ErrNoMemory), errors.Is(err, vm.ErrNoRoom):
+	case errors.Is(err, vm.ErrNoMemory), errors.Is(err, vm.ErrNoProcessors), errors.Is(err, vm.ErrNoRoom):
 		code = api.CodeFull
 	default:
 		return err

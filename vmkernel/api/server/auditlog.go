@@ -1,8 +1,11 @@
 package server
 
 import (
+	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"net/http"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -31,12 +34,52 @@ func getRecords(c *call) (any, error) {
 	if from < 0 || count < 1 {
 		return nil, failf(api.CodeInvalid, "records from %d on, %d of them: there are none", from, count)
 	}
-	page := c.s.Audit.Read(from, int(min(count, 1000)))
-	out := api.AuditRecords{Boot: c.s.Audit.Boot(), From: page.From, Size: page.Size, Records: make([]string, len(page.Records))}
+	return c.s.records(from, int(min(count, 1000))), nil
+}
+
+// records are those of the log from a number on, at most so many.
+func (s *Server) records(from int64, count int) api.AuditRecords {
+	page := s.Audit.Read(from, count)
+	out := api.AuditRecords{Boot: s.Audit.Boot(), From: page.From, Size: page.Size, Records: make([]string, len(page.Records))}
 	for i, r := range page.Records {
 		out.Records[i] = string(r)
 	}
-	return out, nil
+	return out
+}
+
+// followRecords sends records as they come: one call, which is in the log once, where asking again and again would
+// make a record of each time it was asked.
+func followRecords(c *call) (any, error) {
+	next := c.integer("from", -1)
+	if next < 0 {
+		next = c.s.Audit.Read(0, 0).Size
+	}
+	c.rest()
+	c.begin(mediaLines)
+	flusher := http.NewResponseController(c.w)
+	out := json.NewEncoder(c.w)
+	for {
+		c.extend(0, c.s.times.write)
+		page := c.s.records(next, streamed)
+		var err error
+		if len(page.Records) > 0 {
+			next = page.From + int64(len(page.Records))
+			err = out.Encode(page)
+		} else {
+			_, err = c.w.Write([]byte("\n"))
+		}
+		if err != nil || flusher.Flush() != nil {
+			return nil, errGone
+		}
+		wait, cancel := context.WithTimeout(c.ctx(), heartbeat)
+		stop := context.AfterFunc(c.s.ctx, cancel)
+		err = c.s.Audit.Wait(wait, next)
+		stop()
+		cancel()
+		if errors.Is(err, audit.ErrClosed) || c.ctx().Err() != nil || c.s.ctx.Err() != nil {
+			return nil, errGone
+		}
+	}
 }
 
 func getProof(c *call) (any, error) {

@@ -197,7 +197,7 @@ func (c *call) readBody() error {
 	text, err := io.ReadAll(io.LimitReader(c.r.Body, maxBody+1))
 	switch {
 	case err != nil:
-		return failf(api.CodeTimeout, "the body didn't come within %s", bodyTime)
+		return failf(api.CodeTimeout, "the body didn't come within %s", c.s.times.body)
 	case len(text) > maxBody:
 		return tooLarge()
 	}

@@ -75,6 +75,7 @@ type Audit interface {
 	Refuse(source, what string)
 	Head() (audit.Head, error)
 	Read(from int64, n int) audit.Page
+	Wait(ctx context.Context, size int64) error
 	Consistency(old, size int64) (tlog.TreeProof, error)
 	Inclusion(seq, size int64) (tlog.RecordProof, error)
 	Forward(*audit.Collector) error

@@ -181,11 +181,14 @@ func (v *fakeVM) to(state string, from ...string) error {
 // echo is a guest that sends back what is typed.
 type echo struct{ v *fakeVM }
 
-func (e echo) Receive(p []byte) int {
-	for _, b := range p {
-		e.v.port.Put(b)
+func (e echo) Poke() {
+	var b [16]byte
+	for n := len(b); n == len(b); {
+		n = e.v.port.Pull(b[:])
+		for _, c := range b[:n] {
+			e.v.port.Put(c)
+		}
 	}
-	return len(p)
 }
 
 func (v *fakeVM) Start(ctx context.Context) error {

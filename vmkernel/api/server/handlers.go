@@ -58,6 +58,7 @@ var handlers = map[string]handler{
 
 	"GetCheckpoint": getCheckpoint,
 	"GetRecords":    getRecords,
+	"FollowRecords": followRecords,
 	"GetProof":      getProof,
 	"GetForwarding": getForwarding,
 	"SetForwarding": setForwarding,

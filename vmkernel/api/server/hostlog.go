@@ -2,12 +2,13 @@ package server
 
 import (
 	"bytes"
-	"regexp"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/seed"
 )
 
 // Limits of what is kept of the host's log.
@@ -62,5 +63,11 @@ func getHostLog(c *call) (any, error) {
 	})
 }
 
-// guestLine is a line of a guest's console in the host's log.
-var guestLine = regexp.MustCompile(`^[a-z0-9-]{1,63}\| `)
+// isGuests says whether a line of the host's log is of a guest's console: NAME| TEXT.
+func isGuests(line string) bool {
+	name, _, found := strings.Cut(line, "| ")
+	if !found || name == "" || len(name) > seed.MaxName {
+		return false
+	}
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}

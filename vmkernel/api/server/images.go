@@ -74,7 +74,8 @@ func appendImage(c *call) (any, error) {
 	if c.r.ContentLength > api.MaxChunk {
 		return nil, failf(api.CodeTooLarge, "%d bytes are more than the %d that may come at once", c.r.ContentLength, api.MaxChunk)
 	}
-	c.rest() // it waits for the network
+	c.rest()               // it waits for the network
+	defer c.s.VMs.Hold()() // who uploads an image is going to start a VM: the host isn't idle
 	info, err := c.s.Images.Append(c.variable("image"), offset, &chunk{c: c, left: api.MaxChunk})
 	if err != nil {
 		return nil, err
@@ -98,7 +99,7 @@ func (u *chunk) Read(p []byte) (int, error) {
 		}
 		return 0, failf(api.CodeTooLarge, "more than the %d bytes came that may come at once", api.MaxChunk)
 	}
-	u.c.extend(bodyTime, 0)
+	u.c.extend(u.c.s.times.body, 0)
 	n, err := u.c.r.Body.Read(p[:min(int64(len(p)), u.left)])
 	u.left -= int64(n)
 	if err != nil && err != io.EOF {

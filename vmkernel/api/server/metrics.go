@@ -10,7 +10,8 @@ import (
 	"keel/vmkernel/api"
 )
 
-// Metric is a family of samples, as Prometheus' text format (version 0.0.4) has them.
+// Metric is a family of samples, as Prometheus' text format (version 0.0.4) has them. It is written by hand, since
+// client_golang would make the compressed image 15 % larger (4.16 MB to 4.79), and past its goal.
 type Metric struct {
 	Name, Help string
 	Kind       string // counter or gauge

@@ -30,7 +30,7 @@ var theDocument = sync.OnceValues(func() (*document, error) {
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	if err := c.AddResource("keel:/openapi.json", whole); err != nil {
+	if err := c.AddResource("https://keel/openapi.json", whole); err != nil {
 		return nil, err
 	}
 	return &document{doc: whole.(map[string]any), schemas: c, made: map[string]*jsonschema.Schema{}}, nil
@@ -60,7 +60,7 @@ func (d *document) at(path ...string) any {
 // schema compiles the schema at a path.
 func (d *document) schema(t testing.TB, path ...string) *jsonschema.Schema {
 	t.Helper()
-	at := "keel:/openapi.json#"
+	at := "https://keel/openapi.json#"
 	for _, p := range path {
 		at += "/" + strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(p)
 	}

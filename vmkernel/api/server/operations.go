@@ -163,7 +163,7 @@ func (c *call) wait(o *operation, d time.Duration) {
 	case <-c.ctx().Done():
 	case <-c.s.ctx.Done():
 	}
-	c.extend(0, writeTime)
+	c.extend(0, c.s.times.write)
 }
 
 // accepted answers with an operation: 202, or 200 if it has ended meanwhile. What has failed already is an error.

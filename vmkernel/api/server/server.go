@@ -36,6 +36,8 @@ type Config struct {
 	Log    *slog.Logger
 	Now    func() time.Time // nil: time.Now
 	Limits door.Limits      // of connections; the zero value: door.DefaultLimits
+
+	times times // the zero value: usual
 }
 
 // Limits of calls.
@@ -46,15 +48,20 @@ const (
 	maxCalls      = 256 // at once
 	maxCallerUses = 64  // of one caller
 	forAdmins     = 64  // of maxCalls, for administrators alone
-
-	headerTime = 10 * time.Second
-	bodyTime   = 20 * time.Second // also for each piece of an upload
-	writeTime  = 30 * time.Second // also for each piece of a stream
-	idleTime   = 3 * time.Minute
-
-	// recheckEvery is how often open connections are asked whether their certificates have expired.
-	recheckEvery = 5 * time.Second
 )
+
+// times are limits of time.
+type times struct {
+	header  time.Duration
+	body    time.Duration // also for each piece of an upload
+	write   time.Duration // also for each piece of a stream
+	idle    time.Duration
+	ping    time.Duration // of silence on an HTTP/2 connection, until the client is asked, and then for its answer
+	recheck time.Duration // how often open connections are asked whether their certificates have expired
+}
+
+var usual = times{header: 10 * time.Second, body: 20 * time.Second, write: 30 * time.Second, idle: 3 * time.Minute,
+	ping: 15 * time.Second, recheck: 5 * time.Second}
 
 // Server serves the API.
 type Server struct {
@@ -83,6 +90,9 @@ func New(c Config) *Server {
 	if c.Limits == (door.Limits{}) {
 		c.Limits = door.DefaultLimits()
 	}
+	if c.times == (times{}) {
+		c.times = usual
+	}
 	s := &Server{Config: c, work: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.routes = tree(api.Routes)
@@ -105,10 +115,10 @@ func (s *Server) Serve(l net.Listener) error {
 		Handler:           s,
 		TLSConfig:         &tls.Config{NextProtos: config.NextProtos},
 		Protocols:         protocols,
-		ReadHeaderTimeout: headerTime,
-		ReadTimeout:       bodyTime,
-		WriteTimeout:      writeTime,
-		IdleTimeout:       idleTime,
+		ReadHeaderTimeout: s.times.header,
+		ReadTimeout:       s.times.body,
+		WriteTimeout:      s.times.write,
+		IdleTimeout:       s.times.idle,
 		MaxHeaderBytes:    maxHeader,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          32,
@@ -117,9 +127,9 @@ func (s *Server) Serve(l net.Listener) error {
 			MaxReadFrameSize:              16 << 10,
 			MaxReceiveBufferPerConnection: 128 << 10,
 			MaxReceiveBufferPerStream:     64 << 10,
-			SendPingTimeout:               15 * time.Second,
-			PingTimeout:                   15 * time.Second,
-			WriteByteTimeout:              writeTime,
+			SendPingTimeout:               s.times.ping,
+			PingTimeout:                   s.times.ping,
+			WriteByteTimeout:              s.times.write,
 		},
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     log.New(debugLog{s.Log}, "", 0),
@@ -187,7 +197,7 @@ func (s *Server) recheck() {
 		default:
 		}
 	})()
-	tick := time.NewTicker(recheckEvery)
+	tick := time.NewTicker(s.times.recheck)
 	defer tick.Stop()
 	for {
 		select {

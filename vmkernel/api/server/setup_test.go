@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -37,7 +38,6 @@ type rig struct {
 	vms     *fakeVMs
 	host    *fakeHost
 	images  *datastore.Memory
-	lines   bytes.Buffer
 }
 
 var kernel = []byte(strings.Repeat("kernel ", 1000))
@@ -151,6 +151,18 @@ type caller struct {
 	client *http.Client
 }
 
+// request is a call as it comes to the server from somebody with a certificate.
+func (r *rig) request(method, path string, cert *tls.Certificate) *http.Request {
+	r.t.Helper()
+	id, err := r.trust.Identify([]*x509.Certificate{cert.Leaf}, time.Now())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	request := httptest.NewRequest(method, path, nil)
+	peer := &door.Peer{Caller: id.Name, Admin: id.Role == auth.Admin, Known: true, ID: &id, Source: netip.MustParseAddrPort("192.0.2.9:1234")}
+	return request.WithContext(context.WithValue(request.Context(), peerKey{}, peer))
+}
+
 // answer is what came.
 type answer struct {
 	t      testing.TB
@@ -192,7 +204,7 @@ func (c *caller) do(method, path string, body any, header ...string) (answer, er
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	a := answer{c.rig.t, response.StatusCode, response.Header, text}
-	if err == nil {
+	if err == nil && method != "HEAD" { // which has no body
 		spec(c.rig.t).check(method, request.URL.EscapedPath(), body, a)
 	}
 	return a, err
@@ -252,6 +264,15 @@ func limits(change func(*door.Limits)) func(*auth.Config, *Config) {
 		c.Limits = door.DefaultLimits()
 		change(&c.Limits)
 	}
+}
+
+// busy are limits for a test that connects more often than one source may.
+func busy(_ *auth.Config, c *Config) {
+	if c.Limits == (door.Limits{}) {
+		c.Limits = door.DefaultLimits()
+	}
+	l := &c.Limits
+	l.Rate, l.Burst, l.Rate1, l.Burst1 = 1e6, 1e6, 1e6, 1e6
 }
 
 // records are those of the audit log, decoded.

@@ -35,7 +35,7 @@ func stream[T any](c *call, r *ring[T], show func(T) (any, bool), lost func(miss
 	out := json.NewEncoder(c.w)
 	var buf [streamed]T
 	for {
-		c.extend(0, writeTime)
+		c.extend(0, c.s.times.write)
 		if flusher.Flush() != nil {
 			return errGone
 		}

@@ -124,7 +124,7 @@ func (s *Server) supportLog() []byte {
 	list, _, _ := s.Lines.ring.read(1, make([]api.LogLine, maxLines))
 	var b bytes.Buffer
 	for _, l := range list {
-		if !guestLine.MatchString(l.Text) {
+		if !isGuests(l.Text) {
 			b.WriteString(l.Time.Format(time.RFC3339Nano) + " " + l.Text + "\n")
 		}
 	}

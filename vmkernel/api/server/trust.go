@@ -48,6 +48,9 @@ func (c *call) changed(what string) (any, error) {
 
 func revoke(c *call) (any, error) {
 	in := c.in.(*api.Revocation)
+	if serial, err := auth.ParseSerial(in.Serial); err == nil && serial == c.id.Serial && in.Issuer == string(c.id.Issuer) {
+		return nil, failf(api.CodeConflict, "this is the certificate that you came with: come with another to revoke it")
+	}
 	if err := c.s.Trust.Revoke(auth.RevokedCertificate{Issuer: auth.Fingerprint(in.Issuer), Serial: in.Serial}); err != nil {
 		return nil, failf(api.CodeInvalid, "%s", err)
 	}
@@ -65,6 +68,9 @@ func distrustCA(c *call) (any, error) {
 	}
 	if !known {
 		return nil, failf(api.CodeNotFound, "the host trusts no operator CA with the fingerprint %s", f)
+	}
+	if f == c.id.Issuer {
+		return nil, failf(api.CodeConflict, "your own certificate is of this CA: come with one of another")
 	}
 	if err := c.s.Trust.Distrust(f); err != nil {
 		return nil, failf(api.CodeConflict, "%s", err)
@@ -107,5 +113,23 @@ func claimHost(c *call) (any, error) {
 	c.s.Audit.Event(audit.Entry{From: c.peer.Source.String(), Action: "claim.taken", On: ca.Subject.CommonName, Cause: c.log, Detail: string(auth.FingerprintOf(ca))})
 	c.s.hostEvent("trust.claimed", "", map[string]string{"ca": ca.Subject.CommonName, "from": c.peer.Source.Addr().String()})
 	c.s.Log.Warn("host claimed", "ca", ca.Subject.CommonName, "fingerprint", string(auth.FingerprintOf(ca)), "from", c.peer.Source.Addr().String())
+	c.s.clockByClaim(r.Time)
 	return api.Claimed{Proof: answer.Proof}, nil
+}
+
+// claimSkew is by how much the host's clock may differ from a claimer's.
+const claimSkew = time.Minute
+
+// clockByClaim sets a clock that neither a server nor an administrator has set by that of who has claimed the host: the
+// certificates that he makes are valid by his.
+func (s *Server) clockByClaim(claimed time.Time) {
+	was := s.Host.Time()
+	if was.Source == "sntp" || was.Source == "set" || claimed.Sub(was.Now).Abs() <= claimSkew {
+		return
+	}
+	if err := s.Host.SetTime(api.HostTimeSet{Now: &claimed}); err != nil {
+		s.Log.Warn("the clock is not the claimer's", "error", err)
+		return
+	}
+	s.hostEvent("host.time", "", map[string]string{"by": "claim"})
 }

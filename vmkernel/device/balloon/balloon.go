@@ -35,6 +35,8 @@ const (
 type Host interface {
 	// Release says that the guest has no use for n bytes at gpa. They may be read as they were or as zeros afterwards.
 	Release(gpa, n uint64)
+	// Settle is the end of a chain: what was released meanwhile may be dealt with at once now, and has to be.
+	Settle()
 	// Claim says that the guest is about to use n bytes at gpa that it released. They may be there already.
 	Claim(gpa, n uint64)
 }
@@ -242,6 +244,7 @@ func (d *Device) Notify(queue int) error {
 			}
 			continue
 		}
+		d.host.Settle() // even what stood before an error
 		if err == nil {
 			err = q.Push(head, 0)
 		}

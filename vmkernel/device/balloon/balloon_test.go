@@ -15,6 +15,7 @@ import (
 type host struct{ log []string }
 
 func (h *host) Release(gpa, n uint64) { h.log = append(h.log, fmt.Sprintf("release %#x+%#x", gpa, n)) }
+func (h *host) Settle()               {}
 func (h *host) Claim(gpa, n uint64)   { h.log = append(h.log, fmt.Sprintf("claim %#x+%#x", gpa, n)) }
 
 func (h *host) take() (s string) {
@@ -265,6 +266,7 @@ func TestNotificationsAllocateNothing(t *testing.T) {
 type countingHost struct{ n uint64 }
 
 func (h *countingHost) Release(gpa, n uint64) { h.n += n }
+func (h *countingHost) Settle()               {}
 func (h *countingHost) Claim(gpa, n uint64)   { h.n += n }
 
 // checkedHost fails if it is given what isn't whole pages of RAM.
@@ -275,6 +277,7 @@ func (h checkedHost) Release(gpa, n uint64) {
 		h.t.Errorf("given %#x bytes at %#x", n, gpa)
 	}
 }
+func (h checkedHost) Settle()             {}
 func (h checkedHost) Claim(gpa, n uint64) { h.Release(gpa, n) }
 
 // FuzzBalloon promises that whatever stands in the queues and in the memory that they point to, the host is given nothing

@@ -4,11 +4,11 @@
 //
 // The rules that it keeps: a transmitted byte leaves at once, so the
 // transmitter is always empty; received bytes are never dropped on the host's
-// side, because Receive takes only what fits; and of what a guest prints,
+// side, because the UART asks for no more than fits; and of what a guest prints,
 // nothing but printable text reaches the host's console (Lines).
 //
 // The VM's exit loop calls it through the device.Bus, from any vCPU's
-// goroutine; the host's console input calls Receive. It must never block,
+// goroutine; the console calls Poke when somebody types. It must never block,
 // allocate on an access, or use a timer: baud rate, parity and stop bits are
 // stored and have no effect.
 package uart

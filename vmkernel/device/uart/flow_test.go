@@ -2,78 +2,81 @@ package uart
 
 import "testing"
 
-// TestRoomIsToldOnceWhatWasRefusedFits is the way of a sender that always has more.
-func TestRoomIsToldOnceWhatWasRefusedFits(t *testing.T) {
-	b := newBench()
-	told := 0
-	b.OnRoom(func() { told++ })
-	b.out(regIIR, fcrEnable)
-	if n := b.Receive(make([]byte, 16)); n != 16 || told != 0 {
-		t.Errorf("took %d, told %d times", n, told)
+// read reads as Linux's interrupt handler does: while data is ready, at most 256 bytes.
+func (b *bench) read() (got []byte) {
+	for len(got) < 256 && b.in(regLSR)&lsrDR != 0 {
+		got = append(got, b.in(regData))
 	}
-	for range 16 {
-		b.in(regData)
-	}
-	if told != 0 {
-		t.Error("told of room that nobody was refused")
-	}
-	if n := b.Receive(make([]byte, 40)); n != 16 {
-		t.Errorf("took %d", n)
-	}
-	for range 15 {
-		b.in(regData)
-	}
-	if told != 0 {
-		t.Error("told before the FIFO was empty")
-	}
-	b.in(regData)
-	b.in(regData)
-	if told != 1 {
-		t.Errorf("told %d times, want once", told)
-	}
-	b.Receive(make([]byte, 40))
-	b.out(regIIR, fcrEnable|fcrClearRx)
-	if told != 2 {
-		t.Error("not told after the FIFO was cleared")
-	}
+	return got
 }
 
-func TestNothingIsLostToADriverThatReadsBySixteens(t *testing.T) {
+func TestNothingIsLostToADriverThatReadsWhileThereIsSome(t *testing.T) {
 	b := newBench()
-	room := true
-	b.OnRoom(func() { room = true })
 	b.out(regIIR, fcrEnable|0xc0)
 	b.out(regIER, ierRDA)
 	sent := make([]byte, 100<<10)
 	for i := range sent {
 		sent[i] = byte(i * 7)
 	}
+	b.rest = sent
+	b.Poke()
 	var got []byte
-	for rest := sent; len(got) < len(sent); {
-		if room {
-			n := b.Receive(rest)
-			rest = rest[n:]
-			room = len(rest) != 0 && n != 0 && b.held < 16
-		}
+	interrupts := 0
+	for len(got) < len(sent) {
 		if !b.irq.level {
 			t.Fatalf("no interrupt with %d of %d bytes read", len(got), len(sent))
 		}
-		for b.in(regLSR)&lsrDR != 0 {
-			got = append(got, b.in(regData))
-		}
+		got = append(got, b.read()...)
+		interrupts++
 	}
 	if string(got) != string(sent) {
 		t.Error("what came isn't what was sent")
 	}
-	if b.in(regLSR)&lsrOE != 0 {
-		t.Error("overrun")
+	if b.in(regLSR) != lsrTHRE|lsrTEMT || b.irq.level {
+		t.Errorf("LSR %#x, interrupt %v at the end", b.in(regLSR), b.irq.level)
+	}
+	if interrupts != len(sent)/256 {
+		t.Errorf("%d interrupts for %d bytes", interrupts, len(sent))
+	}
+}
+
+func TestFIFOIsFilledAgainOnlyWhenItIsEmpty(t *testing.T) {
+	b := newBench()
+	asked := 0
+	b.recv = func(p []byte) int { asked++; return len(p) }
+	b.out(regIIR, fcrEnable)
+	asked = 0
+	b.Poke()
+	for range 15 {
+		b.in(regData)
+	}
+	if asked > 1 {
+		t.Errorf("asked %d times for 15 bytes", asked)
+	}
+	b.recv = func(p []byte) int { asked++; return 0 }
+	asked = 0
+	for range 20 {
+		b.in(regData)
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times since there is no more", asked)
+	}
+}
+
+func TestSourceThatLiesDoesNotOverfill(t *testing.T) {
+	for _, n := range []int{-1, 17, 1 << 40} {
+		b := newBench()
+		b.recv = func(p []byte) int { return n }
+		b.out(regIIR, fcrEnable)
+		b.Poke()
+		if b.held > fifoSize {
+			t.Errorf("%d bytes held", b.held)
+		}
 	}
 }
 
 func TestDriverThatDropsRTSIsSentNothing(t *testing.T) {
 	b := newBench()
-	told := 0
-	b.OnRoom(func() { told++ })
 	b.out(regIIR, fcrEnable)
 	if b.Receive([]byte("a")) != 1 {
 		t.Error("refused by a driver that never touched RTS")
@@ -83,21 +86,15 @@ func TestDriverThatDropsRTSIsSentNothing(t *testing.T) {
 		t.Error("refused with RTS asserted")
 	}
 	b.out(regMCR, mcrDTR)
-	if b.Receive([]byte("c")) != 0 {
+	b.rest = []byte("c")
+	b.Poke()
+	b.in(regData)
+	b.in(regData)
+	if len(b.rest) != 1 || b.in(regLSR)&lsrDR != 0 {
 		t.Error("sent with RTS dropped")
 	}
-	b.in(regData)
-	b.in(regData)
-	if told != 0 {
-		t.Error("told of room with RTS dropped")
-	}
 	b.out(regMCR, mcrRTS|mcrDTR)
-	if told != 1 {
-		t.Errorf("told %d times when RTS came back", told)
-	}
-	if b.Receive([]byte("c")) != 1 {
-		t.Error("refused when RTS is back")
-	}
+	b.expect(t, "what waited for RTS", b.in(regData), 'c')
 }
 
 func TestLoopbackTestOfRTSIsNoHandshake(t *testing.T) {
@@ -106,5 +103,20 @@ func TestLoopbackTestOfRTSIsNoHandshake(t *testing.T) {
 	b.out(regMCR, 0)
 	if b.Receive([]byte("a")) != 1 {
 		t.Error("refused since a driver tried its port in loopback")
+	}
+}
+
+func TestWhatCameInLoopbackWaits(t *testing.T) {
+	b := newBench()
+	b.out(regIIR, fcrEnable)
+	b.out(regMCR, mcrLoop)
+	b.rest = []byte("xyz")
+	b.Poke()
+	if len(b.rest) != 3 {
+		t.Error("received in loopback")
+	}
+	b.out(regMCR, 0)
+	if got := b.read(); string(got) != "xyz" {
+		t.Errorf("%q after loopback", got)
 	}
 }

@@ -94,7 +94,7 @@ var triggers = [4]uint8{1, 4, 8, 14}
 type UART struct {
 	mu   sync.Mutex
 	send func(byte)
-	room func() // nil: nobody waits for it
+	recv func(p []byte) int
 	irq  device.Line
 
 	ier, fcr, lcr, mcr, scr uint8
@@ -103,34 +103,34 @@ type UART struct {
 	overrun                 bool
 	thre                    bool // THRE interrupt is pending
 	level                   bool // what irq was set to last
-	refused                 bool // Receive didn't take all, and room hasn't been called since
+	more                    bool // recv may have more
 	handshake               bool // the driver has asserted RTS once, so that it means something
 
 	// status is LSR while reading it changes nothing, else 0: guests poll it, and needn't wait for mu.
 	status atomic.Uint32
 
+	in         [fifoSize]uint8 // what recv fills
 	fifo       [fifoSize]uint8 // received bytes
 	head, held uint8
 }
 
-// New returns a UART after reset. send gets each transmitted byte, in order;
-// it is called with the UART's mutex held, so it must neither block nor call
-// the UART. A nil irq is not connected.
+// New returns a UART after reset. send gets each transmitted byte, in order. recv gives the bytes to be received, as many as
+// fit; where it gives fewer, Poke says that there are some again. Both are called with the UART's mutex held,
+// so they must neither block nor call the UART. A nil recv never has any, a nil irq is not connected.
 //
 // OUT2 doesn't gate irq, unlike on a PC's serial card: kernels written on
 // virtual machines rely on that, and none can tell otherwise.
-func New(send func(byte), irq device.Line) *UART {
+func New(send func(byte), recv func(p []byte) int, irq device.Line) *UART {
+	if recv == nil {
+		recv = func([]byte) int { return 0 }
+	}
 	if irq == nil {
 		irq = device.Unconnected{}
 	}
-	u := &UART{send: send, irq: irq, msr: present}
+	u := &UART{send: send, recv: recv, irq: irq, msr: present}
 	u.update()
 	return u
 }
-
-// OnRoom has room called when Receive, which hadn't taken all, can take some again. It is called with the UART's mutex held,
-// so it must neither block nor call the UART. It is set before the VM runs.
-func (u *UART) OnRoom(room func()) { u.room = room }
 
 // In reads a register.
 func (u *UART) In(port uint16, size int) uint32 {
@@ -163,23 +163,26 @@ func (u *UART) Out(port uint16, size int, v uint32) {
 	u.mu.Unlock()
 }
 
-// Receive gives p to the guest as received bytes and returns how many fitted:
-// none in loopback, at most 1 without FIFO and 16 with. None fit either while a
-// driver that had asserted RTS doesn't: it asks its peer to wait. The caller
-// keeps the rest and tries again once it is told that there is room (OnRoom).
-func (u *UART) Receive(p []byte) int {
+// Poke has the UART receive what there is, as far as it fits.
+func (u *UART) Poke() {
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	n := 0
-	if u.ready() {
-		for n < len(p) && u.held < u.space() {
-			u.push(p[n])
-			n++
-		}
-	}
-	u.refused = n < len(p)
+	u.fill()
 	u.update()
-	return n
+	u.mu.Unlock()
+}
+
+// fill receives as much as fits: at most 1 byte without FIFO and 16 with; none in loopback, nor while a driver that had
+// asserted RTS doesn't: it asks its peer to wait.
+func (u *UART) fill() {
+	if !u.ready() || u.held >= u.space() {
+		return
+	}
+	room := u.in[:u.space()-u.held]
+	n := min(max(u.recv(room), 0), len(room))
+	u.more = n == len(room)
+	for _, b := range room[:n] {
+		u.push(b)
+	}
 }
 
 // ready says whether the driver takes what its peer sends.
@@ -261,6 +264,7 @@ func (u *UART) write(port uint16, v uint8) {
 		u.mcr = v & mcrMask
 		u.handshake = u.handshake || v&(mcrRTS|mcrLoop) == mcrRTS
 		u.modem()
+		u.fill() // there may be some that it has asked to wait
 		u.update()
 	case regSCR:
 		u.scr = v
@@ -304,6 +308,7 @@ func (u *UART) setFCR(v uint8) {
 		v = 0
 	}
 	u.fcr = v & (fcrEnable | 0xc0)
+	u.fill()
 	u.update()
 }
 
@@ -371,12 +376,6 @@ func (u *UART) update() {
 		u.level = level
 		u.irq.Set(level)
 	}
-	if u.refused && u.held == 0 && u.ready() {
-		u.refused = false
-		if u.room != nil {
-			u.room()
-		}
-	}
 }
 
 func (u *UART) space() uint8 {
@@ -399,6 +398,9 @@ func (u *UART) pop() uint8 {
 	v := u.fifo[u.head%fifoSize]
 	u.head = (u.head + 1) % fifoSize
 	u.held--
+	if u.held == 0 && u.more {
+		u.fill() // at once, so that a driver that reads until there is no more has all in one interrupt
+	}
 	u.update()
 	return v
 }

@@ -74,6 +74,9 @@ func (t *Tree) Set(s Spec) error {
 	return err
 }
 
+// Has says whether there is a node of that name.
+func (t *Tree) Has(name string) bool { return t.nodes[name] != nil }
+
 // Remove forgets a node. A pool has to be empty.
 func (t *Tree) Remove(name string) error {
 	if t.nodes[name] == nil {

@@ -71,9 +71,9 @@ func TestDepth(t *testing.T) {
 		t.Fatal(err)
 	}
 	pool := ""
-	for i, name := range strings.Split("abcdefgh", "") {
+	for i, name := range strings.Split("abcdefghij", "") {
 		err := x.Set(Spec{Name: name, IsPool: true, Shares: 1, Pool: pool})
-		if (err == nil) != (i < 7) {
+		if (err == nil) != (i < 9) {
 			t.Errorf("level %d: %v", i+1, err)
 		}
 		pool = name

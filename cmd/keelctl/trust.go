@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"keel/cmd/keelctl/exit"
+	"keel/cmd/keelctl/output"
+	"keel/vmkernel/api"
+	"keel/vmkernel/api/client"
+	"keel/vmkernel/auth"
+)
+
+func (a *app) trustCommand() *cobra.Command {
+	return nouns("trust", "See and restrict whom a host trusts",
+		"A host trusts the operator CAs of its seed, and those that were given to it by a claim. Lockdown has it take no others.",
+		`  keelctl trust show
+  keelctl trust lockdown keel-1`,
+		a.trustShow(), a.trustLockdown(), a.trustDistrust())
+}
+
+func (a *app) showTrustOf(t api.Trust) error {
+	return a.print(t, func(r *output.Rows) {
+		r.Field("host's key", auth.Fingerprint(t.Host.Fingerprint).Groups())
+		kept := "made anew at each start"
+		if t.Host.Kept {
+			kept = "kept over a restart"
+		}
+		r.Field("", kept)
+		if t.Host.SignedBy != "" {
+			r.Field("certificate by", t.Host.SignedBy+", until "+output.Time(t.Host.NotAfter))
+		}
+		lock := "no"
+		switch {
+		case t.Lockdown.Locked:
+			lock = "yes"
+		case !t.Lockdown.At.IsZero():
+			lock = "from " + output.Time(t.Lockdown.At) + " on"
+		}
+		if n := t.Lockdown.Administrators; n > 0 {
+			lock += fmt.Sprintf(", %s known", count(n, "administrator"))
+		}
+		r.Field("locked down", lock)
+		claim := "closed"
+		if t.Claim.Open {
+			claim = "OPEN"
+			if !t.Claim.Until.IsZero() {
+				claim += " until " + output.Time(t.Claim.Until)
+			}
+		}
+		r.Field("claim", claim)
+		if len(t.CAs) > 0 {
+			r.Break()
+			r.Header("operator CA", "until", "key")
+		}
+		for _, ca := range t.CAs {
+			r.Row(ca.Name, output.Time(ca.NotAfter), ca.Fingerprint)
+		}
+		if len(t.Revocations) > 0 {
+			r.Break()
+			r.Header("revoked", "of CA")
+		}
+		for _, revoked := range t.Revocations {
+			r.Row(revoked.Serial, revoked.Issuer)
+		}
+	})
+}
+
+func (a *app) trustShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show",
+		Short:   "Show whom a host trusts, and by what it is known",
+		Long:    "Show a host's operator CAs, revoked certificates, lockdown, claim and own key. It needs the role admin.",
+		Example: "  keelctl trust show -o yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
+				var t api.Trust
+				if err := r.Get(ctx, client.Path("trust"), nil, &t); err != nil {
+					return err
+				}
+				return a.showTrustOf(t)
+			})
+		},
+	}
+	a.remoteFlags(cmd)
+	a.outputFlag(cmd)
+	return cmd
+}
+
+func (a *app) trustLockdown() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "lockdown NAME",
+		Short: "Have a host take no claims and no new administrators from now on",
+		Long: `Lock a host down: it takes no claims, no new operator CAs and no administrators whom it
+doesn't know yet. Only a restart ends it, or somebody in front of the machine by the entry
+"Recover access" of its boot menu. The host has to be named. For lockdown from each start on
+see trust.lockdown in the seed. It needs the role admin.`,
+		Example:           "  keelctl trust lockdown keel-1",
+		Args:              oneOf("host"),
+		ValidArgsFunction: a.completeHosts,
+		RunE: func(_ *cobra.Command, args []string) error {
+			a.options.host = args[0]
+			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
+				var t api.Trust
+				if err := r.Post(ctx, client.Path("trust", "lockdown"), nil, &t); err != nil {
+					return err
+				}
+				return a.showTrustOf(t)
+			})
+		},
+	}
+	a.contextFlag(cmd)
+	a.timeoutFlag(cmd)
+	a.outputFlag(cmd)
+	return cmd
+}
+
+func (a *app) trustDistrust() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "distrust FINGERPRINT",
+		Short: "Have a host trust an operator CA no more",
+		Long: `Have a host trust an operator CA no more: none of its users comes in, and those that are in
+are put out within seconds. The last CA can't be distrusted, and neither can your own. Take
+it out of the seed as well. It needs the role admin.`,
+		Example: `  keelctl trust distrust "SHA256:8vXt BLjD ..."`,
+		Args:    oneOf("CA's fingerprint"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			f, err := auth.ParseFingerprint(args[0])
+			if err != nil {
+				return exit.With(exit.Usage, err)
+			}
+			c, err := a.context()
+			if err != nil {
+				return err
+			}
+			if own, err := readCertificate(c.CAFile()); err == nil && auth.FingerprintOf(own) == f {
+				return exit.Errorf(exit.Usage, "%s is your own operator CA: you would not come in again", f)
+			}
+			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
+				var t api.Trust
+				if _, err := r.Call(ctx, client.Request{Method: http.MethodDelete, Path: client.Path("trust", "cas", string(f))}, &t); err != nil {
+					return err
+				}
+				return a.showTrustOf(t)
+			})
+		},
+	}
+	a.remoteFlags(cmd)
+	a.outputFlag(cmd)
+	return cmd
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+
+	"keel/vmkernel/api"
+	"keel/vmkernel/seed"
+)
+
+// vmNamed writes the YAML of a VM.
+func vmNamed(t *testing.T, name, id string) string {
+	t.Helper()
+	file := name + "-" + id[30:] + ".yaml"
+	write(t, file, []byte(strings.Replace(vmYAML, "name: demo\n", "name: "+name+"\nid: "+id+"\n", 1)))
+	return file
+}
+
+func TestAListOfManyVMsIsOneCall(t *testing.T) {
+	s, r := managed(t, rigOptions{})
+	for i := range 1000 {
+		spec := seed.VM{Name: fmt.Sprintf("vm-%d", i), ID: fmt.Sprintf("0b0e6a52-1d9f-4a53-9d0c-%012d", i), CPU: seed.CPU{Count: 1}, Memory: seed.Memory{Size: 64 << 20}}
+		r.vms.list = append(r.vms.list, &fakeVM{all: r.vms, spec: spec, state: api.Stopped})
+	}
+	records := func() int64 {
+		head, err := r.log.Head()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return head.Size
+	}
+	before := records()
+	out := s.must(t, "vm", "list").out
+	if strings.Count(out, "\n") != 1001 {
+		t.Errorf("%d lines", strings.Count(out, "\n"))
+	}
+	if calls := records() - before; calls > 2 { // an intent and an outcome
+		t.Errorf("it left %d records", calls)
+	}
+}
+
+func TestImagesAreSentOnceAndGoOn(t *testing.T) {
+	inDir(t, map[string]string{"big": strings.Repeat("0123456789abcdef", 400_000), "small": "x"})
+	s, r := managed(t, rigOptions{space: 8 << 20})
+	// As an upload leaves it that was broken off.
+	info, err := describeFile("big")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.must(t, "query", "POST", "/v1/images", "--data", fmt.Sprintf(`{"name":"big","size":%d,"sha256":%q}`, info.Size, info.SHA256))
+	if _, err := r.images.Append("big", 0, strings.NewReader(strings.Repeat("0123456789abcdef", 1000))); err != nil {
+		t.Fatal(err)
+	}
+	got := s.must(t, "image", "upload", "big", "small")
+	if !strings.Contains(got.errout, "goes on at 15.6KiB") || !strings.Contains(got.errout, "big: uploaded") || !strings.Contains(got.errout, "small: uploaded") {
+		t.Errorf("%s", got.errout)
+	}
+	if got := s.must(t, "image", "upload", "big"); !strings.Contains(got.errout, "was there already") {
+		t.Errorf("%s", got.errout)
+	}
+	write(t, "big", []byte(strings.Repeat("y", 3<<20)))
+	s.fails(t, 5, "big", "image", "upload", "big")
+	s.fails(t, 1, "3145728", "image", "upload", "big", "--name", "other")
+	if out := s.must(t, "image", "list").out; !strings.Contains(out, "small") || !strings.Contains(out, "free") {
+		t.Errorf("%s", out)
+	}
+	s.must(t, "image", "delete", "small", "big")
+
+	// On a terminal there is a bar.
+	s.tty = true
+	if got := s.must(t, "image", "upload", "big"); !strings.Contains(got.errout, " / 3.0 MiB") || !strings.Contains(got.errout, "big: uploaded") {
+		t.Errorf("%q", got.errout)
+	}
+	s.tty = false
+	s.fails(t, 3, "small", "image", "delete", "small")
+	s.fails(t, 1, "no such file", "image", "upload", "nope")
+}
+
+func TestAFileOfTheSameNameIsAnotherImage(t *testing.T) {
+	s, r := running(t)
+	write(t, "vmlinuz", []byte("another kernel"))
+	s.must(t, "vm", "create", "-f", vmNamed(t, "two", id2))
+	spec, _ := r.vms.find("two").Spec()
+	if !strings.HasPrefix(spec.Boot.Direct.Kernel, "vmlinuz-") {
+		t.Errorf("its kernel is %s", spec.Boot.Direct.Kernel)
+	}
+	// What is no file here is an image there.
+	os.Remove("vmlinuz")
+	s.must(t, "vm", "create", "-f", vmNamed(t, "three", "0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a03"))
+	if spec, _ := r.vms.find("three").Spec(); spec.Boot.Direct.Kernel != "vmlinuz" {
+		t.Errorf("its kernel is %s", spec.Boot.Direct.Kernel)
+	}
+	write(t, "host.yaml", []byte(hostYAML))
+	s.fails(t, 1, "the host runs already", "vm", "create", "-f", "host.yaml")
+}
+
+func TestAnUpdateDoesNotUndoAnothers(t *testing.T) {
+	s, r := running(t)
+	write(t, "vm.yaml", []byte(strings.Replace(vmYAML, "64MiB", "128MiB", 1)))
+	if got := s.must(t, "vm", "update", "-f", "vm.yaml", "--dry-run"); !strings.Contains(got.out, "update") {
+		t.Errorf("%s", got.out)
+	}
+	if spec, _ := r.vms.find("demo").Spec(); spec.Memory.Size != 64<<20 {
+		t.Fatal("a dry run has changed it")
+	}
+	s.must(t, "vm", "update", "-f", "vm.yaml")
+	spec, revision := r.vms.find("demo").Spec()
+	if spec.Memory.Size != 128<<20 || spec.ID != id1 || revision != 2 {
+		t.Errorf("%+v %d", spec, revision)
+	}
+	s.fails(t, 5, "", "query", "PUT", "/v1/vms/demo", "--if-match", `"stale"`, "--data", mustJSON(t, spec))
+	s.fails(t, 3, id2, "vm", "update", "-f", vmNamed(t, "nope", id2))
+}
+
+func TestADescriptionIsEdited(t *testing.T) {
+	s, r := running(t)
+	text := s.must(t, "vm", "get", "demo", "--manifest").out
+	write(t, "again.yaml", []byte(text))
+	s.must(t, "vm", "update", "-f", "again.yaml")
+	if spec, _ := r.vms.find("demo").Spec(); !reflect.DeepEqual(*spec, r.vms.find("demo").made) {
+		t.Errorf("%+v\nbecame %+v by %s", r.vms.find("demo").made, *spec, text)
+	}
+
+	script := func(line string) string {
+		write(t, "editor.sh", []byte("#!/bin/sh\n"+line+"\n"))
+		os.Chmod("editor.sh", 0o755)
+		path, err := filepath.Abs("editor.sh")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("the editor is a shell script")
+	}
+	s.env["EDITOR"] = script(`sed -i s/64MiB/96MiB/ "$1"`)
+	s.must(t, "vm", "edit", "demo")
+	if spec, _ := r.vms.find("demo").Spec(); spec.Memory.Size != 96<<20 {
+		t.Errorf("%d", spec.Memory.Size)
+	}
+	_, revision := r.vms.find("demo").Spec()
+	s.env["EDITOR"] = script("true")
+	if got := s.must(t, "vm", "edit", "demo"); !strings.Contains(got.errout, "nothing was changed") {
+		t.Errorf("%s", got.errout)
+	}
+	s.env["EDITOR"] = script(`sed -i s/96MiB/3KiB/ "$1"`)
+	s.fails(t, 1, "what you wrote is kept in", "vm", "edit", "demo")
+	s.env["EDITOR"] = script("false")
+	s.fails(t, 1, "the editor", "vm", "edit", "demo")
+	if _, now := r.vms.find("demo").Spec(); now != revision {
+		t.Error("it was changed all the same")
+	}
+}
+
+func mustJSON(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

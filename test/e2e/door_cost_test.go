@@ -1,0 +1,56 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"keel/test/machine"
+	"keel/vmkernel/api"
+	"keel/vmkernel/api/client"
+)
+
+// mostPerCall is the bar of a small call over an open connection, in ticks.
+const mostPerCall = 400_000
+
+// TestSmallCallIsCheap counts what a small call costs the host, over an open connection, in Bochs, where a tick is an
+// instruction: the processor time of all of Keel's threads, the network's included.
+func TestSmallCallIsCheap(t *testing.T) {
+	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
+	path := ops.trusting(t, nil, nil, nil)
+	n, address := network(t, "e1000", 443)
+	r := run{machine.Boot(t, machine.Bochs{ISO: medium(t, path), Network: n, MemMiB: 512}, 4*time.Minute), t}
+	key := r.door()
+	conn := dial(t, address, key, ops.admin())
+	ctx := patient(t)
+	used := func() (ns uint64) {
+		t.Helper()
+		var w api.Worlds
+		if err := conn.Get(ctx, client.Path("worlds"), nil, &w); err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range w.Worlds {
+			ns += x.Used
+		}
+		if ns == 0 {
+			t.Fatal("the host doesn't say what its worlds have used")
+		}
+		return ns
+	}
+	const warm, calls = 20, 100
+	cost := func(n int) uint64 {
+		before := used()
+		for range n {
+			if err := conn.Get(ctx, client.Path("version"), nil, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return used() - before
+	}
+	cost(warm)
+	overhead := cost(0)
+	perCall := (cost(calls) - overhead) / calls * (machine.IPS / 1_000_000) / 1000
+	t.Logf("%d ticks a call", perCall)
+	if perCall > mostPerCall {
+		t.Errorf("a small call costs %d ticks, the bar is %d", perCall, mostPerCall)
+	}
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"keel/vmkernel/sys"
+)
+
+const (
+	reserved = 500 // thousandths of a processor
+	greedy   = 1_000_000
+)
+
+// least is what a reservation is worth in an interval.
+func least(wall time.Duration) time.Duration {
+	return (wall-lag)*reserved/sys.Processor - lagTurns - tolerance
+}
+
+// checkReservation has a guest with next to no shares but a reservation beside one that has all the shares and floods the host with
+// timer interrupts: of guest time, and of fast exits.
+func checkReservation(e *env) (string, error) {
+	var report []string
+	for _, c := range []struct {
+		name    string
+		program []byte
+	}{{"guest time", spin}, {"fast exits", identify}} {
+		all, err := guests(of(c.program, 1, sys.CPUPolicy{Shares: 1, Reservation: reserved}), of(floodInterrupts, e.cpus, sys.CPUPolicy{Shares: greedy}))
+		if err != nil {
+			return "", err
+		}
+		time.Sleep(warmUp)
+		s := observe(all, second)
+		_, longest := all[0].used()
+		took := interruptsOf(all[1])
+		if err := stopAll(all); err != nil {
+			return "", err
+		}
+		report = append(report, fmt.Sprintf("%s: used=%v of %v rounds=%d longest wait=%v interrupts=%d", c.name, s.used[0].Round(time.Microsecond),
+			s.wall.Round(time.Microsecond), s.rounds[0], longest.Round(time.Microsecond), took))
+		if s.used[0] < least(s.wall) {
+			return strings.Join(report, "; "), fmt.Errorf("less than the %v that are reserved", least(s.wall))
+		}
+		if took == 0 {
+			return strings.Join(report, "; "), fmt.Errorf("the flood took no interrupt")
+		}
+	}
+	return strings.Join(report, "; "), nil
+}
+
+// A flood is Keel's own threads that want all processors all the time.
+type flood struct {
+	quit atomic.Bool
+	wg   sync.WaitGroup
+	made atomic.Int64
+}
+
+var sink [64]atomic.Pointer[[4096]byte]
+
+func startFlood(e *env) *flood {
+	f := &flood{}
+	for i := range 2 * e.cpus {
+		f.wg.Go(func() {
+			x := uint64(i)
+			for !f.quit.Load() {
+				for range 1000 {
+					x = x*6364136223846793005 + 1442695040888963407
+				}
+				if i%2 == 0 { // the others spin only
+					sink[x>>58].Store(new([4096]byte))
+					f.made.Add(4096)
+				}
+			}
+		})
+	}
+	return f
+}
+
+func (f *flood) stop() {
+	f.quit.Store(true)
+	f.wg.Wait()
+}
+
+// checkFlood has Keel's own threads want all they can get, beside guests: the reservation holds for guest time and fast exits, the
+// system group is paced to its limit, and none of its threads waits for longer than a millisecond.
+func checkFlood(e *env) (string, error) {
+	all, err := guests(of(spin, 1, sys.CPUPolicy{Shares: 1, Reservation: reserved / 2}), of(identify, 1, sys.CPUPolicy{Shares: 1, Reservation: reserved / 2}),
+		of(ask, 1, sys.CPUPolicy{Shares: 1, Reservation: 100}), of(spin, e.cpus, sys.CPUPolicy{Shares: greedy}))
+	if err != nil {
+		return "", err
+	}
+	time.Sleep(warmUp)
+	f := startFlood(e)
+	time.Sleep(warmUp)
+	clearWaits()
+	var before, after sys.PoolStats
+	sys.GetPoolStats(sys.SystemPool, &before)
+	s := observe(all, second)
+	sys.GetPoolStats(sys.SystemPool, &after)
+	longest, threads := waits()
+	f.stop()
+	if err := stopAll(all); err != nil {
+		return "", err
+	}
+	used := time.Duration(after.Used - before.Used)
+	most := (s.wall+burst)*time.Duration(after.Limit)/sys.Processor + tolerance
+	slow := time.Duration(0)
+	if s.rounds[2] != 0 {
+		slow = s.wall / time.Duration(s.rounds[2])
+	}
+	report := fmt.Sprintf("reserved: spinning=%v exits=%v of %v; system used=%v of %v made=%dMiB threads=%d longest wait=%v; slow exits=%d every %v",
+		s.used[0].Round(time.Microsecond), s.used[1].Round(time.Microsecond), s.wall.Round(time.Microsecond), used.Round(time.Microsecond),
+		most.Round(time.Microsecond), f.made.Load()>>20, threads, longest.Round(time.Microsecond), s.rounds[2], slow)
+	want := (s.wall-lag)*(reserved/2)/sys.Processor - lagTurns - tolerance
+	switch {
+	case s.used[0] < want || s.used[1] < want:
+		err = fmt.Errorf("less than the %v that are reserved for each", want)
+	case used > most:
+		err = fmt.Errorf("the system group had more than its limit")
+	case longest > time.Millisecond:
+		err = fmt.Errorf("a thread waited for longer than 1 ms")
+	}
+	return report, err
+}
+
+// threads calls f for every thread of the Go runtime.
+func threads(f func(*sys.WorldStats)) {
+	for id := uint32(1); ; id++ {
+		var s sys.WorldStats
+		if sys.GetWorldStats(id, &s) != nil {
+			return
+		}
+		if id = s.ID; s.Kind == sys.WorldThread {
+			f(&s)
+		}
+	}
+}
+
+var waited = map[uint32]sys.WorldStats{}
+
+// clearWaits begins to look for the longest wait of a thread.
+func clearWaits() {
+	clear(waited)
+	threads(func(s *sys.WorldStats) { waited[s.ID] = *s })
+}
+
+// waits is the longest wait of a thread since, and the number of threads. A longest wait that is no longer than what a thread had
+// before doesn't show, nor matter.
+func waits() (longest time.Duration, n int) {
+	threads(func(s *sys.WorldStats) {
+		n++
+		was := waited[s.ID]
+		if was.Created != s.Created || s.MaxReady > was.MaxReady {
+			longest = max(longest, time.Duration(s.MaxReady))
+		}
+	})
+	return longest, n
+}
+
+// checkInterruptsOff has guests on all processors that spin with interrupts off: neither the host's timers nor the collector come
+// later by more than a millisecond.
+func checkInterruptsOff(e *env) (string, error) {
+	late0, gc0 := lateness()
+	all, err := guests(of(spinDeaf, e.cpus, sys.CPUPolicy{Shares: 1000}))
+	if err != nil {
+		return "", err
+	}
+	time.Sleep(warmUp)
+	late, gc := lateness()
+	err = stopAll(all)
+	report := fmt.Sprintf("timers late=%v alone=%v; collector's pause=%v alone=%v", late.Round(time.Microsecond), late0.Round(time.Microsecond),
+		gc.Round(time.Microsecond), gc0.Round(time.Microsecond))
+	if err == nil && (late-late0 > time.Millisecond || gc-gc0 > time.Millisecond) {
+		err = fmt.Errorf("more than 1 ms later")
+	}
+	return report, err
+}
+
+// lateness is the longest that one of some timers came late by, and the longest pause of one of some collections.
+func lateness() (timer, pause time.Duration) {
+	for i := range 60 {
+		d := time.Duration(1+i%7) * time.Millisecond
+		began := time.Now()
+		time.Sleep(d)
+		timer = max(timer, time.Since(began)-d)
+	}
+	var m runtime.MemStats
+	const n = 10
+	for range n {
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	for i := range uint32(n) {
+		pause = max(pause, time.Duration(m.PauseNs[(m.NumGC+255-i)%256]))
+	}
+	return timer, pause
+}

@@ -1,0 +1,202 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"keel/vmkernel/api"
+	"keel/vmkernel/auth"
+)
+
+// console opens a console; its first message hasn't been read.
+func (r *rig) console(cert *tls.Certificate, vm, query string) *websocket.Conn {
+	r.t.Helper()
+	ws, answer, err := websocket.Dial(within(r.t, 10*time.Second), "wss://"+r.address+"/v1/vms/"+vm+"/console/ttyS0?"+query,
+		&websocket.DialOptions{HTTPClient: r.clientOf(cert, "http/1.1"), Subprotocols: []string{api.ConsoleProtocol}})
+	if err != nil {
+		r.t.Fatalf("%v, %v", err, answer)
+	}
+	r.t.Cleanup(func() { ws.CloseNow() })
+	return ws
+}
+
+// message reads the next message of the server's.
+func message(t testing.TB, ws *websocket.Conn) (m api.ConsoleMessage) {
+	t.Helper()
+	kind, p, err := ws.Read(within(t, 10*time.Second))
+	if err != nil || kind != websocket.MessageText {
+		t.Fatalf("%v %q %v", kind, p, err)
+	}
+	if err := json.Unmarshal(p, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// output reads until so many bytes of the guest's have come.
+func output(t testing.TB, ws *websocket.Conn, n int) (out []byte) {
+	t.Helper()
+	for len(out) < n {
+		kind, p, err := ws.Read(within(t, 10*time.Second))
+		if err != nil || kind != websocket.MessageBinary {
+			t.Fatalf("%v %q %v", kind, p, err)
+		}
+		out = append(out, p...)
+	}
+	return out
+}
+
+// demo makes a VM that runs, with an echo on its console.
+func (r *rig) demo() *fakeVM {
+	r.as(auth.Admin).call("POST", "/v1/vms", vmJSON("demo", 1, `{"tier":"test"}`)).want(201)
+	v := r.vms.list[0]
+	v.to(api.Running, api.Stopped)
+	return v
+}
+
+func TestConsoleIsTypedInto(t *testing.T) {
+	r := newRig(t)
+	v := r.demo()
+	for _, b := range []byte("booted\n") {
+		v.port.Put(b)
+	}
+	ws := r.console(r.user("alice", auth.Operator, nil), "demo", "")
+	if m := message(t, ws); m.Event != "hello" || m.VM != "demo" || m.Port != "ttyS0" || m.Mode != api.ModeWrite || m.Holder != "alice" || m.Offset != 0 {
+		t.Errorf("%+v", m)
+	}
+	if got := output(t, ws, 7); string(got) != "booted\n" {
+		t.Errorf("%q", got)
+	}
+	typed := bytes.Repeat([]byte("ls\n"), 1000)
+	if err := ws.Write(t.Context(), websocket.MessageBinary, typed); err != nil {
+		t.Fatal(err)
+	}
+	if got := output(t, ws, len(typed)); !bytes.Equal(got, typed) {
+		t.Errorf("%d bytes came back", len(got))
+	}
+	var now api.VM
+	c := r.as(auth.Viewer)
+	c.call("GET", "/v1/vms/demo", nil).want(200).into(&now)
+	if s := now.Serial[0]; s.Holder != "alice" || len(s.Watchers) != 1 || s.End != 3007 {
+		t.Errorf("%+v", s)
+	}
+	op := r.as(auth.Operator)
+	a := op.call("GET", "/v1/vms/demo/console/ttyS0/log?from=-9", nil).want(200)
+	if string(a.body) != "ls\nls\nls\n" || a.header.Get(api.ConsoleFrom) != "2998" || a.header.Get(api.ConsoleEnd) != "3007" {
+		t.Errorf("%q %v", a.body, a.header)
+	}
+	if a := op.call("GET", "/v1/vms/demo/console/ttyS0/log?from=7", nil).want(200); len(a.body) != 3000 {
+		t.Errorf("%d bytes", len(a.body))
+	}
+	op.call("GET", "/v1/vms/demo/console/ttyS3/log", nil).want(404)
+	op.call("GET", "/v1/vms/demo/console/ttyS0", nil).want(400)
+}
+
+func TestConsoleHasOneHolderWhoIsNamed(t *testing.T) {
+	r := newRig(t)
+	r.demo()
+	alice := r.console(r.user("alice", auth.Operator, nil), "demo", "")
+	message(t, alice)
+	bob := r.user("bob", auth.Operator, nil)
+	c := &caller{rig: r, client: r.clientOf(bob, "http/1.1")}
+	upgrade := []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}
+	if e := c.call("GET", "/v1/vms/demo/console/ttyS0", nil, upgrade...).want(409, api.CodeHeld).error(); e.Details["holder"] != "alice" || e.Details["since"] == "" {
+		t.Errorf("%+v", e)
+	}
+	watcher := r.console(bob, "demo", "mode=watch")
+	if m := message(t, watcher); m.Mode != api.ModeWatch || m.Holder != "alice" {
+		t.Errorf("%+v", m)
+	}
+	taken := r.console(bob, "demo", "take=true&from=-1")
+	if m := message(t, taken); m.Holder != "bob" {
+		t.Errorf("%+v", m)
+	}
+	if m := message(t, alice); m.Event != "holder" || m.Holder != "bob" || m.Mode != api.ModeWatch {
+		t.Errorf("%+v", m)
+	}
+	alice.Write(t.Context(), websocket.MessageBinary, []byte("not any more\n"))
+	taken.Write(t.Context(), websocket.MessageBinary, []byte("mine\n"))
+	for _, ws := range []*websocket.Conn{taken, alice, watcher} {
+		if got := output(t, ws, 5); string(got) != "mine\n" {
+			t.Errorf("%q", got)
+		}
+	}
+	// One that watches may not type.
+	watcher.Write(t.Context(), websocket.MessageBinary, []byte("x"))
+	if _, _, err := watcher.Read(within(t, 5*time.Second)); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+		t.Errorf("%v", err)
+	}
+	// When the VM goes, so do they, and are told.
+	r.vms.list[0].to(api.Stopped, api.Running)
+	r.as(auth.Admin).call("DELETE", "/v1/vms/demo", nil).want(204)
+	if m := message(t, taken); m.Event != "end" {
+		t.Errorf("%+v", m)
+	}
+	if _, _, err := taken.Read(within(t, 5*time.Second)); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestConsoleSaysWhatIsLost(t *testing.T) {
+	r := newRig(t)
+	v := r.demo()
+	for i := range 100 << 10 {
+		v.port.Put(byte('a' + i%26))
+	}
+	ws := r.console(r.user("alice", auth.Operator, nil), "demo", "mode=watch&from=100")
+	if m := message(t, ws); m.Offset != 36<<10 || m.Lost != 36<<10-100 {
+		t.Errorf("%+v", m)
+	}
+	output(t, ws, 64<<10)
+}
+
+func TestConsoleTakesNoMessageThatIsNone(t *testing.T) {
+	r := newRig(t)
+	r.demo()
+	for name, send := range map[string]func(context.Context, *websocket.Conn) error{
+		"text": func(ctx context.Context, ws *websocket.Conn) error {
+			return ws.Write(ctx, websocket.MessageText, []byte("x"))
+		},
+		"too long": func(ctx context.Context, ws *websocket.Conn) error {
+			return ws.Write(ctx, websocket.MessageBinary, make([]byte, maxInput+1))
+		},
+	} {
+		ws := r.console(r.user("alice", auth.Operator, nil), "demo", "take=true")
+		message(t, ws)
+		send(t.Context(), ws)
+		var err error
+		for err == nil {
+			_, _, err = ws.Read(within(t, 5*time.Second))
+		}
+		if s := websocket.CloseStatus(err); s != websocket.StatusUnsupportedData && s != websocket.StatusMessageTooBig {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	eventually(t, "nobody holds the console", func() bool { return r.vms.list[0].port.State().Holder == "" })
+}
+
+// FuzzConsoleQuery promises that no query of a console does more than open it or be refused.
+func FuzzConsoleQuery(f *testing.F) {
+	for _, q := range []string{"mode=write", "mode=watch&from=-9223372036854775808", "from=9223372036854775807", "take=true&take=false", "mode=%zz", ";", "from=1e3"} {
+		f.Add(q)
+	}
+	r := newRig(f)
+	r.demo()
+	c := r.as(auth.Operator)
+	f.Fuzz(func(t *testing.T, query string) {
+		mine := *r
+		mine.t = t
+		a, err := (&caller{&mine, c.client}).do("GET", "/v1/vms/demo/console/ttyS0/log?"+(&url.URL{RawQuery: query}).RawQuery, nil)
+		if err == nil && a.status != 200 && a.status != 400 && a.status != 413 {
+			t.Errorf("%q: %d %s", query, a.status, fmt.Sprintf("%.200s", a.body))
+		}
+	})
+}

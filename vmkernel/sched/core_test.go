@@ -1,0 +1,132 @@
+package sched
+
+import "testing"
+
+// small is a Scheduler with a system group, limited to 25 % of each processor, and one VM of two worlds.
+func small(t *testing.T, cpus int) (s *Scheduler, threads, vcpus []ID) {
+	t.Helper()
+	s = &Scheduler{Memory: Memory{make([]Node, 64), make([]CPU, cpus), make([]uint64, BitWords(cpus, 4)), make([]uint32, TreeWords(cpus))}}
+	if !s.Init() {
+		t.Fatal("Init")
+	}
+	rate := uint32(250 * cpus)
+	system := s.Create(Root, 1, Group|System, &Policy{Shares: 1000, Reservation: rate, Limit: rate})
+	vm := s.Create(Root, 2, Group|Cosched, &Policy{Shares: 1000})
+	for i := range ID(3) {
+		threads = append(threads, s.Create(system, 10+i, 0, &Policy{Shares: 1000}))
+		vcpus = append(vcpus, s.Create(vm, 20+i, 0, &Policy{Shares: 1000}))
+	}
+	for c := range uint32(cpus) {
+		s.Online(c, 1)
+		s.Pick(c, 1)
+	}
+	return s, threads, vcpus
+}
+
+func kicks(s *Scheduler) {
+	for s.TakeKick() >= 0 {
+	}
+}
+
+// TestThreadsAloneArentPaced: beyond the limit of the system group, turns are as long as ever while no guest wants a processor.
+func TestThreadsAloneArentPaced(t *testing.T) {
+	s, threads, vcpus := small(t, 1)
+	now := uint64(1000)
+	for _, id := range threads {
+		s.Wake(id, now)
+	}
+	kicks(s)
+	count := func(until uint64) (n int) {
+		for now < until {
+			_, next := s.Pick(0, now)
+			n++
+			if next == Never {
+				t.Fatal("no timer with three threads")
+			}
+			now = next
+		}
+		return n
+	}
+	if n := count(1e8); n > 500 || !s.Pacing() {
+		t.Errorf("%d decisions in 0.1 s, pacing %v", n, s.Pacing())
+	}
+	// A guest that comes has most of the processor soon, whatever the threads had before.
+	s.Wake(vcpus[0], now)
+	kicks(s)
+	began, used := now, s.Used(vcpus[0])
+	count(began + 2e8)
+	if u := s.Used(vcpus[0]) - used; u < 12e7 {
+		t.Errorf("it had %d ms of 200", u/1_000_000)
+	}
+	if bad := s.Check(); bad != "" {
+		t.Error(bad)
+	}
+}
+
+// TestSwitchToAPausedWorldIsRemembered: it is wanted once it is resumed.
+func TestSwitchToAPausedWorldIsRemembered(t *testing.T) {
+	s, threads, vcpus := small(t, 1)
+	s.Wake(threads[0], 10)
+	kicks(s)
+	s.Pick(0, 10)
+	s.Pause(vcpus[0], 20)
+	if s.CanSwitch(0, vcpus[0], 30) || s.Switch(0, vcpus[0], 30) {
+		t.Error("a paused world runs")
+	}
+	s.Resume(vcpus[0], 1_000_040)
+	kicks(s)
+	if id, _ := s.Pick(0, 1_000_050); id != vcpus[0] {
+		t.Errorf("node %d runs, want %d", id, vcpus[0])
+	}
+	if _, _, _, paused := s.Times(vcpus[0], 2_000_000); paused != 1_000_020 {
+		t.Errorf("paused for %d ns", paused)
+	}
+}
+
+// TestWithdrawnWorldsWantNothing: from a queue, from a limit's list, and under a pause.
+func TestWithdrawnWorldsWantNothing(t *testing.T) {
+	s, threads, vcpus := small(t, 1)
+	s.Wake(threads[0], 10)
+	s.Wake(vcpus[0], 10)
+	s.Pause(vcpus[1], 10)
+	s.Wake(vcpus[1], 10)
+	kicks(s)
+	s.Pick(0, 10)
+	s.Withdraw(vcpus[0], 20)
+	s.Withdraw(vcpus[1], 20)
+	s.Resume(vcpus[1], 30)
+	kicks(s)
+	for _, id := range vcpus[:2] {
+		if got := s.State(id); got != Blocked {
+			t.Errorf("node %d: state %d", id, got)
+		}
+	}
+	if bad := s.Check(); bad != "" {
+		t.Error(bad)
+	}
+}
+
+// TestARequeuedWorldHasItsNewReservation: at once, though it waited without one.
+func TestARequeuedWorldHasItsNewReservation(t *testing.T) {
+	s, _, vcpus := small(t, 1)
+	other := s.Create(Root, 3, Group|Cosched, &Policy{Shares: 1_000_000})
+	greedy := s.Create(other, 30, 0, &Policy{Shares: 1000})
+	s.SetPolicy(s.Parent(vcpus[0]), &Policy{Shares: 1}, 5)
+	s.Wake(greedy, 10)
+	s.Wake(vcpus[0], 10)
+	kicks(s)
+	now := uint64(10)
+	for now < 5e7 {
+		_, now = s.Pick(0, now)
+	}
+	s.SetPolicy(s.Parent(vcpus[0]), &Policy{Shares: 1, Reservation: 500}, now)
+	s.Requeue(vcpus[0], now)
+	kicks(s)
+	used, began := s.Used(vcpus[0]), now
+	for now < began+10_000_000 {
+		_, now = s.Pick(0, now)
+	}
+	if u := s.Used(vcpus[0]) - used; u < 2_000_000 {
+		t.Errorf("with a reservation of 50 %% it had %d ns of 10 ms", u)
+	}
+}

@@ -1,0 +1,187 @@
+package vm
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"keel/vmkernel/linux"
+	"keel/vmkernel/sched/admit"
+	"keel/vmkernel/seed"
+	"keel/vmkernel/sys"
+)
+
+// processors is the host's processors as its VMs share them: what was admitted, so that it can be kept. Who runs when is
+// the lower half's to decide.
+//
+// Its mutex is the last to be taken: with it held nothing is called but package admit and the Backend.
+type processors struct {
+	backend Backend
+
+	mu    sync.Mutex
+	tree  *admit.Tree         // of the VMs that are on, and of all pools; nil until there is one
+	pools map[string]sys.Pool // by name
+}
+
+// A slot is a running VM's part of the processors.
+type slot struct {
+	p    *processors
+	name string // as the tree knows it
+	spec admit.Spec
+	pool sys.Pool
+}
+
+func newProcessors(b Backend) *processors {
+	return &processors{backend: b, pools: map[string]sys.Pool{"": 0}}
+}
+
+// init makes the tree. The mutex is held.
+func (p *processors) init() (err error) {
+	if p.tree == nil {
+		n := p.backend.Processors()
+		p.tree, err = admit.New(n, int64(n)*sys.SystemRate)
+	}
+	return err
+}
+
+// poolNode and vmNode keep pools and VMs of one name apart in the tree, and say in errors what is meant.
+func poolNode(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "pool " + name
+}
+
+func vmNode(name string) string { return "VM " + name }
+
+// addPool makes a pool known and has the lower half make it. Its parent comes before it.
+func (p *processors) addPool(pool *seed.Pool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.init(); err != nil {
+		return err
+	}
+	s := admit.Spec{Name: poolNode(pool.Name), Pool: poolNode(pool.Parent), IsPool: true,
+		Shares: int64(pool.CPU.Shares), Reservation: int64(pool.CPU.Reservation), Limit: int64(pool.CPU.Limit)}
+	if s.Shares == 0 {
+		s.Shares = seed.PoolCPUShares
+	}
+	if err := p.tree.Set(s); err != nil {
+		return faultf(ErrNoProcessors, "processors: %v", err)
+	}
+	id, err := p.backend.CreatePool(policyOf(&s, p.pools[pool.Parent]))
+	if err != nil {
+		p.tree.Remove(s.Name)
+		return fmt.Errorf("vm: pool %s can't be made: %w", pool.Name, err)
+	}
+	p.pools[pool.Name] = id
+	return nil
+}
+
+// specOf is what a VM's description says of processors. VMs of tests may have no shares.
+func specOf(node string, c *seed.CPU) admit.Spec {
+	s := admit.Spec{Name: node, Pool: poolNode(c.Pool), Shares: int64(c.Shares), Reservation: int64(c.Reservation), Limit: int64(c.Limit),
+		VCPUs: c.Count, Affinity: c.Affinity}
+	if s.Shares == 0 {
+		s.Shares = int64(c.Count) * seed.SharesPerCPU
+	}
+	return s
+}
+
+// policyOf is an admitted node as the lower half takes it.
+func policyOf(s *admit.Spec, pool sys.Pool) *sys.CPUPolicy {
+	c := &sys.CPUPolicy{Shares: uint32(s.Shares), Reservation: uint32(s.Reservation), Limit: uint32(s.Limit), Pool: pool}
+	for _, i := range s.Affinity {
+		c.Affinity |= 1 << i // admit has seen that the host has it
+	}
+	return c
+}
+
+// admit takes in a VM that is to be started, or says with the numbers why it can't be.
+func (p *processors) admit(spec *seed.VM) (*slot, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.init(); err != nil {
+		return nil, err
+	}
+	node := vmNode(spec.Name)
+	if p.tree.Has(node) { // of one that was renamed since it was started
+		node += " (" + spec.ID + ")"
+	}
+	s := specOf(node, &spec.CPU)
+	if err := p.tree.Set(s); err != nil {
+		return nil, faultf(ErrNoProcessors, "processors: %v", err)
+	}
+	return &slot{p: p, name: node, spec: s, pool: p.pools[spec.CPU.Pool]}, nil
+}
+
+// policy is what the VM's machine is made with.
+func (s *slot) policy() sys.CPUPolicy { return *policyOf(&s.spec, s.pool) }
+
+// end gives a VM's part back.
+func (s *slot) end() {
+	s.p.mu.Lock()
+	s.p.tree.Remove(s.name)
+	s.p.mu.Unlock()
+}
+
+// set changes what a running VM has, at once, or says with the numbers why that can't be.
+func (s *slot) set(in *instance, c *seed.CPU) error {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	to := specOf(s.name, c)
+	if err := s.p.tree.Set(to); err != nil {
+		return faultf(ErrNoProcessors, "processors: %v", err)
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.gone {
+		if err := s.p.backend.SetCPU(in.handle, policyOf(&to, s.pool)); err != nil {
+			return errors.Join(fmt.Errorf("vm: processors of %s: %w", s.name, err), s.p.tree.Set(s.spec))
+		}
+	}
+	s.spec = to
+	return nil
+}
+
+// check says whether a VM that is off makes sense on this host. What others have reserved is looked at when it is started.
+func (p *processors) check(spec *seed.VM) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := p.backend.Processors()
+	alone, err := admit.New(n, int64(n)*sys.SystemRate)
+	if err != nil {
+		return err
+	}
+	s := specOf(vmNode(spec.Name), &spec.CPU)
+	s.Pool = ""
+	if err := alone.Set(s); err != nil {
+		return faultf(ErrInvalid, "processors: %v", err)
+	}
+	return nil
+}
+
+// ProcessorUse is where the time of a VM's virtual processors went since it was switched on, in ns, summed over them: see
+// sys.WorldStats.
+type ProcessorUse struct {
+	Used, Ready, Limited, Blocked, Stolen, Outside uint64
+	LongestWait                                    uint64 // of one of them, for a processor
+}
+
+// use reads it. The instance's mutex is held, and there is a machine.
+func (in *instance) use() (u ProcessorUse) {
+	for i := range in.cpus {
+		var s sys.WorldStats
+		if err := in.backend.VCPUStats(in.handle, i, &s); err != nil && !errors.Is(err, linux.ENOENT) {
+			continue
+		}
+		u.Used += s.Used
+		u.Ready += s.Ready
+		u.Limited += s.Limited
+		u.Blocked += s.Blocked
+		u.Stolen += s.Stolen
+		u.Outside += s.Outside
+		u.LongestWait = max(u.LongestWait, s.MaxReady)
+	}
+	return u
+}

@@ -1,0 +1,148 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"keel/arch/amd64/virt"
+	"keel/vmkernel/linux"
+	"keel/vmkernel/seed"
+	"keel/vmkernel/sys"
+)
+
+// startedVM makes a VM of a description that runs until it is killed. The fake host has 4 processors, of which 100 % are the system's.
+func startedVM(t *testing.T, m *Manager, s seed.VM) (*VM, error) {
+	t.Helper()
+	v := create(t, m, s)
+	err := v.Start(t.Context())
+	if err == nil {
+		t.Cleanup(func() { v.Kill(context.Background()) })
+	}
+	return v, err
+}
+
+// idleFake is a host whose guests wait.
+func idleFake() *fake {
+	return newFake(func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) linux.Errno {
+		<-m.kicks[0]
+		p.State.Exit = virt.Exit{Kind: virt.KindNop}
+		return 0
+	})
+}
+
+func TestReservationsOfProcessorsAreAdmittedWithNumbers(t *testing.T) {
+	f := idleFake()
+	m, _ := newManager(f)
+	if err := m.AddPools([]seed.Pool{
+		{Name: "web", CPU: seed.Share{Shares: 3000, Reservation: 1500}},
+		{Name: "inner", Parent: "web", CPU: seed.Share{Shares: 1, Limit: 1000}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.pools) != 2 || f.pools[0].Shares != 3000 || f.pools[1].Pool != 1 || f.pools[1].Limit != 1000 {
+		t.Fatalf("the lower half's pools: %+v", f.pools)
+	}
+	a := spec("a")
+	a.CPU.Count = 2
+	a.CPU.Share = seed.Share{Shares: 10, Reservation: 1200, Limit: 1300}
+	a.CPU.Affinity = []int{1, 3}
+	if _, err := startedVM(t, m, a); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := f.machines[0].cfg.CPU, (sys.CPUPolicy{Shares: 10, Reservation: 1200, Limit: 1300, Affinity: 1<<1 | 1<<3}); got != want {
+		t.Errorf("the machine got %+v, want %+v", got, want)
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*seed.CPU)
+		want   []string
+	}{
+		{"big", func(c *seed.CPU) { c.Reservation = 700; c.Count = 1 }, []string{"VM big", "70%", "30% of 300% are left", "4 processors", "100% for the system", "270% reserved by others"}},
+		{"wide", func(c *seed.CPU) { c.Reservation = 1500; c.Count = 1 }, []string{"150%", "its 1 virtual processors can use 100%"}},
+		{"far", func(c *seed.CPU) { c.Affinity = []int{4} }, []string{"affinity: processor 4", "0 to 3"}},
+		{"lost", func(c *seed.CPU) { c.Pool = "db" }, []string{"there is no pool"}},
+		{"tight", func(c *seed.CPU) { c.Pool, c.Reservation, c.Count = "inner", 1100, 2 }, []string{"pool inner", "its limit is 100%"}},
+	} {
+		s := spec(c.name)
+		c.change(&s.CPU)
+		_, err := startedVM(t, m, s)
+		if !errors.Is(err, ErrNoProcessors) {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		for _, w := range c.want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: %q doesn't say %q", c.name, err, w)
+			}
+		}
+	}
+	inner := spec("fits")
+	inner.CPU.Pool = "inner"
+	if _, err := startedVM(t, m, inner); err != nil {
+		t.Error(err)
+	} else if got := f.machines[len(f.machines)-1].cfg.CPU; got.Pool != 2 || got.Shares != uint32(inner.CPU.Count)*seed.SharesPerCPU {
+		t.Errorf("in its pool: %+v", got)
+	}
+}
+
+func TestAStoppedVMsReservationIsFree(t *testing.T) {
+	m, _ := newManager(idleFake())
+	a, b := spec("a"), spec("b")
+	a.CPU.Count, b.CPU.Count = 3, 3
+	a.CPU.Reservation, b.CPU.Reservation = 2000, 2000
+	va, err := startedVM(t, m, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vb, err := startedVM(t, m, b)
+	if !errors.Is(err, ErrNoProcessors) {
+		t.Fatalf("both were admitted: %v", err)
+	}
+	if err := va.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := vb.Start(t.Context()); err != nil {
+		t.Errorf("after the other has stopped: %v", err)
+	}
+	defer vb.Kill(context.Background())
+}
+
+func TestPolicyOfARunningVMChanges(t *testing.T) {
+	f := idleFake()
+	m, _ := newManager(f)
+	v, err := startedVM(t, m, spec("demo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := seed.Share{Shares: 4000, Reservation: 300, Limit: 800}
+	if err := v.SetCPU(to, []int{2}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := f.machines[0].cpu, (sys.CPUPolicy{Shares: 4000, Reservation: 300, Limit: 800, Affinity: 4}); got != want {
+		t.Errorf("the lower half got %+v, want %+v", got, want)
+	}
+	for _, bad := range []seed.Share{{Shares: 1, Reservation: 3100}, {Shares: 1, Reservation: 900, Limit: 800}} {
+		if err := v.SetCPU(bad, nil); !errors.Is(err, ErrNoProcessors) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	f.refuseCPU = linux.EINVAL
+	if err := v.SetCPU(seed.Share{Shares: 1, Reservation: 900}, nil); err == nil {
+		t.Error("what the lower half refused was taken")
+	}
+	f.refuseCPU = nil
+	if got := v.Spec().CPU; got.Share != to {
+		t.Errorf("after refusals it is %+v", got)
+	}
+	s, running := v.Stats()
+	if !running || s.CPU.Used != 2000 || s.CPU.Stolen != 22 {
+		t.Errorf("its figures: %+v", s.CPU)
+	}
+	pool := *v.Spec()
+	pool.CPU.Pool = "web"
+	if err := v.Update(pool, 0); err == nil || !strings.Contains(err.Error(), "cpu.pool") {
+		t.Errorf("another pool while it runs: %v", err)
+	}
+}
