@@ -77,7 +77,26 @@ func Build(ctx context.Context, out string, o Options) error {
 	if err != nil {
 		return err
 	}
-	return mkrescue(ctx, out, files)
+	return mkrescue(ctx, out, modules, files)
+}
+
+// BuildLinux writes a medium that boots a Linux kernel at once: for comparisons with Keel.
+func BuildLinux(ctx context.Context, out, kernel, initrd, cmdline string) error {
+	dir, err := os.MkdirTemp("", "keel-iso-")
+	if err != nil {
+		return fmt.Errorf("iso: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	config := filepath.Join(dir, "grub.cfg")
+	text := "linux /vmlinuz " + cmdline + "\ninitrd /initrd\nboot\n"
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		return fmt.Errorf("iso: %w", err)
+	}
+	return mkrescue(ctx, out, modules+" linux", []string{
+		"/boot/grub/grub.cfg=" + graftEscape.Replace(config),
+		"/vmlinuz=" + graftEscape.Replace(kernel),
+		"/initrd=" + graftEscape.Replace(initrd),
+	})
 }
 
 var graftEscape = strings.NewReplacer(`\`, `\\`, `=`, `\=`)
@@ -101,7 +120,7 @@ var platforms = []struct{ dir, pkg string }{
 	{"/usr/lib/grub/x86_64-efi", "grub-efi-amd64-bin"},
 }
 
-func mkrescue(ctx context.Context, out string, files []string) error {
+func mkrescue(ctx context.Context, out, modules string, files []string) error {
 	for _, p := range platforms {
 		if _, err := os.Stat(p.dir); err != nil {
 			return fmt.Errorf("iso: %s is missing: install Debian's %s (make setup)", p.dir, p.pkg)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"keel/vmkernel/seed"
@@ -23,7 +24,11 @@ func (h *host) openDoor() {
 	n, err := startNetwork(h.log, &h.seed.Host, found, h.networkChanged)
 	h.page.cards(found)
 	if err != nil {
-		h.log.Error("no network", "error", err)
+		level := slog.LevelError
+		if h.seed.source == "" {
+			level = slog.LevelWarn // nobody has asked for one
+		}
+		h.log.Log(context.Background(), level, "no network", "error", err)
 		h.offline.Store(true)
 		h.page.changed()
 		return

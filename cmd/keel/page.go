@@ -117,7 +117,7 @@ func (p *statusPage) info() *status.Info {
 		i.NICs = append(i.NICs, nic)
 	}
 	claim := h.id.trust.ClaimState()
-	if claim.Open {
+	if claim.Open && h.door.Load() {
 		i.Claim = claim.Code
 		if claim.Ends > 0 {
 			i.ClaimUntil = i.Now.Add(claim.Ends)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +18,9 @@ import (
 // TestFloodLeavesAGuestItsReservation has a guest that wants all of one processor, of which it has reserved 80 %, while
 // strangers flood the door with handshakes: it gets what it has reserved, less 2 % at most.
 func TestFloodLeavesAGuestItsReservation(t *testing.T) {
+	if slices.Contains(seed.Later["vm.cpu"], "reservation") {
+		t.Skip("reservations of processors aren't obeyed in this version")
+	}
 	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
 	v := linux("tux", 1, 128*mib, "workload.only=none workload.end=spin")
 	const reserved = 800 // thousandths

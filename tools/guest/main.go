@@ -3,7 +3,7 @@
 //	go run ./tools/guest -o build/guest
 //
 // It writes Debian's current cloud kernel (vmlinuz) with its drivers for a
-// memory balloon (modules/), a static busybox (busybox), and the initial file
+// memory balloon (modules/) and KVM (kvm/), a static busybox (busybox), and the initial file
 // system of the demo guest (demo.cpio.gz).
 // The packages are downloaded, never installed. What is there already is kept:
 // remove the folder to get newer ones.
@@ -40,9 +40,11 @@ func run(out string) error {
 	busybox := filepath.Join(out, "busybox")
 	// The modules are those of this very kernel, so they come from one package.
 	kernel := []file{{filepath.Join(out, "vmlinuz"), 0o644, regexp.MustCompile(`^\./boot/vmlinuz-`)}}
-	for _, name := range modules {
-		path := regexp.MustCompile(`^\./(usr/)?lib/modules/.*/` + name + `\.ko$`)
-		kernel = append(kernel, file{filepath.Join(out, "modules", name+".ko"), 0o644, path})
+	for dir, names := range modules {
+		for _, name := range names {
+			path := regexp.MustCompile(`^\./(usr/)?lib/modules/.*/` + name + `\.ko$`)
+			kernel = append(kernel, file{filepath.Join(out, dir, name+".ko"), 0o644, path})
+		}
 	}
 	if err := fetch(kernelOf, kernel...); err != nil {
 		return err
@@ -58,8 +60,12 @@ func run(out string) error {
 	return initrd.Save(filepath.Join(out, "demo.cpio.gz"), initrd.Script(program, initrd.Demo))
 }
 
-// modules are the kernel's drivers that guests get: see test/guest/workload.
-var modules = []string{"virtio_ring", "virtio", "virtio_mmio", "virtio_balloon"}
+// modules are those of the kernel's that are used, by folder: guests' drivers (test/guest/workload), and KVM, for
+// tools/peer.
+var modules = map[string][]string{
+	"modules": {"virtio_ring", "virtio", "virtio_mmio", "virtio_balloon"},
+	"kvm":     {"irqbypass", "kvm", "kvm-intel"},
+}
 
 // A file of a package, and where it is to be.
 type file struct {

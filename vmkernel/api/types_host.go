@@ -114,7 +114,7 @@ type World struct {
 	Used    uint64 `json:"usedNS"`       // processor time
 	Ready   uint64 `json:"readyNS"`      // waiting for a processor
 	Blocked uint64 `json:"blockedNS"`    // waiting for something else
-	Stolen  uint64 `json:"stolenNS"`     // held back by a limit, or taken by others
+	Stolen  uint64 `json:"stolenNS"`     // it wanted a processor and had none
 	Shares  uint64 `json:"shares"`       // of its parent's processors
 }
 

@@ -57,8 +57,8 @@ type VMStats struct {
 	State    string            `json:"state"`
 	Used     uint64            `json:"usedNS"`    // processor time in guest mode and on its behalf
 	Ready    uint64            `json:"readyNS"`   // waiting for a processor
-	Blocked  uint64            `json:"blockedNS"` // idle
-	Stolen   uint64            `json:"stolenNS"`  // held back by a limit, or taken by others
+	Blocked  uint64            `json:"blockedNS"` // idle, or paused
+	Stolen   uint64            `json:"stolenNS"`  // of these, and of what a limit held back: it wanted a processor and had none
 	Exits    map[string]uint64 `json:"exits"`     // by their reason, but for those that never happened
 	Memory   uint64            `json:"memory"`    // bytes that the VM was given
 	Resident uint64            `json:"resident"`  // of these, bytes that the host holds for it now

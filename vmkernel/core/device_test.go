@@ -72,3 +72,11 @@ func TestConfigurationAccessesAreAligned(t *testing.T) {
 		t.Error("an address beyond all segments was taken")
 	}
 }
+
+// TestConfigurationSpaceAndScreenAreApart: pixels that are drawn into a device's configuration space switch it off.
+func TestConfigurationSpaceAndScreenAreApart(t *testing.T) {
+	const widest = 1<<30 + 1<<32 // the offset of the first pixel, and more than any screen has
+	if end := uint64(ecamArea) + acpi.MaxECAMs*ecamMax; uint64(screenArea)+widest > ecamArea && end > uint64(screenArea) {
+		t.Errorf("pixels from %#x on reach configuration space at %#x", uint64(screenArea), uint64(ecamArea))
+	}
+}

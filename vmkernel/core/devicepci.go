@@ -14,7 +14,7 @@ const (
 	pciDataPort    = 0xCFC
 	pciPortSpace   = 256
 
-	ecamArea = 0xFFFF_D000_0000_0000 // where configuration space is mapped
+	ecamArea = 0xFFFF_D040_0000_0000 // where configuration space is mapped: 256 GiB behind screenArea
 	ecamMax  = 1 << 28               // of a segment: 256 buses of 1 MiB
 
 	pciClassBridge = 0x06

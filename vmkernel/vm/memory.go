@@ -144,8 +144,15 @@ func (m *memory) admit(in *instance) (*share, error) {
 	if err := m.init(); err != nil {
 		return nil, err
 	}
+	name := spec.Name
+	for _, s := range m.shares {
+		if s.in.spec.Name == name { // one that runs was called so when it was started
+			name += " (" + spec.ID + ")"
+			break
+		}
+	}
 	overhead := mem.Overhead(pages(size), uint64(spec.CPU.Count), perCPU) + fixed
-	v := mem.VM{Name: spec.Name, Pool: spec.Memory.Pool, Size: pages(size), Overhead: overhead, Budget: budget(spec.Memory.Share, size)}
+	v := mem.VM{Name: name, Pool: spec.Memory.Pool, Size: pages(size), Overhead: overhead, Budget: budget(spec.Memory.Share, size)}
 	guest, err := m.tree.Admit(v)
 	if err != nil {
 		return nil, refused(err)

@@ -335,6 +335,22 @@ func TestMemoryComesFromTheNodeWhereAVMFits(t *testing.T) {
 	}
 }
 
+func TestNameOfARenamedVMIsFree(t *testing.T) {
+	_, m, _ := hungry(t, 64, 1)
+	v, err := runVM(t, m, "v", 16, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renamed := *v.Spec()
+	renamed.Name = "w"
+	if err := v.Update(renamed, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runVM(t, m, "v", 16, nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestHostHoldsMemoryThatVMsCanNotHave(t *testing.T) {
 	_, m, _ := hungry(t, 64, 4)
 	if err := m.HoldMemory(40 * mebi); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,8 @@ type conn struct {
 
 	peer *Peer // once it is let in
 
+	armed atomic.Int64 // when Write has last set its time limit, ns since began
+
 	// Of door's mutex:
 	half, open bool
 }
@@ -69,6 +72,21 @@ func (c *conn) Read(p []byte) (int, error) {
 	c.taken += n
 	if n > 0 && !c.spoke.Load() {
 		c.spoke.Store(true)
+	}
+	return n, err
+}
+
+// Write sets a time limit for itself, but not each time: that costs more than what a small answer does.
+func (c *conn) Write(p []byte) (int, error) {
+	most := c.door.config.Limits.WriteTime
+	age := time.Since(c.began)
+	if last := c.armed.Load(); c.through.Load() && (last == 0 || age-time.Duration(last) > most/4) {
+		c.armed.Store(int64(age))
+		c.Conn.SetWriteDeadline(time.Now().Add(most + most/4))
+	}
+	n, err := c.Conn.Write(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.abort() // net/http would wait for the client's next word
 	}
 	return n, err
 }

@@ -21,6 +21,7 @@ type Limits struct {
 	HandshakeBytes int
 
 	StrangerTime time.Duration // of a connection without a certificate, in all
+	WriteTime    time.Duration // for what is written to go out; a quarter more at most
 
 	Rate    float64 // handshakes a second, of sources that aren't known, together
 	Burst   float64 // and how many at once
@@ -34,7 +35,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		HalfOpen: 64, PerSource: 48, Known: 16,
 		Open: 128, ForAdmins: 16, PerCaller: 32, Strangers: 4,
-		HelloTime: 5 * time.Second, HandshakeTime: 10 * time.Second, HandshakeBytes: 12 << 10, StrangerTime: time.Minute,
+		HelloTime: 5 * time.Second, HandshakeTime: 10 * time.Second, HandshakeBytes: 12 << 10, StrangerTime: time.Minute, WriteTime: 40 * time.Second,
 		Rate: 50, Burst: 100, Rate1: 20, Burst1: 40, Sources: 1024,
 	}
 }

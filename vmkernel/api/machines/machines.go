@@ -8,6 +8,7 @@ import (
 	"keel/vmkernel/api/server"
 	"keel/vmkernel/console"
 	"keel/vmkernel/seed"
+	"keel/vmkernel/sys"
 	"keel/vmkernel/vm"
 )
 
@@ -145,7 +146,30 @@ func (m machine) Stats() api.VMStats {
 		out.Exits = map[string]uint64{}
 	}
 	out.Used = m.ns(s.Guest + s.Outside)
+	if h, on := m.v.Handle(); on {
+		if all, ok := times(h, status.Spec.CPU.Count); ok {
+			// The handle's next owner must not be taken for this VM.
+			if again, on := m.v.Handle(); on && again == h {
+				out.Used, out.Ready, out.Blocked, out.Stolen = all.Used, all.Ready, all.Blocked, all.Stolen
+			}
+		}
+	}
 	return out
+}
+
+// times sums where the virtual processors' time went; ok is false where the lower half doesn't say.
+func times(h sys.VMHandle, cpus int) (sum sys.WorldStats, ok bool) {
+	for i := range cpus {
+		var w sys.WorldStats
+		if sys.GetVCPUStats(h, i, &w) != nil {
+			return sum, false
+		}
+		sum.Used += w.Used
+		sum.Ready += w.Ready
+		sum.Blocked += w.Blocked + w.Paused
+		sum.Stolen += w.Stolen
+	}
+	return sum, true
 }
 
 // ns is ticks of the time-stamp counter in ns. Some 500 years of them don't wrap.

@@ -19,6 +19,7 @@ import (
 	"keel/vmkernel/api"
 	"keel/vmkernel/api/door"
 	"keel/vmkernel/auth"
+	"keel/vmkernel/seed"
 )
 
 // quick are limits of time for tests that wait for their end.
@@ -488,4 +489,54 @@ func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
 		t.Errorf("%d connections of two viewers are open", n)
 	}
 	r.alive()
+}
+
+func TestWhoDoesNotReadIsCutOff(t *testing.T) {
+	patient := func(_ *auth.Config, c *Config) { // in all but this; in HTTP/2 write ends a stream, not the connection
+		c.times = times{header: time.Minute, body: time.Minute, write: 400 * time.Millisecond, idle: time.Minute, ping: time.Minute, recheck: time.Minute}
+	}
+	r := newRig(t, patient, limits(func(l *door.Limits) { l.WriteTime = 400 * time.Millisecond }))
+	for i := range 3000 {
+		r.vms.list = append(r.vms.list, &fakeVM{all: r.vms, revision: 1, state: api.Stopped, spec: seed.VM{Name: fmt.Sprint("vm-", i), Labels: map[string]string{"x": strings.Repeat("x", 200)}}})
+	}
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		conn := r.dial(r.user("mallory", auth.Viewer, nil), protocol)
+		conn.NetConn().(*net.TCPConn).SetReadBuffer(4 << 10)
+		eventually(t, "it is open", func() bool { return r.callers("mallory") == 1 })
+		ask := []byte("GET /v1/vms HTTP/1.1\r\nHost: a\r\n\r\n")
+		if protocol == "h2" {
+			io.WriteString(conn, preface)
+			conn.Write(frame(4, 0, 0, []byte{0, 4, 0x7F, 0xFF, 0xFF, 0xFF})) // a window for all of it
+			conn.Write(frame(8, 0, 0, []byte{0x7F, 0, 0, 0}))
+			ask = nil
+		}
+		for i := range 200 {
+			if protocol == "h2" {
+				b := []byte{0x82, 0x87, 0x04, 7}
+				b = append(append(b, "/v1/vms"...), 0x01, 1, 'a')
+				ask = frame(1, 4|1, uint32(2*i+1), b)
+			}
+			conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+			if _, err := conn.Write(ask); err != nil {
+				break
+			}
+		}
+		began := time.Now()
+		eventually(t, protocol+": the connection is gone", func() bool { return r.callers("mallory") == 0 })
+		t.Logf("%s: cut off after %v", protocol, time.Since(began))
+	}
+}
+
+// callers is how many connections of a caller are open.
+func (r *rig) callers(name string) (n int) {
+	r.server.mu.Lock()
+	d := r.server.doors[0]
+	r.server.mu.Unlock()
+	d.Recheck(func(p *door.Peer) bool {
+		if p.Caller == name {
+			n++
+		}
+		return true
+	})
+	return n
 }

@@ -47,6 +47,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.work()
 	defer c.rest()
 
+	if r.ContentLength != 0 { // refused or not, the body has to come
+		c.extend(s.times.body, 0)
+	}
 	err := c.prepare()
 	c.entry.Class = audit.ClassRead // what is refused changes nothing
 	if err == nil {

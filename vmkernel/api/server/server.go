@@ -116,10 +116,11 @@ func (s *Server) Serve(l net.Listener) error {
 		TLSConfig:         &tls.Config{NextProtos: config.NextProtos},
 		Protocols:         protocols,
 		ReadHeaderTimeout: s.times.header,
-		ReadTimeout:       s.times.body,
-		WriteTimeout:      s.times.write,
-		IdleTimeout:       s.times.idle,
-		MaxHeaderBytes:    maxHeader,
+		// What has a body has a limit for it (ServeHTTP), and the door's connections limit each write: ReadTimeout and
+		// HTTP/2's WriteByteTimeout would set timers for each small call.
+		WriteTimeout:   s.times.write,
+		IdleTimeout:    s.times.idle,
+		MaxHeaderBytes: maxHeader,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          32,
 			MaxDecoderHeaderTableSize:     4 << 10,
@@ -129,7 +130,6 @@ func (s *Server) Serve(l net.Listener) error {
 			MaxReceiveBufferPerStream:     64 << 10,
 			SendPingTimeout:               s.times.ping,
 			PingTimeout:                   s.times.ping,
-			WriteByteTimeout:              s.times.write,
 		},
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     log.New(debugLog{s.Log}, "", 0),

@@ -1,0 +1,94 @@
+package machines
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"keel/vmkernel/api"
+	"keel/vmkernel/datastore"
+	"keel/vmkernel/seed"
+	"keel/vmkernel/vm"
+)
+
+func spec(name, id string) seed.VM {
+	return seed.VM{Name: name, ID: id, CPU: seed.CPU{Count: 1}, Memory: seed.Memory{Size: 64 << 20}, Boot: seed.Boot{Firmware: "direct", Direct: seed.Direct{Kernel: "k"}},
+		Serial: []seed.Serial{{Name: "ttyS0"}}, Labels: map[string]string{"tier": "test"}}
+}
+
+func code(t *testing.T, err error) api.Code {
+	t.Helper()
+	e, ok := err.(*api.Error)
+	if !ok {
+		t.Fatalf("%T %v", err, err)
+	}
+	return e.Code
+}
+
+func TestVMsAreThoseOfTheManager(t *testing.T) {
+	images := datastore.NewMemory(1<<20, nil)
+	if err := images.AddFile(&seed.File{Name: "k", Data: []byte("kernel")}); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	s := New(vm.NewManager(nil, vm.Host{}, log, io.Discard, images), 80_000_000)
+	events := s.Events()
+	const id, other = "00000001-0000-4000-8000-000000000001", "00000002-0000-4000-8000-000000000001"
+	v, created, err := s.Create(spec("demo", id))
+	if err != nil || !created {
+		t.Fatal(v, created, err)
+	}
+	if _, created, err := s.Create(spec("demo", id)); err != nil || created {
+		t.Errorf("again: %v %v", created, err)
+	}
+	_, _, err = s.Create(spec("demo", other))
+	if code(t, err) != api.CodeExists {
+		t.Errorf("%v", err)
+	}
+	_, err = s.Find("none")
+	if code(t, err) != api.CodeNotFound {
+		t.Errorf("%v", err)
+	}
+	var now api.VM
+	v.Status(&now)
+	if now.State != api.Stopped || now.Since.IsZero() || v.Console("ttyS0") == nil || v.Console("ttyS1") != nil || len(s.List()) != 1 {
+		t.Errorf("%+v", now)
+	}
+	if stats := v.Stats(); stats.State != api.Stopped || stats.Memory != 64<<20 || stats.Exits == nil {
+		t.Errorf("%+v", stats)
+	}
+	for name, err := range map[string]error{"reset": v.Reset(), "resume": v.Resume(), "nmi": v.NMI(), "shutdown": v.Shutdown(t.Context()), "kill": v.Kill(t.Context()), "pause": v.Pause(t.Context())} {
+		if code(t, err) != api.CodeConflict || err.(*api.Error).Details["state"] != api.Stopped {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, revision := v.Spec()
+	next := spec("demo-2", id)
+	if err := v.Update(next, revision); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Update(next, revision); code(t, err) != api.CodeStale {
+		t.Errorf("%v", err)
+	}
+	if err := s.Delete(t.Context(), v, false); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for _, want := range []string{"vm.created", "vm.updated", "vm.deleted"} {
+		e, labels, missed, err := events.Next(ctx)
+		if err != nil || e.Kind != want || labels["tier"] != "test" || missed != 0 || e.ID != id {
+			t.Errorf("%+v %v %d %v", e, labels, missed, err)
+		}
+	}
+}
+
+func TestTicksAreTime(t *testing.T) {
+	for _, c := range []struct{ hz, ticks, ns uint64 }{{80_000_000, 80_000_000, 1e9}, {80_000_000, 80, 1000}, {0, 5, 0}, {2_593_416_813, 2_593_416_813 * 3600, 3600e9}} {
+		if got := (machine{tscHz: c.hz}).ns(c.ticks); got != c.ns {
+			t.Errorf("%d ticks at %d Hz: %d ns", c.ticks, c.hz, got)
+		}
+	}
+}
