@@ -14,7 +14,7 @@ export TOOLCHAIN ?= go
 export TAMAGO    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help image run test unit check e2e bench surface lint setup guest clean
+.PHONY: help image run test unit check e2e tamago bench surface lint setup guest clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -33,7 +33,7 @@ run: image guest ## run the demo guest in an emulator
 	@$(GO) run ./tools/setup emulators
 	@$(GO) run ./tools/run -emulator $(EMULATOR) -cpus $(CPUS) -memory $(MEMORY) -f $(DEMO)
 
-test: setup image guest check unit e2e ## run all tests: unit tests, checks, both emulators
+test: setup image guest check unit e2e tamago ## run all tests: unit tests, checks, both emulators
 
 # Everything but what needs an emulator.
 unit:
@@ -42,6 +42,12 @@ unit:
 # One package after the other, and with -v, so that a long run shows where it is.
 e2e:
 	KEEL_REQUIRE_EMULATORS=1 $(GO) test -count=1 -p 1 -v -timeout 70m $(E2E)
+
+# The end-to-end tests once more, with images by the other toolchain, where it is there.
+tamago:
+	@if [ $(TOOLCHAIN) = tamago ]; then :; \
+	elif TOOLCHAIN=tamago $(GO) run ./tools/kernel -check 2>/dev/null; then $(MAKE) e2e TOOLCHAIN=tamago; \
+	else echo "not run: the tests of images built by TamaGo, since TAMAGO names no toolchain of it"; fi
 
 check: lint
 	@echo "linking without optimisation: do nosplit functions still fit?"

@@ -69,9 +69,6 @@ func idle(until int64) {
 // stackSize is what the runtime allocates for a thread (os_tamago.go).
 const stackSize = 8 << 20
 
-//go:noescape
-func madvise(p uintptr, n uintptr)
-
 // TLS is where the runtime's m has its thread-local storage, bytes. hwinit0 finds it.
 var TLS uintptr
 
@@ -94,11 +91,9 @@ var (
 func sysFreeOS(p unsafe.Pointer, n uintptr)
 
 // task starts a thread: a world that runs fn on the stack of its g, as the stock runtime has it. The stack that ends
-// at sp, which was zeroed, goes back.
+// at sp goes back at once, so that the next thread's is the same memory, which has been zeroed already.
 func task(sp, mp, gp, fn unsafe.Pointer) {
-	p := uintptr(sp) - stackSize
-	madvise(p, stackSize)
-	sysFreeOS(unsafe.Pointer(p), stackSize)
+	sysFreeOS(unsafe.Pointer(uintptr(sp)-stackSize), stackSize)
 	clone(mp, gp, fn)
 }
 

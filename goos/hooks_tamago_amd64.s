@@ -8,7 +8,6 @@
 #define SYS_mmap           9
 #define SYS_rt_sigaction   13
 #define SYS_rt_sigreturn   15
-#define SYS_madvise        28
 #define SYS_nanosleep      35
 #define SYS_clone          56
 #define SYS_exit           60
@@ -240,14 +239,5 @@ TEXT ·nanosleep(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), DI
 	XORL SI, SI
 	MOVL $SYS_nanosleep, AX
-	SYSCALL
-	RET
-
-// func madvise(p, n uintptr)
-TEXT ·madvise(SB), NOSPLIT, $0-16
-	MOVQ p+0(FP), DI
-	MOVQ n+8(FP), SI
-	MOVL $4, DX                     // MADV_DONTNEED
-	MOVL $SYS_madvise, AX
 	SYSCALL
 	RET
