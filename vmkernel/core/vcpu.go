@@ -271,6 +271,12 @@ func (c *cpu) begin(w, g *world, v *vcpu) {
 	}
 	now := nanotime()
 	c.settle(now)
+	// The goroutine that runs g may have come to another thread since g's last exit. The one that was handed the
+	// processor then still runs in g's name, and must not any more.
+	if o := &cpus[g.cpu]; atomic.LoadUint32(&o.lent) == g.id {
+		o.settle(now)
+		o.reconsider()
+	}
 	w.state, w.wait = stateBlocked, waitVCPU
 	g.wait = waitNone
 	if !sched.Contended(c.id) && sched.Switch(c.id, g.node, now) {
