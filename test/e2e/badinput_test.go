@@ -66,7 +66,7 @@ func TestBadVMsAreRefusedAndOthersRun(t *testing.T) {
 
 	for _, e := range []emulator{qemu, haswell} {
 		t.Run(string(e), func(t *testing.T) {
-			r := host{emulator: e, limit: time.Minute}.boot(t, pack(t, vms, f))
+			r := host{emulator: e, limit: 3 * time.Minute}.boot(t, pack(t, vms, f))
 			r.end()
 			refused := r.byVM(refusedLine)
 			for vm, says := range want {

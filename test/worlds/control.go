@@ -88,12 +88,15 @@ func control(e *env, program []byte) (report string, err error) {
 	}
 	g.set(func(p *sys.CPUPolicy) { p.Limit = 0 })
 	time.Sleep(takesEffect)
-	if s := observe(all, 50*time.Millisecond); float64(s.used[0]) < 0.3*float64(s.total()) {
+	if s := observe(all, 50*time.Millisecond); &program[0] != &ask[0] && float64(s.used[0]) < 0.3*float64(s.total()) {
 		return report, fmt.Errorf("without its limit it used %v of %v", s.used[0], s.total())
 	}
 
-	// Shares, both ways.
+	// Shares, both ways, of guests that want all they can have.
 	for _, shares := range []uint32{4000, 250} {
+		if &program[0] == &ask[0] {
+			break
+		}
 		if e2 := g.set(func(p *sys.CPUPolicy) { p.Shares = shares }); e2 != nil {
 			return report, e2
 		}
@@ -113,7 +116,7 @@ func control(e *env, program []byte) (report string, err error) {
 	g.set(func(p *sys.CPUPolicy) { p.Shares, p.Reservation = 1, reserved })
 	all[1].set(func(p *sys.CPUPolicy) { p.Shares = greedy })
 	time.Sleep(takesEffect)
-	if s := observe(all, 200*time.Millisecond); s.used[0] < least(s.wall) {
+	if s := observe(all, 200*time.Millisecond); &program[0] != &ask[0] && s.used[0] < least(s.wall) {
 		return report, fmt.Errorf("with a reservation of 50 %% it used %v of %v", s.used[0], s.wall)
 	}
 

@@ -7,7 +7,7 @@
 //
 // Words on the kernel's command line choose what it does:
 //
-//	worlds=NAME   run that check (default: all)
+//	worlds=NAME,… run these checks (default: all)
 //	events=N      what the churn does, in events (default 100,000)
 //
 // A line "worlds| PASS name numbers" or "worlds| FAIL name: why" ends each check, and "worlds| N passed, M failed" all of them;

@@ -18,6 +18,7 @@ import (
 const (
 	briefNS    = 100_000
 	briefExits = 64
+	deferNS    = 500_000 // at least between two times that a brief run is put off for threads, see mayBrief
 )
 
 // numVMBrief is for the assembly.
@@ -136,7 +137,18 @@ func (c *cpu) mayBrief(v *vcpu) int64 {
 	sched.lock()
 	now := nanotime()
 	c.settle(now)
-	if !sched.Contended(c.id) && sched.CanSwitch(c.id, g.node, now) && sched.Switch(c.id, g.node, now) {
+	switch {
+	case sched.Contended(c.id):
+		// Threads that wait run first, for a short while most likely, and the P is kept: given away it would call for
+		// the runtime's monitor, which keeps coming then. That isn't done all the time: a thread that goes on for long
+		// does so in fewer turns while this one is blocked in vmrun.
+		if now >= v.deferred+deferNS && sched.OnlyThreads(c.id) && !sched.Pacing() {
+			v.deferred = now
+			sched.Yield(c.id)
+			c.resched = true
+			r = sys.BriefAgain
+		}
+	case sched.CanSwitch(c.id, g.node, now) && sched.Switch(c.id, g.node, now):
 		w.repay(now)
 		atomic.StoreUint32(&c.lent, g.id)
 		c.arm(now)

@@ -95,10 +95,10 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 // Where the processor holds the host's interrupts back from a guest that was entered with RFLAGS.IF clear
 // (vmx.HoldsInterrupts: an erratum of Bochs), the processor looks for them by itself: once such a guest has
 // had holdNS in guest mode, or its processor's own timer is due, by VT-x's preemption timer, and at the first
-// exit that comes peekNS after the last look. So none waits longer than both together, 0.6 ms. Elsewhere no timer
+// exit that comes peekNS after the last look. So none waits longer than both together, 0.9 ms. Elsewhere no timer
 // is needed for that.
 const (
-	holdNS   = 400_000
+	holdNS   = 700_000
 	peekNS   = 200_000
 	holdLate = 2_000 // by which the preemption timer comes later than the processor's own
 )
@@ -139,9 +139,16 @@ func (v *vcpu) lookOut(c *cpu) {
 func (v *vcpu) expired(c *cpu) {
 	openWindow()
 	if c.pending == [4]uint64{} && c.peek != never && v.lastExit < v.nextTSC {
+		// Nothing came. It goes on, and if that is with RFLAGS.IF set, without the timer: up to its next exit, however
+		// early that comes, an interrupt leaves it.
+		if v.vmx.Interruptible() {
+			c.peek, v.timed = 0, false
+			v.vmx.SetTimer(0, false)
+			return
+		}
 		c.peek = v.lastExit + peekTicks
 		v.hold(c)
-		return // nothing came
+		return
 	}
 	v.hostInterrupt(c)
 	v.hold(c)

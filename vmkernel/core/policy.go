@@ -158,6 +158,19 @@ func (c *cpu) look() {
 		}
 	}
 	c.arm(now)
+	if c.asked == began {
+		sched.turnTook(tscToNS(amd64.RDTSC()) - now)
+	}
+}
+
+// turnTook tells the policy what it takes to give the processor to another world: nearly the most of what
+// it took of late, ns. The lock is held.
+func (s *scheduler) turnTook(ns uint64) {
+	if ns >= s.TurnCost {
+		s.TurnCost = min(ns, policy.MaxTurnCost)
+	} else {
+		s.TurnCost -= (s.TurnCost - ns) / 64
+	}
 }
 
 // follow has the processor run a world, 0 for none, and says whether that is another. The lock is held.

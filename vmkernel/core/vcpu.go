@@ -27,6 +27,7 @@ type vcpu struct {
 
 	taken    uint32 // atomic: 1 while a thread is in vmrun or vmbrief for it
 	loaded   bool   // the processor has its vector registers and MSRs
+	deferred uint64 // ns: when a brief run was last put off for threads that waited
 	timed    bool   // the preemption timer is set for a brief run, and hasn't expired
 	lastCPU  uint32 // 1 + the processor whose VMCS cache may hold it, 0 none
 	started  bool   // it isn't waiting for SIPI

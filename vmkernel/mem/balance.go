@@ -35,20 +35,13 @@ func (g *Guest) Observe(s Sample) {
 // Target is how many pages g is to hold at most. Its balloon should hold Size − Target.
 func (g *Guest) Target() uint64 { return g.target }
 
-// BalloonTarget is how many pages g's balloon is to hold. A guest that holds less than its target for want of need
-// is not told to fill a balloon with pages that it doesn't use: that would free nothing.
+// BalloonTarget is how many pages g's balloon is to hold: all beyond its target, whether it uses them or not. A guest's
+// kernel may touch pages to put them into its balloon (Linux with init_on_alloc does), which is cheap while there is memory
+// and can't be done any more when there is none.
 //
 // It rises at once and falls by a step a round: a balloon fills slowly, and a guest that is told something else each time
 // doesn't get anywhere.
-func (g *Guest) BalloonTarget() uint64 { return max(g.want(), g.asked) }
-
-func (g *Guest) want() uint64 {
-	want := g.size - g.target
-	if g.node.granted <= g.target && g.sample.Held < want {
-		return max(g.sample.Held, g.size-g.max())
-	}
-	return want
-}
+func (g *Guest) BalloonTarget() uint64 { return max(g.size-g.target, g.asked) }
 
 func (g *Guest) band() uint64 { return max(g.size/bandShare, bandLeast) }
 
@@ -128,7 +121,7 @@ func (t *Tree) divide(n *node, pages uint64) {
 			t.divide(c, claims[i].gets)
 		} else {
 			c.guest.aim(claims[i].gets)
-			c.guest.asked = max(c.guest.want(), c.guest.asked-min(c.guest.asked, c.guest.step()))
+			c.guest.asked = max(c.guest.size-c.guest.target, c.guest.asked-min(c.guest.asked, c.guest.step()))
 			t.sum += c.guest.target
 		}
 	}

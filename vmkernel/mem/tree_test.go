@@ -181,7 +181,7 @@ func TestWhoIsToGiveBackGetsToRun(t *testing.T) {
 	}
 	stubborn.Take(8*mib, false)
 	rich.Observe(Sample{Active: 250 * mib, Balloon: true})
-	poor.Observe(Sample{Active: 250 * mib, Balloon: true})
+	poor.Observe(Sample{Active: 250 * mib, Balloon: true, Held: 250 * mib}) // it owes nothing
 	tree.Balance()
 	if err := poor.Take(10*mib, true); err != nil {
 		t.Errorf("within its reservation: %v", err)

@@ -130,3 +130,42 @@ func TestARequeuedWorldHasItsNewReservation(t *testing.T) {
 		t.Errorf("with a reservation of 50 %% it had %d ns of 10 ms", u)
 	}
 }
+
+// TestTurnsThatCostTimeAreInTheWait: paced threads wait no longer where every turn costs more than it is long, and each has its
+// turn beyond that.
+func TestTurnsThatCostTimeAreInTheWait(t *testing.T) {
+	const cost = 40_000
+	s, threads, vcpus := small(t, 1)
+	s.TurnCost = cost
+	s.Wake(vcpus[0], 1000)
+	for _, id := range threads {
+		s.Wake(id, 1000)
+	}
+	waited := map[ID]uint64{}
+	paced := 0
+	for now := uint64(1000); now < 5e8; {
+		kicks(s)
+		id, next := s.Pick(0, now)
+		began := now
+		now = max(next, now+cost) // the machine is that slow
+		if !s.Pacing() {
+			clear(waited)
+			continue
+		}
+		for _, w := range threads {
+			if w != id {
+				continue
+			}
+			if last := waited[w]; last != 0 && began-last > SystemWait {
+				t.Fatalf("a thread waited for %d ns", began-last)
+			}
+			if waited[w] = now; now-began < cost+PacedSlice {
+				t.Fatalf("a turn of %d ns, of which its beginning took %d", now-began, cost)
+			}
+			paced++
+		}
+	}
+	if paced < 500 {
+		t.Errorf("%d paced turns", paced)
+	}
+}

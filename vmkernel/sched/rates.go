@@ -25,12 +25,12 @@ package sched
 //
 // The system group: below its limit its threads go before all others, the one that has waited longest
 // first. Above it they are paced: they run when no guest wants the processor, and beyond that each is
-// picked when it has waited for SystemWait less a turn for each that waits here, so none waits for
-// longer than SystemWait; turns are PacedSlice then. Shares mean nothing within the system group. It never stops one, since that may hold a lock that others
+// picked when it has waited for SystemWait less a turn for each that waits here, for who runs, and for being
+// late, each with what it costs to begin one (Scheduler.TurnCost), so none waits for longer than SystemWait; turns are PacedSlice then. Shares mean nothing within the system group. It never stops one, since that may hold a lock that others
 // spin for. With k threads wanting each processor, a flood so takes at most
-// max(limit, k*PacedSlice/SystemWait) of it: a limit of 10 % holds with four spinning threads a
-// processor. Where the two promises contradict each other, with more than thirty, each thread waits
-// k*PacedSlice*5/4, and guests keep a fifth of the processor.
+// max(limit, k*(PacedSlice + TurnCost)/SystemWait) of it: a limit of 10 % holds with four spinning threads a
+// processor whose turns cost nothing. Where the two promises contradict each other, with more than thirty such
+// threads, each waits k*PacedSlice*5/4, and guests keep a fifth of the processor.
 //
 // Overflow. 1000/rate is kept times 2^20, below 2^30, and d is cut off at maxCharge = 2^36: 2^46
 // after the shift. Tags stay within 2^47 of the clock, which is ns since boot and doesn't reach 2^62.
@@ -150,14 +150,17 @@ func (s *Scheduler) systemDue(p *CPU) uint64 {
 	if !s.paced(p) {
 		return since
 	}
-	k := uint64(p.nsys)
-	return since + max(sub(SystemWait, (k+1)*PacedSlice), k*PacedSlice*5/4)
+	k, turn := uint64(p.nsys), s.pacedTurn()
+	return since + max(sub(SystemWait, (k+2)*turn), k*turn*5/4)
 }
+
+// pacedTurn is a turn of a paced thread, and what it costs to begin it: else a slow machine would do nothing but begin turns.
+func (s *Scheduler) pacedTurn() uint64 { return PacedSlice + s.TurnCost }
 
 // systemSlice is a turn of such a thread while others wait: what those can still wait, divided by their number.
 func (s *Scheduler) systemSlice(p *CPU) uint64 {
 	if s.paced(p) {
-		return PacedSlice
+		return s.pacedTurn()
 	}
 	age := uint64(0)
 	if id := p.queue[qSystem]; id != None {

@@ -16,6 +16,7 @@ const (
 	Slice       = 1_000_000 // a world's turn while others wait
 	PacedSlice  = 25_000    // a turn of a thread of the system group above its limit, while guests wait
 	SystemWait  = 1_000_000 // no thread of the system group waits longer
+	MaxTurnCost = 75_000    // more is the machine's fault
 	WakeCredit  = 1_000_000 // service that a sleeper may be ahead of who didn't sleep
 	LagMax      = 20_000_000
 	MigrateLag  = 2_000_000      // of wall time, that a world must be behind to be moved to a busy processor
@@ -190,6 +191,8 @@ func roundUp(n int) int {
 // A Scheduler is the policy's whole state. One lock of the caller's protects it, see doc.go.
 type Scheduler struct {
 	Memory
+
+	TurnCost uint64 // ns, at most MaxTurnCost: what it takes the machine to end a turn and begin the next; it may change at any time
 
 	words  uint32 // of a set of processors
 	sets   uint32 // affinity sets

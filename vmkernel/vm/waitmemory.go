@@ -21,8 +21,8 @@ type waiters struct {
 // How long a processor that waits for memory does so before it asks again, or impatiently.
 const (
 	tryAgain   = 5 * time.Millisecond
-	pacedPause = 10 * time.Millisecond // for a page, where there is little left: see mem.ErrPaced
-	patience   = 2 * time.Second       // for others to give back
+	pacedPause = 2 * time.Millisecond // for a page, where there is little left: see mem.ErrPaced
+	patience   = 2 * time.Second      // for others to give back
 )
 
 // grow has the machine hold more, 2 MiB or a page, and waits until that can be had. It returns how many pages that were,
