@@ -9,23 +9,23 @@ GO       := go
 BUILD    := build
 E2E      := ./test/...
 
-# The kernel is an ordinary Go program, entered at a symbol of ours and linked
-# from 16 MiB on. Without randomizedheapbase64 the heap is where the lower half expects it.
-KERNEL_ENV     := CGO_ENABLED=0 GOOS=linux GOARCH=amd64 GOEXPERIMENT=norandomizedheapbase64
-KERNEL_LDFLAGS := -E keel/boot.entry32 -T 0x1001000
+# Which toolchain builds kernels, those of tests too: go, or tamago with TAMAGO=/path/to/tamago-go/bin/go.
+export TOOLCHAIN ?= go
+export TAMAGO    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help image run test unit check e2e bench surface lint setup guest clean
+.PHONY: help image run test unit check e2e tamago bench surface lint setup guest clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 	@echo "  make image takes CA=FILE, an operator CA: the image then takes only seeds that it has signed (SEQUENCE=N: from N on)"
+	@echo "  make image, run, test and bench take TOOLCHAIN=tamago TAMAGO=/path/to/tamago-go/bin/go"
 	@echo "  make run takes EMULATOR=auto|qemu|bochs, CPUS=2, MEMORY=1024 (MiB), DEMO=$(DEMO)"
 
 image: ## build build/keel.elf and build/keel.iso
 	@$(GO) run ./tools/setup image
 	@mkdir -p $(BUILD)
-	$(KERNEL_ENV) $(GO) build -trimpath -ldflags='$(KERNEL_LDFLAGS)' -o $(BUILD)/keel.raw ./cmd/keel
+	$(GO) run ./tools/kernel -o $(BUILD)/keel.raw ./cmd/keel
 	@$(GO) run ./tools/mkimage $(if $(CA),-ca $(CA)) $(if $(SEQUENCE),-minimum $(SEQUENCE)) -o $(BUILD)/keel.elf $(BUILD)/keel.raw
 	@$(GO) run ./tools/mkiso -kernel $(BUILD)/keel.elf -o $(BUILD)/keel.iso
 
@@ -33,7 +33,7 @@ run: image guest ## run the demo guest in an emulator
 	@$(GO) run ./tools/setup emulators
 	@$(GO) run ./tools/run -emulator $(EMULATOR) -cpus $(CPUS) -memory $(MEMORY) -f $(DEMO)
 
-test: setup image guest check unit e2e ## run all tests: unit tests, checks, both emulators
+test: setup image guest check unit e2e tamago ## run all tests: unit tests, checks, both emulators
 
 # Everything but what needs an emulator.
 unit:
@@ -43,9 +43,15 @@ unit:
 e2e:
 	KEEL_REQUIRE_EMULATORS=1 $(GO) test -count=1 -p 1 -v -timeout 70m $(E2E)
 
+# The end-to-end tests once more, with images by the other toolchain, where it is there.
+tamago:
+	@if [ $(TOOLCHAIN) = tamago ]; then :; \
+	elif TOOLCHAIN=tamago $(GO) run ./tools/kernel -check 2>/dev/null; then $(MAKE) e2e TOOLCHAIN=tamago; \
+	else echo "not run: the tests of images built by TamaGo, since TAMAGO names no toolchain of it"; fi
+
 check: lint
 	@echo "linking without optimisation: do nosplit functions still fit?"
-	@$(KERNEL_ENV) $(GO) build -trimpath -gcflags='all=-N -l' -ldflags='$(KERNEL_LDFLAGS)' -o /dev/null ./cmd/keel
+	@$(GO) run ./tools/kernel -plain -o /dev/null ./cmd/keel
 	@for os in linux darwin windows; do \
 		echo "building keelctl for $$os"; \
 		CGO_ENABLED=0 GOOS=$$os $(GO) build -o /dev/null ./cmd/keelctl || exit 1; \

@@ -4,18 +4,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"testing"
 
 	"keel/boot/iso"
+	"keel/tools/kernel/toolchain"
 )
 
-// makeVariable finds a variable of the Makefile's, so that images for tests are built as Keel's is.
-var makeVariable = regexp.MustCompile(`(?m)^(KERNEL_ENV|KERNEL_LDFLAGS)\s*:=\s*(.*)$`)
-
-// BuildImage builds the main package pkg, such as "./cmd/keel", with Keel's flags and more for
-// go build, as a bootable image in a folder of the test's, and returns its path.
+// BuildImage builds the main package pkg, such as "./cmd/keel", by the toolchain that the environment names and with
+// more flags for go build, as a bootable image in a folder of the test's, and returns its path.
 func BuildImage(t testing.TB, pkg string, flags ...string) string {
 	t.Helper()
 	return BuildImageThat(t, pkg, nil, flags...)
@@ -25,31 +21,19 @@ func BuildImage(t testing.TB, pkg string, flags ...string) string {
 func BuildImageThat(t testing.TB, pkg string, mkimage []string, flags ...string) string {
 	t.Helper()
 	root := Root(t)
-	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	kernels, err := toolchain.FromEnvironment(t.Context(), root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := map[string]string{}
-	for _, m := range makeVariable.FindAllStringSubmatch(string(makefile), -1) {
-		v[m[1]] = m[2]
-	}
-	if len(v) != 2 {
-		t.Fatalf("machine: the Makefile sets %v, want KERNEL_ENV and KERNEL_LDFLAGS", v)
-	}
 	dir := t.TempDir()
 	raw, image := filepath.Join(dir, "image.raw"), filepath.Join(dir, "image.elf")
-	build := append([]string{"build", "-trimpath", "-ldflags=" + v["KERNEL_LDFLAGS"], "-o", raw}, flags...)
-	convert := append([]string{"run", "./tools/mkimage", "-o", image}, mkimage...)
-	for _, args := range [][]string{append(build, pkg), append(convert, raw)} {
-		c := exec.Command("go", args...)
-		c.Dir = root
-		c.Env = os.Environ()
-		if args[0] == "build" {
-			c.Env = append(c.Env, strings.Fields(v["KERNEL_ENV"])...)
-		}
-		if text, err := c.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", c.Args, err, text)
-		}
+	if err := kernels.Build(t.Context(), pkg, raw, flags...); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command("go", append(append([]string{"run", "./tools/mkimage", "-o", image}, mkimage...), raw)...)
+	c.Dir = root
+	if text, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", c.Args, err, text)
 	}
 	return image
 }

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
+
+	"keel/vmkernel/linux"
 )
 
 // checkCosts measures what the kernel's work for the runtime costs. It always passes.
@@ -18,20 +19,11 @@ func checkCosts(e *env) (string, error) {
 		}
 		return time.Since(start) / time.Duration(times)
 	}
-	call := measure(n, func() { syscall.RawSyscall(syscall.SYS_GETPID, 0, 0, 0) })
+	call := measure(n, func() { linuxCall(linux.SYS_GETPID, 0, 0, 0, 0) })
 	clock := measure(n, func() { _ = time.Now() })
 	fault := measure(n/10, func() { _ = recovered(func() { nilNode.next = nil }) })
 
-	page := measure(1, func() {
-		p, err := syscall.Mmap(-1, 0, n/10*4096, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-		if err != nil {
-			return
-		}
-		for i := 0; i < len(p); i += 4096 {
-			p[i] = 1
-		}
-		syscall.Munmap(p)
-	}) / time.Duration(n/10)
+	page := measure(1, func() { touchPages(n / 10) }) / time.Duration(n/10)
 
 	// Two threads that wake each other: a futex wake, a switch, a futex wait.
 	there, back := make(chan struct{}), make(chan struct{})

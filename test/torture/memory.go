@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"keel/vmkernel/sys"
@@ -174,8 +173,7 @@ func checkMemory(e *env) (string, error) {
 // endOutOfMemory grows a heap that is in use until there is no more: Go must report it.
 func endOutOfMemory(e *env) {
 	if !e.metal {
-		lim := syscall.Rlimit{Cur: 2 << 30, Max: 2 << 30}
-		if err := syscall.Setrlimit(syscall.RLIMIT_AS, &lim); err != nil {
+		if err := limitAddresses(); err != nil {
 			say("FAIL oom: %v", err)
 			return
 		}

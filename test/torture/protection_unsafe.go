@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
-	"syscall"
 	"unsafe"
 
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -62,30 +62,30 @@ func checkPointers(e *env) (string, error) {
 				*p = bad
 			}
 		}
-		_, _, errno := syscall.RawSyscall6(c.n, c.a, c.b, c.c, 8, 0, 0)
+		_, errno := linuxCall(c.n, c.a, c.b, c.c, 8)
 		times++
-		if errno != syscall.EFAULT {
-			return fmt.Errorf("%s with a pointer to %#x: %v, want %v", c.name, bad, errno, syscall.EFAULT)
+		if errno != linux.EFAULT {
+			return fmt.Errorf("%s with a pointer to %#x: %v, want %v", c.name, bad, errno, linux.EFAULT)
 		}
 		return nil
 	}
 	const badp = badArgument
 	calls := []call{
-		{"clock_gettime", syscall.SYS_CLOCK_GETTIME, 1, badp, 0, true},
-		{"nanosleep", syscall.SYS_NANOSLEEP, badp, 0, 0, false},
-		{"futex", syscall.SYS_FUTEX, badp, 0, 0, false},
-		{"rt_sigprocmask", syscall.SYS_RT_SIGPROCMASK, 0, badp, 0, false},
-		{"rt_sigprocmask, old", syscall.SYS_RT_SIGPROCMASK, 0, 0, badp, true},
-		{"rt_sigaction", syscall.SYS_RT_SIGACTION, 10, badp, 0, false},
-		{"rt_sigaction, old", syscall.SYS_RT_SIGACTION, 10, 0, badp, true},
-		{"sigaltstack", syscall.SYS_SIGALTSTACK, badp, 0, 0, false},
-		{"sigaltstack, old", syscall.SYS_SIGALTSTACK, 0, badp, 0, true},
-		{"sched_getaffinity", syscall.SYS_SCHED_GETAFFINITY, 0, 64, badp, true},
+		{"clock_gettime", linux.SYS_CLOCK_GETTIME, 1, badp, 0, true},
+		{"nanosleep", linux.SYS_NANOSLEEP, badp, 0, 0, false},
+		{"futex", linux.SYS_FUTEX, badp, 0, 0, false},
+		{"rt_sigprocmask", linux.SYS_RT_SIGPROCMASK, 0, badp, 0, false},
+		{"rt_sigprocmask, old", linux.SYS_RT_SIGPROCMASK, 0, 0, badp, true},
+		{"rt_sigaction", linux.SYS_RT_SIGACTION, 10, badp, 0, false},
+		{"rt_sigaction, old", linux.SYS_RT_SIGACTION, 10, 0, badp, true},
+		{"sigaltstack", linux.SYS_SIGALTSTACK, badp, 0, 0, false},
+		{"sigaltstack, old", linux.SYS_SIGALTSTACK, 0, badp, 0, true},
+		{"sched_getaffinity", linux.SYS_SCHED_GETAFFINITY, 0, 64, badp, true},
 		{"getrandom", 318, badp, 64, 0, true},
 	}
 	if e.metal {
 		calls = append(calls,
-			call{"write", syscall.SYS_WRITE, 1, badp, 8, false},
+			call{"write", linux.SYS_WRITE, 1, badp, 8, false},
 			call{"info", sys.NumInfo, badp, 0, 0, true},
 			call{"stats", sys.NumStats, badp, 0, 0, true},
 			call{"memory for devices", sys.NumDMAAlloc, badp, 0, 0, true},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"syscall"
 	"unsafe"
 )
 
@@ -22,7 +21,7 @@ func checkVariables(e *env) (string, error) {
 		tail[at] = byte(at) | 1
 	}
 	random := tail[20*page-16:][:32] // in two pages
-	if n, _, errno := syscall.Syscall(getrandom, uintptr(unsafe.Pointer(&random[0])), uintptr(len(random)), 0); errno != 0 || int(n) != len(random) {
+	if n, errno := linuxCall(getrandom, uintptr(unsafe.Pointer(&random[0])), uintptr(len(random)), 0, 0); errno != 0 || int(n) != len(random) {
 		return "", fmt.Errorf("getrandom gave %d bytes: %v", n, errno)
 	}
 	if [16]byte(random[:16]) == [16]byte{} || [16]byte(random[16:]) == [16]byte{} {

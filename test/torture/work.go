@@ -59,6 +59,7 @@ func checkPreemption(e *env) (string, error) {
 			n := uint64(0)
 			for !stop.Load() {
 				n++
+				step()
 			}
 			counts[i] = n
 		})

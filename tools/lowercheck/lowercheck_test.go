@@ -4,31 +4,24 @@ import (
 	"encoding/binary"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
+	"keel/tools/kernel/toolchain"
 	"keel/tools/lowercheck/image"
 )
 
-// TestBuiltImageKeepsTheRules builds the kernel as the Makefile does and checks it.
+// TestBuiltImageKeepsTheRules builds the kernel, by the toolchain that the environment names, and checks it.
 func TestBuiltImageKeepsTheRules(t *testing.T) {
-	makefile, err := os.ReadFile("../../Makefile")
+	kernels, err := toolchain.FromEnvironment(t.Context(), "../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := map[string]string{}
-	for _, m := range regexp.MustCompile(`(?m)^(KERNEL_ENV|KERNEL_LDFLAGS)\s*:=\s*(.*)$`).FindAllStringSubmatch(string(makefile), -1) {
-		v[m[1]] = m[2]
-	}
 	readSources(t)
 	raw := filepath.Join(t.TempDir(), "keel.raw")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags="+v["KERNEL_LDFLAGS"], "-o", raw, "keel/cmd/keel")
-	build.Env = append(os.Environ(), strings.Fields(v["KERNEL_ENV"])...)
-	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build.Args, err, text)
+	if err := kernels.Build(t.Context(), "./cmd/keel", raw); err != nil {
+		t.Fatal(err)
 	}
 	im, err := image.Open(raw)
 	if err != nil {

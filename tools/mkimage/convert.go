@@ -87,10 +87,12 @@ func convert(raw []byte, symbol string) (*image, error) {
 	return img, img.write(f, raw, slack)
 }
 
-// refuseProcessed reports an error when raw already describes itself to a boot loader.
+// refuseProcessed reports an error when raw already describes itself to a boot loader. TamaGo's linker
+// gives a program a PVH note, for the same entry: it stays beside ours.
 func refuseProcessed(f *elf.File, raw []byte) error {
+	tamago := f.Section(".note.go.pvh")
 	for _, p := range f.Progs {
-		if p.Type != elf.PT_NOTE {
+		if p.Type != elf.PT_NOTE || tamago != nil && p.Off == tamago.Offset {
 			continue
 		}
 		note := make([]byte, 16)

@@ -96,7 +96,7 @@ TEXT ·apEntryPC(SB), NOSPLIT, $0-8
 	RET
 
 TEXT ·runtimeEntryPC(SB), NOSPLIT, $0-8
-	LEAQ _rt0_amd64_linux(SB), AX
+	LEAQ keel∕boot·runtimeEntry(SB), AX
 	MOVQ AX, ret+0(FP)
 	RET
 

@@ -118,6 +118,8 @@ func (w *world) timeout() {
 			leaveEpoll(w)
 		}
 		w.setResult(0)
+	case waitSpin:
+		leaveSpinners(w)
 	}
 }
 

@@ -133,6 +133,9 @@ func (c *cpu) look() {
 	began := amd64.RDTSC()
 	now := tscToNS(began)
 	c.expireTimers(now)
+	if spinners != 0 {
+		wakeSpinners()
+	}
 	if sched.Kicked() {
 		sched.kick()
 	}

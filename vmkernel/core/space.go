@@ -159,7 +159,7 @@ const (
 // indexSize is the size of the table in which the Go runtime finds the 64 MiB arenas of its heap: a
 // word for each in 48 bits of addresses. It is mapped once and for all at the start and touched in
 // a few pages, so these are taken when needed, and the rest isn't counted. The same goes for the
-// image's variables behind loadedLimit.
+// image's variables behind loadedLimit, and for what is mapped with MAP_NORESERVE.
 const indexSize = 1 << (48 - 26) * 8
 
 // sysMmap is mmap(2) for anonymous private memory.
@@ -189,8 +189,8 @@ func sysMmap(addr, length uintptr, prot, flags uint64) int64 {
 			return -int64(linux.ENOMEM)
 		}
 	}
-	if write && n == indexSize && flags&mapFixed == 0 && !space.indexed {
-		space.indexed = true
+	if index := n == indexSize && flags&mapFixed == 0 && !space.indexed; write && (index || flags&linux.MAP_NORESERVE != 0 && !overlaps(addr, addr+n)) {
+		space.indexed = space.indexed || index
 		addRegion(addr, addr+n, true, regionSparse)
 		space.lock.unlock()
 		return int64(addr)
@@ -245,7 +245,7 @@ func sysMunmap(addr, length uintptr) int64 {
 func vacate(start, end uintptr, had uint64) {
 	addRegion(start, end, false, regionGoing)
 	space.lock.unlock()
-	unback(start, end)
+	unback(start, end, true)
 	unpromise(had)
 	space.lock.lock()
 	removeRegion(findRegion(start))
@@ -260,12 +260,14 @@ func sysMadvise(addr, length uintptr, advice uint64) int64 {
 			return -int64(linux.EINVAL)
 		}
 		space.lock.lock()
-		bad := overlapsFixed(addr, end)
+		i := findRegion(addr)
+		sparse := i < space.n && space.regions[i].kind == regionSparse && space.regions[i].start <= addr && space.regions[i].end >= end
+		bad := !sparse && overlapsFixed(addr, end)
 		space.lock.unlock()
-		if bad {
+		if bad || inImage(addr, end) {
 			return -int64(linux.EINVAL)
 		}
-		unback(addr, end)
+		unback(addr, end, !sparse)
 		return 0
 	case linux.MADV_HUGEPAGE, linux.MADV_NOHUGEPAGE:
 		return 0
@@ -323,6 +325,9 @@ func backWith(va uintptr, pa uint64, write bool) (ok, used bool) {
 	}
 	if *e&amd64.PTE_P != 0 {
 		return true, false // another processor was faster
+	}
+	if kind == regionSparse && space.backed >= space.limit {
+		return false, false
 	}
 	*e = pa | amd64.PTE_P | amd64.PTE_W | amd64.PTE_NX
 	space.backed++

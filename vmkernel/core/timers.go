@@ -126,6 +126,11 @@ func (c *cpu) arm(now uint64) {
 	if t := c.serialDue(); t != 0 && (next == 0 || t < next) {
 		next = t
 	}
+	if c.current != 0 && worldAt(c.current).kind == kindThread {
+		if t := worldAt(c.current).spinDue(now); t != 0 && (next == 0 || t < next) {
+			next = t
+		}
+	}
 	if next == 0 {
 		if c.armed != 0 {
 			c.armed = 0

@@ -100,7 +100,12 @@ func interrupt(vector, code uint64) {
 		w.exception(vector, code)
 	}
 	c.drainPending()
-	if vector == vecFlush && atomic.LoadUint32(&c.kicked) == 0 && !c.resched {
+	if w.spinning() {
+		w.sleepSpinning()
+	} else {
+		w.spun = 0
+	}
+	if vector == vecFlush && w.spun == 0 && atomic.LoadUint32(&c.kicked) == 0 && !c.resched {
 		return
 	}
 	c.dispatch()

@@ -9,10 +9,10 @@ import (
 // flushBatch is the number of pages that are unmapped at one cost of telling all processors.
 const flushBatch = 256
 
-// unback takes the frames of [start, end) back. They stay promised to the upper half, until the
-// caller ends that. No lock is held: the frames of a batch are freed once no processor can have
+// unback takes the frames of [start, end) back. Where counted is set they stay promised to the upper
+// half, until the caller ends that. No lock is held: the frames of a batch are freed once no processor can have
 // their translations any more.
-func unback(start, end uintptr) {
+func unback(start, end uintptr, counted bool) {
 	c := me()
 	for va := start; va < end; {
 		n := 0
@@ -31,7 +31,9 @@ func unback(start, end uintptr) {
 			va += amd64.PageSize
 		}
 		space.backed -= uint64(n)
-		repromise(uint64(n))
+		if counted {
+			repromise(uint64(n))
+		}
 		space.lock.unlock()
 		if n == 0 {
 			continue

@@ -41,6 +41,7 @@ type world struct {
 	behalfUsed uint64
 
 	epollBuf uintptr
+	spun     uint64 // ns that it slept last for having been found spinning, 0 for having been found at work
 	created  uint64 // ns; no two worlds that have had one index share it
 	billed   uint64 // ns, of a virtual processor: see repay
 }
@@ -74,6 +75,7 @@ const (
 	waitVCPU
 	waitInterrupt
 	waitIRQ
+	waitSpin
 )
 
 // worlds maps an index to the address of a world. Index 0 is none. Those above nWorlds were never used;

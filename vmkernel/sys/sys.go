@@ -53,6 +53,7 @@ const (
 	NumVMSetCPU
 	NumVMPause
 	NumCheckWorlds
+	NumSpins
 	End
 )
 
@@ -171,3 +172,7 @@ func SetPolicy(restart bool) {
 	}
 	call(NumPolicy, v, 0, 0, 0)
 }
+
+// Spins says that the runtime's threads wait for each other by spinning in the code [lo, hi), each until the 32-bit word
+// that lies so far from its FS base isn't zero: the lower half has them sleep instead.
+func Spins(lo, hi, word uintptr) { call(NumSpins, lo, hi, word, 0) }

@@ -235,13 +235,17 @@ func VCPURunBriefly(h VMHandle, i int, flags uint64, event virt.Event) int64 {
 //go:noescape
 func vmbrief(id, flags, event uint64) int64
 
+// KeepsP says that nothing in the runtime takes the P from a thread that is long in a call which was announced by
+// entersyscall. Package boot sets it for runtimes that are so.
+var KeepsP bool
+
 // VCPURun lets virtual processor i run until an exit needs the upper half. flags are the Run
 // constants; event, where valid, is injected. The world of the calling thread waits meanwhile;
 // block says that exits have become rare, so that the P is handed on at once.
 //
 //go:nosplit
 func VCPURun(h VMHandle, i int, flags uint64, event virt.Event, block bool) linux.Errno {
-	if block {
+	if block || KeepsP {
 		entersyscallblock()
 	} else {
 		entersyscall()

@@ -1,0 +1,59 @@
+//go:build tamago
+
+package boot
+
+import (
+	"reflect"
+	"runtime"
+	"runtime/goos"
+	"unsafe"
+
+	"keel/vmkernel/sys"
+)
+
+//go:linkname semasleep runtime.semasleep
+func semasleep(ns int64) int
+
+//go:linkname semawakeup runtime.semawakeup
+func semawakeup(m unsafe.Pointer)
+
+// firstM is the runtime's m of the first thread, which package initialisers run on.
+func firstM() unsafe.Pointer
+
+// TamaGo's runtime starts with one processor, has no monitor that would take the P from a thread in a call, and its
+// threads wait for each other by spinning in semasleep.
+func init() {
+	sys.KeepsP = true
+	lo := reflect.ValueOf(semasleep).Pointer()
+	hi := lo
+	for runtime.FuncForPC(hi).Entry() == lo { // whatever is inlined there
+		hi++
+	}
+	if offset := semaphoreOffset(); offset != 0 {
+		sys.Spins(lo, hi, offset-goos.TLS-8) // FS points 8 bytes behind the thread-local storage's start
+	}
+	var info sys.Info
+	if sys.GetInfo(&info) == nil {
+		runtime.GOMAXPROCS(int(info.CPUs))
+	}
+}
+
+// semaphoreOffset is where an m has the count of its semaphore: what counts along when it is woken thrice. 0: nothing does.
+func semaphoreOffset() uintptr {
+	const words, times = 256, 3
+	m := (*[words]uint32)(firstM())
+	before := *m
+	for range times {
+		semawakeup(unsafe.Pointer(m))
+	}
+	after := *m
+	for range times {
+		semasleep(-1) // takes what was given, and doesn't wait for that
+	}
+	for i := range after {
+		if before[i] == 0 && after[i] == times {
+			return uintptr(i) * 4
+		}
+	}
+	return 0
+}

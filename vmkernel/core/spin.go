@@ -1,0 +1,84 @@
+package core
+
+import "sync/atomic"
+
+// A runtime may have its threads wait for each other by spinning, as TamaGo's does: its semaphore is a loop over a
+// word of the thread's, and no call tells that the word has changed. sys.Spins says where loop and word are. A thread
+// that an interrupt finds in the loop sleeps instead, which the loop doesn't notice: until its word isn't zero when a
+// processor next asks the policy, and for spinMost at most, since the loop may be watching the time as well. So it
+// takes neither time from guests nor, of an idle processor, more than a hundredth.
+
+// spins is the loop's code, [lo, hi), and the distance of a thread's word from its FS base. It is set once, before there
+// is a second thread. hi is 0 where no thread spins.
+var spins struct{ lo, hi, word uint64 }
+
+// spinners begins the list of threads that sleep for that, which goes on by waitNext. The scheduler's lock protects it.
+var spinners uint32
+
+const (
+	spinLook  = 10_000    // ns after which a thread is looked at that was found in the loop last time
+	spinFirst = 20_000    // ns that a thread sleeps which is found there for the first time
+	spinMost  = 1_000_000 // and the longest, and after which any thread is looked at
+)
+
+// spinning says whether the interrupted current thread waits by spinning.
+func (w *world) spinning() bool {
+	return w.ctx.full != 0 && w.ctx.rip-spins.lo < spins.hi-spins.lo
+}
+
+// word is that of a thread which was found in the loop. The loop has touched it, so it is there.
+func (w *world) word() *uint32 { return at[uint32](uintptr(w.ctx.fsBase + spins.word)) }
+
+// sleepSpinning has the current thread, which an interrupt found in the loop, sleep.
+func (w *world) sleepSpinning() {
+	w.spun = min(max(2*w.spun, spinFirst), spinMost)
+	sched.lock()
+	if !w.signalled() && atomic.LoadUint32(w.word()) == 0 {
+		w.waitNext, spinners = spinners, w.id
+		w.block(waitSpin, nanotime()+w.spun)
+	}
+	sched.unlock()
+}
+
+// wakeSpinners wakes those whose words have changed. The lock is held.
+func wakeSpinners() {
+	for id := spinners; id != 0; {
+		w := worldAt(id)
+		id = w.waitNext
+		if atomic.LoadUint32(w.word()) != 0 {
+			leaveSpinners(w)
+			wake(w)
+		}
+	}
+}
+
+// leaveSpinners takes w out of the list.
+func leaveSpinners(w *world) {
+	if spinners == w.id {
+		spinners = w.waitNext
+	}
+	for id := spinners; id != 0; id = worldAt(id).waitNext {
+		if p := worldAt(id); p.waitNext == w.id {
+			p.waitNext = w.waitNext
+			break
+		}
+	}
+	w.waitNext = 0
+}
+
+// spinDue is when the thread that runs from now on is to be looked at, 0 for never.
+func (w *world) spinDue(now uint64) uint64 {
+	switch {
+	case spins.hi == 0:
+		return 0
+	case w.spun != 0:
+		return now + spinLook
+	}
+	return now + spinMost
+}
+
+// callSpins is sys.NumSpins.
+func callSpins(lo, hi, word uint64) int64 {
+	spins.lo, spins.hi, spins.word = lo, hi, word
+	return 0
+}
