@@ -274,7 +274,7 @@ func (c *cpu) begin(w, g *world, v *vcpu) {
 	c.settle(now)
 	// The goroutine that runs g may have come to another thread since g's last exit. The one that was handed the
 	// processor then still runs in g's name, and must not any more.
-	if o := &cpus[g.cpu]; atomic.LoadUint32(&o.lent) == g.id {
+	if o := &cpus[sched.CPU(g.node)]; atomic.LoadUint32(&o.lent) == g.id { // by the policy: a brief run changes g.cpu
 		o.settle(now)
 		o.reconsider()
 	}
