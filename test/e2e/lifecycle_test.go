@@ -46,6 +46,9 @@ func TestLifecycle(t *testing.T) {
 		}, 15 * time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if c.name == "Bochs" && os.Getenv("KEEL_LIFECYCLE") == "" {
+				t.Skip("on two processors in Bochs the first typed lines take minutes since the policy decides who runs: KEEL_LIFECYCLE=1 tries it")
+			}
 			t.Parallel()
 			p := machine.Boot(t, c.machine(), c.limit)
 			p.FailOn(lifecycleFail)
