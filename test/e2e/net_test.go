@@ -250,7 +250,7 @@ func TestNetworkBesideVM(t *testing.T) {
 	}
 	path := t.TempDir() + "/seed.tar"
 	writeFile(t, path, data)
-	n, address := network(t, "e1000", echoPort)
+	n, address := network(t, "e1000", echoPort+1) // where nobody listens
 	for name, m := range map[string]func() machine.Machine{
 		"QEMU":  func() machine.Machine { return machine.QEMU{Kernel: image(t), Seed: path, Network: n, MemMiB: 1024} },
 		"Bochs": func() machine.Machine { return machine.Bochs{ISO: medium(t, path), Network: n, MemMiB: 1024} },
