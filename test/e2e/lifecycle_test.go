@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -50,23 +49,7 @@ func TestLifecycle(t *testing.T) {
 				t.Skip("on two processors in Bochs the first typed lines take minutes since the policy decides who runs: KEEL_LIFECYCLE=1 tries it")
 			}
 			t.Parallel()
-			p := machine.Boot(t, c.machine(), c.limit)
-			p.FailOn(lifecycleFail)
-			match, err := p.WaitFor(t.Context(), lifecycleEnd)
-			for _, line := range p.Lines() {
-				if strings.HasPrefix(line, "lifecycle|") {
-					t.Log(line)
-				}
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if match[2] != "0" {
-				t.Errorf("%s checks failed", match[2])
-			}
-			if err := p.Wait(t.Context()); err != nil {
-				t.Error(err)
-			}
+			runChecks(t, c.machine(), c.limit, "lifecycle|", lifecycleEnd, lifecycleFail)
 		})
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -49,23 +48,7 @@ func TestTorture(t *testing.T) {
 				t.Parallel()
 			}
 			m, limit := c.machine()
-			p := machine.Boot(t, m, limit)
-			p.FailOn(tortureFail)
-			match, err := p.WaitFor(t.Context(), tortureEnd)
-			for _, line := range p.Lines() {
-				if strings.HasPrefix(line, "torture|") {
-					t.Log(line)
-				}
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if match[2] != "0" {
-				t.Errorf("%s checks failed", match[2])
-			}
-			if err := p.Wait(t.Context()); err != nil {
-				t.Error(err)
-			}
+			runChecks(t, m, limit, "torture|", tortureEnd, tortureFail)
 		})
 	}
 }

@@ -59,11 +59,18 @@ func TestWorldsUnderAMDV(t *testing.T) {
 }
 
 func runWorlds(t *testing.T, m machine.Machine, limit time.Duration) {
+	runChecks(t, m, limit, "worlds|", worldsEnd, worldsFail)
+}
+
+// runChecks runs a program that says what its checks found, in lines that begin with prefix, and at last, as end matches, how
+// many passed and how many failed.
+func runChecks(t *testing.T, m machine.Machine, limit time.Duration, prefix string, end, fail *regexp.Regexp) {
+	t.Helper()
 	p := machine.Boot(t, m, limit)
-	p.FailOn(worldsFail)
-	match, err := p.WaitFor(t.Context(), worldsEnd)
+	p.FailOn(fail)
+	match, err := p.WaitFor(t.Context(), end)
 	for _, line := range p.Lines() {
-		if strings.HasPrefix(line, "worlds|") {
+		if strings.HasPrefix(line, prefix) {
 			t.Log(line)
 		}
 	}
