@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 
 // host is a host's door with the real rules of who comes in, and a handler of the test's.
 type host struct {
+	handler http.Handler
 	address string
 	key     *auth.HostKey
 	store   *auth.Store
@@ -47,7 +49,7 @@ func serve(t *testing.T, handler http.HandlerFunc, cas ...*auth.CA) host {
 	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	return host{s.Listener.Addr().String(), key, store}
+	return host{handler, s.Listener.Addr().String(), key, store}
 }
 
 func newCA(t *testing.T) *auth.CA {
@@ -218,6 +220,42 @@ func TestWhatIsNotThereIsUnreachable(t *testing.T) {
 			!strings.Contains(err.Error(), "keel-1 ("+address+")") {
 			t.Errorf("%s: %v", address, err)
 		}
+	}
+}
+
+func TestWhoIsTurnedAwayTriesAgain(t *testing.T) {
+	ca := newCA(t)
+	var handshakes, calls atomic.Int32
+	turns := int32(2)
+	h := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		io.WriteString(w, "{}")
+	}, ca)
+	store := h.store.ServerConfig(h.key)
+	front := httptest.NewUnstartedServer(h.handler)
+	front.Config.ErrorLog = log.New(io.Discard, "", 0)
+	front.TLS = store.Clone()
+	front.TLS.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if handshakes.Add(1) <= turns {
+			return nil, errors.New("too many")
+		}
+		if store.GetConfigForClient != nil {
+			return store.GetConfigForClient(hello)
+		}
+		return nil, nil
+	}
+	front.StartTLS()
+	defer front.Close()
+	h.address = front.Listener.Addr().String()
+	if err := to(h, user(t, ca, time.Hour)).Post(t.Context(), "/v1/vms", map[string]string{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if handshakes.Load() != 3 || calls.Load() != 1 {
+		t.Errorf("%d handshakes and %d calls, not 3 and 1", handshakes.Load(), calls.Load())
+	}
+	turns = 1 << 30
+	if err := to(h, user(t, ca, time.Hour)).Get(t.Context(), "/v1/host", nil, nil); err == nil || !strings.Contains(err.Error(), "turns new connections away") {
+		t.Errorf("turned away for good: %v", err)
 	}
 }
 

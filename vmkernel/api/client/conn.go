@@ -62,7 +62,6 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 func (c *Conn) transport(http2 bool) *http.Transport {
 	t := &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: DialTimeout}).DialContext,
-		TLSHandshakeTimeout:   HandshakeTimeout,
 		ResponseHeaderTimeout: answerTimeout,
 		ForceAttemptHTTP2:     http2,
 		MaxIdleConnsPerHost:   4,
@@ -78,6 +77,9 @@ func (c *Conn) transport(http2 bool) *http.Transport {
 		defer c.mu.Unlock()
 		c.peer, c.key = auth.KeyOf(&state), state.PeerCertificates[0].PublicKey
 		return nil
+	}
+	t.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		return dial(ctx, t, network, address)
 	}
 	if !http2 {
 		t.TLSClientConfig.NextProtos = []string{"http/1.1"}

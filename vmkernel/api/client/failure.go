@@ -54,7 +54,7 @@ func (c *Conn) failed(ctx context.Context, r Request, err error) error {
 		return fail(Denied, "%s %s (%s)", where, meaning(alert(err)), alert(err))
 	case errors.As(err, &dns):
 		return fail(Unreachable, "%s can't be reached: no address is known for %s", where, dns.Name)
-	case errors.As(err, &network) && network.Op == "dial", strings.Contains(err.Error(), "TLS handshake timeout"):
+	case errors.As(err, &network) && network.Op == "dial", errors.Is(err, errSlow):
 		if ctx.Err() == nil && network != nil && network.Timeout() {
 			return fail(Unreachable, "%s can't be reached: no answer within %s", where, DialTimeout)
 		}
@@ -114,14 +114,44 @@ func (c *Conn) ask(ctx context.Context) string {
 
 // handshake opens a connection beside those for calls.
 func (c *Conn) handshake(ctx context.Context) (*tls.Conn, error) {
-	t := c.client.Transport.(*http.Transport)
-	raw, err := t.DialContext(ctx, "tcp", c.config.Address)
+	return dial(ctx, c.client.Transport.(*http.Transport), "tcp", c.config.Address)
+}
+
+// turnedAway is the alert with which a host ends a handshake before it computes anything for it: too many have come from
+// this address, or from everywhere. No request has been sent then, and a second later there may be room.
+const turnedAway = "internal error"
+
+// dial connects, and tries again for a while if it is turned away.
+func dial(ctx context.Context, t *http.Transport, network, address string) (*tls.Conn, error) {
+	for wait := 500 * time.Millisecond; ; wait *= 2 {
+		conn, err := dialOnce(ctx, t, network, address)
+		if err == nil || alert(err) != turnedAway || wait > 2*time.Second {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(wait):
+		}
+	}
+}
+
+// errSlow is a handshake that didn't end.
+var errSlow = errors.New("no TLS handshake within " + HandshakeTimeout.String())
+
+func dialOnce(ctx context.Context, t *http.Transport, network, address string) (*tls.Conn, error) {
+	raw, err := t.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	conn := tls.Client(raw, t.TLSClientConfig)
-	if err := conn.HandshakeContext(ctx); err != nil {
+	in, cancel := context.WithTimeout(ctx, HandshakeTimeout)
+	defer cancel()
+	if err := conn.HandshakeContext(in); err != nil {
 		raw.Close()
+		if in.Err() != nil && ctx.Err() == nil {
+			err = errSlow
+		}
 		return nil, err
 	}
 	return conn, nil
@@ -138,6 +168,8 @@ func meaning(alert string) string {
 		return "says that your certificate has expired, by its clock: `keelctl cert renew`, or look at the clock on its screen"
 	case "bad certificate", "revoked certificate", "unknown certificate":
 		return "doesn't take your certificate: it was revoked, has no role, or the host is locked down and doesn't know its key"
+	case turnedAway:
+		return "turns new connections away: too many come from your address, or from everywhere; in a minute there may be room"
 	case "protocol version not supported", "insufficient security level":
 		return "speaks another version of TLS than 1.3"
 	}
