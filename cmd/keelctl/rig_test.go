@@ -79,13 +79,10 @@ func boot(t *testing.T, o rigOptions) *rig {
 	r.server = server.New(server.Config{Name: o.name, Version: "0.2.0", Build: "build", VMs: r.vms, Images: r.images, Host: r.host,
 		Trust: r.trust, Key: key, Audit: r.log, Lines: r.lines, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	var l net.Listener
-	for range 50 { // the address of a host that has just gone down
-		if l, err = net.Listen("tcp", o.address); err == nil {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	if err != nil {
+	if !eventually(func() bool { // the address may be that of a host that has just gone down
+		l, err = net.Listen("tcp", o.address)
+		return err == nil
+	}) {
 		t.Fatal(err)
 	}
 	r.address = l.Addr().String()
@@ -98,6 +95,29 @@ func boot(t *testing.T, o rigOptions) *rig {
 		}
 	})
 	return r
+}
+
+// longest is how long a test waits for what has to come, however busy the machine is: it comes at once on one that isn't.
+const longest = time.Minute
+
+// eventually waits until something is so; false: it never was.
+func eventually(is func() bool) bool {
+	for end := time.Now().Add(longest); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if is() {
+			return true
+		}
+	}
+	return false
+}
+
+// waitedFor says whether somebody waits for the end of an operation, or has done so: the audit log knows.
+func (r *rig) waitedFor() bool {
+	for _, text := range r.log.Read(0, 1000).Records {
+		if strings.Contains(string(text), `"/v1/operations/{operation}/wait"`) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *rig) fingerprint() string { return string(r.server.Key.Fingerprint()) }
@@ -150,7 +170,7 @@ func (b *background) end(t *testing.T) result {
 	select {
 	case r := <-b.done:
 		return r
-	case <-time.After(10 * time.Second):
+	case <-time.After(longest):
 		t.Fatalf("the command hasn't ended; it wrote\n%s", b.out)
 		return result{}
 	}
