@@ -10,12 +10,12 @@ import (
 )
 
 // mostPerCall is what a small call over an open connection may cost, in ticks, one after the other on a processor that
-// idles in between. The bar of the design is 400,000, which calls hold that come 24 at once (382,000 to 432,000); these took
-// 628,000 when this was written.
-const mostPerCall = 700_000
+// idles in between: 338,000 when this was written.
+const mostPerCall = 400_000
 
 // TestSmallCallIsCheap counts what a small call costs the host, over an open connection, in Bochs, where a tick is an
-// instruction: the processor time of all of Keel's threads, the network's included.
+// instruction: the processor time of all of Keel's threads, the network's included. The time in which the processor waits
+// for the client isn't in it.
 func TestSmallCallIsCheap(t *testing.T) {
 	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
 	path := ops.trusting(t, nil, nil, nil)
@@ -38,7 +38,7 @@ func TestSmallCallIsCheap(t *testing.T) {
 		}
 		return ns
 	}
-	const warm, calls = 20, 100
+	const warm, calls = 20, 200 // enough that the collector has its part
 	cost := func(n int) uint64 {
 		before := used()
 		for range n {
