@@ -178,6 +178,6 @@ func (c *churner) end(g *guest) error {
 		c.ended.Add(int64(len(g.pages)))
 		return err
 	case <-time.After(lost):
-		return fmt.Errorf("a guest didn't end within %v", lost)
+		return fmt.Errorf("a guest didn't end within %v: %s", lost, g.states())
 	}
 }
