@@ -131,7 +131,7 @@ func (s *Scheduler) notice(id ID, c uint32, now uint64) {
 		}
 	case x.flags&System != 0:
 		if s.paced(p) {
-			s.kick(c, max(p.started+s.pacedTurn(), now))
+			s.kick(c, max(p.started+s.pacedTurn(p), now))
 		} else {
 			s.kick(c, add(now, s.allowance(p.current, now)+minTimer))
 		}
