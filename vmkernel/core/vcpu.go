@@ -448,6 +448,14 @@ func (v *vcpu) requestExit() {
 	sched.unlock()
 }
 
+// lostTurn is called when a virtual processor has lost its processor. One that was asked to leave while it had that needn't
+// wait for another turn, which may never come: it may have been paused meanwhile. The lock is held.
+func (v *vcpu) lostTurn(w *world) {
+	if atomic.LoadUint32(&v.exitReq) != 0 {
+		v.giveBack(w)
+	}
+}
+
 // giveBack ends the vmrun of a virtual processor that isn't running, without running it. Where it has
 // only just lost its processor, that one may still be saving its registers: whoever runs it next waits
 // for that in load, and who destroys it in release. The lock is held.
