@@ -12,8 +12,9 @@ import (
 	"keel/vmkernel/sys"
 )
 
-// A lost wake-up shows in that something doesn't come back for so long.
-const lost = 5 * time.Second
+// A lost wake-up shows in that something doesn't come back for so long. It never would; what isn't lost may take seconds on an
+// emulator whose time is the host's.
+const lost = time.Minute
 
 // A churner makes, changes and ends worlds at random.
 type churner struct {
