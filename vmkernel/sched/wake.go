@@ -42,8 +42,10 @@ func (s *Scheduler) Block(c uint32, now uint64) ID {
 }
 
 // Yield has processor c's running world give up its turn, which Pick does next. A virtual processor
-// that spins gives what is left of it to a sibling that waits, the one with the least progress: it
-// lost its processor longest ago, and is the likeliest to hold the lock. Others go behind all that wait.
+// that spins gives what is left of it to a sibling that waits and doesn't spin, the one with the least
+// progress: it lost its processor longest ago, and is the likeliest to hold the lock. Spinners would hand
+// the turn to and fro among themselves, who use little and so would be owed more than the holder. Others go
+// behind all that wait.
 func (s *Scheduler) Yield(c uint32) {
 	p := &s.CPUs[c]
 	if p.current == None {
