@@ -102,10 +102,11 @@ type caller struct {
 // request is a call as it comes to the server from somebody with a certificate.
 func (r *rig) request(method, path string, cert *tls.Certificate) *http.Request {
 	r.t.Helper()
-	id, err := r.Trust.Identify([]*x509.Certificate{cert.Leaf}, time.Now())
+	id, err := auth.IdentityOf(cert.Leaf)
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	id.Issuer = r.ca.Fingerprint()
 	request := httptest.NewRequest(method, path, nil)
 	peer := &door.Peer{Caller: id.Name, Admin: id.Role == auth.Admin, Known: true, ID: &id, Source: netip.MustParseAddrPort("192.0.2.9:1234")}
 	return request.WithContext(context.WithValue(request.Context(), peerKey{}, peer))
