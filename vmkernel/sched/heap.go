@@ -48,7 +48,7 @@ func (s *Scheduler) merge(a, b ID, k int) ID {
 	}
 	x.right, y.up = b, a
 	// And up again: all that is on the way has a new right child.
-	for d := y.dist(); ; d = x.dist() {
+	for d := y.dist(); ; {
 		x.rd = d
 		if x.ld < d {
 			x.left, x.right = x.right, x.left
@@ -57,7 +57,7 @@ func (s *Scheduler) merge(a, b ID, k int) ID {
 		if a == top {
 			return top
 		}
-		a = x.up
+		d, a = x.dist(), x.up
 		x = &nodes[a].link[k&3]
 	}
 }

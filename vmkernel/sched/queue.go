@@ -25,6 +25,7 @@ func (s *Scheduler) deactivate(id ID) {
 	for n := id; n != Root; {
 		x := &s.Nodes[n]
 		p := &s.Nodes[x.parent]
+		x.slept = p.free
 		p.active -= uint64(x.shares)
 		p.nactive--
 		if p.nactive != 0 {
@@ -83,7 +84,7 @@ func (s *Scheduler) enqueue(id ID, c uint32, fresh int, now uint64) {
 			s.some++
 		}
 	}
-	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 {
+	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 && n.flags&gaveUp == 0 {
 		s.sort(&g.waiting, id, byProgress, n.progress)
 	}
 }
@@ -264,6 +265,10 @@ func (n *Node) wait(now uint64) {
 func (s *Scheduler) run(id ID, c uint32, now uint64) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
 	n.wait(now)
+	if n.flags&gaveUp != 0 {
+		n.flags &^= gaveUp
+		s.catchUp(id)
+	}
 	n.nrun = 1
 	for g := n.parent; g != Root; {
 		x := &s.Nodes[g]
