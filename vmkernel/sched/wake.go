@@ -191,7 +191,7 @@ func (s *Scheduler) precedes(id ID, c uint32, now uint64) bool {
 	if n := &s.Nodes[id]; n.timed == qDue && n.link[byDue].key <= now {
 		return true
 	}
-	key, _ := s.key(p.current)
+	key := s.key(p.current)
 	return before(s.Nodes[id].link[byKey].key+s.gap(PreemptLag), key-p.excess)
 }
 
@@ -242,7 +242,7 @@ func (s *Scheduler) front(c uint32, now uint64) uint64 {
 	if p.current == None || s.Nodes[p.current].flags&System != 0 {
 		return p.clock
 	}
-	key, _ := s.key(p.current)
+	key := s.key(p.current)
 	return key - p.excess
 }
 
