@@ -42,15 +42,35 @@ func (s *Scheduler) Block(c uint32, now uint64) ID {
 }
 
 // Yield has processor c's running world give up its turn, which Pick does next. A virtual processor
-// that spins gives what is left of it to a sibling that waits, the one with the least progress: it
-// lost its processor longest ago, and is the likeliest to hold the lock. Others go behind all that wait.
+// that spins gives what is left of it to a sibling that waits and doesn't spin, the one with the least
+// progress: it lost its processor longest ago, and is the likeliest to hold the lock. Spinners would hand
+// the turn to and fro among themselves, who use little and so would be owed more than the holder; where none
+// but they wait, the one that has waited here for longest has it. Others go behind all that wait.
 func (s *Scheduler) Yield(c uint32) {
 	p := &s.CPUs[c]
 	if p.current == None {
 		return
 	}
 	p.yielded = true
-	p.next = s.Nodes[s.Nodes[p.current].parent].waiting
+	g := &s.Nodes[s.Nodes[p.current].parent]
+	if p.next = g.waiting; p.next == None && g.nwait != 0 && g.flags&Cosched != 0 {
+		p.next = s.spinner(p.current)
+	}
+}
+
+// spinner is the sibling of a running world that gave its turn up and has waited longest for that one's
+// processor, None where there is none: a walk over at most MaxSiblings.
+func (s *Scheduler) spinner(id ID) ID {
+	c, found := s.Nodes[id].cpu, None
+	i := s.Nodes[id].sibling
+	for n := 0; n < MaxSiblings && i != id; n++ {
+		x := &s.Nodes[i]
+		if x.state == Ready && x.flags&gaveUp != 0 && x.cpu == c && (found == None || x.since < s.Nodes[found].since) {
+			found = i
+		}
+		i = x.sibling
+	}
+	return found
 }
 
 // Switch gives the processor directly from its running world, which blocks, to one that is blocked,
@@ -86,6 +106,20 @@ func (s *Scheduler) CanSwitch(c uint32, to ID, now uint64) bool {
 	}
 	s.catchUp(to)
 	return !s.ahead(to)
+}
+
+// Urge has a thread of the system group that waits go before the others that do, at once: the runtime wants it to stop, and
+// does nothing else until it has. It does nothing for others.
+func (s *Scheduler) Urge(id ID, now uint64) {
+	n := &s.Nodes[id]
+	if n.state != Ready || n.timed != qSystem {
+		return
+	}
+	p := &s.CPUs[n.cpu]
+	s.remove(&p.queue[qSystem], id, byDue)
+	s.insert(&p.queue[qSystem], id, byDue, sub(n.since, 2*SystemWait))
+	s.replay(cupSystem, n.cpu)
+	s.notice(id, n.cpu, now)
 }
 
 // Withdraw makes a world that waits for a processor, is parked, or is paused until it may go on, one
@@ -131,7 +165,7 @@ func (s *Scheduler) notice(id ID, c uint32, now uint64) {
 		}
 	case x.flags&System != 0:
 		if s.paced(p) {
-			s.kick(c, max(p.started+s.pacedTurn(), now))
+			s.kick(c, max(p.started+s.pacedTurn(p), now))
 		} else {
 			s.kick(c, add(now, s.allowance(p.current, now)+minTimer))
 		}
@@ -157,7 +191,7 @@ func (s *Scheduler) precedes(id ID, c uint32, now uint64) bool {
 	if n := &s.Nodes[id]; n.timed == qDue && n.link[byDue].key <= now {
 		return true
 	}
-	key, _ := s.key(p.current)
+	key := s.key(p.current)
 	return before(s.Nodes[id].link[byKey].key+s.gap(PreemptLag), key-p.excess)
 }
 
@@ -208,7 +242,7 @@ func (s *Scheduler) front(c uint32, now uint64) uint64 {
 	if p.current == None || s.Nodes[p.current].flags&System != 0 {
 		return p.clock
 	}
-	key, _ := s.key(p.current)
+	key := s.key(p.current)
 	return key - p.excess
 }
 
