@@ -79,8 +79,8 @@ func TestKeelctlWorksWithHostsOfOlderVersions(t *testing.T) {
 			s.must(t, "host", "add", address, "--name", "old", "--fingerprint", r.fingerprint())
 			for _, run := range remoteRuns {
 				line := strings.Replace(run.line, "DISTRUSTED", string(second.Fingerprint()), 1)
-				if strings.Contains(line, "OPERATION") {
-					line = strings.Replace(line, "OPERATION", operation(t, s), 1)
+				if verb, ok := strings.CutSuffix(line, " OPERATION"); ok {
+					line = verb + " " + operation(t, s)
 				}
 				s.stdin = run.stdin
 				got := s.ends(t, run, strings.Fields(line))
