@@ -219,39 +219,23 @@ serial: [{name: ttyS0, log: host}]
 onPowerOff: stop
 `)
 	alice.must("seed", "create", "-f", "host.yaml", "-o", "seed.tar")
-	path := filepath.Join(alice.cwd, "seed.tar")
-	qemu := func(n *machine.Network) machine.Machine {
-		return machine.QEMU{Kernel: image(t), Seed: path, Network: n, MemMiB: 1024}
-	}
-	for _, c := range []struct {
-		name, device string
-		machine      func(*machine.Network) machine.Machine
-	}{
-		{"QEMU/e1000", "e1000", qemu},
-		{"QEMU/e1000e", "e1000e", qemu},
-		{"Bochs/e1000", "e1000", func(n *machine.Network) machine.Machine {
-			return machine.Bochs{ISO: medium(t, path), Network: n, MemMiB: 1024}
-		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			n, address := network(t, c.device, 443)
-			r := run{machine.Boot(t, c.machine(n), 8*time.Minute), t}
-			key := r.door()
-			a := &administrator{t, keelctl, alice.dir, alice.cwd}
-			name := strings.ToLower(strings.ReplaceAll(c.name, "/", "-"))
-			a.must("host", "add", address, "--name", name, "--fingerprint", string(key))
-			r.echoes()
-			_, out, errout := a.run("hello there\roff\r", "vm", "console", "tux", "--host", name, "--timeout", "15s")
-			if !strings.Contains(out, "you typed hello there") {
-				t.Errorf("console: %s%s", out, errout)
-			}
-			if _, err := r.WaitFor(t.Context(), stoppedLine); err != nil {
-				t.Fatal(err)
-			}
-			a.must("audit", "verify", "--host", name)
-			a.must("host", "shutdown", name, "--wait")
-			r.end()
-			r.wantNoErrors()
-		})
-	}
+	archive := filepath.Join(alice.cwd, "seed.tar")
+	bootOnCards(t, archive, 8*time.Minute, func(t *testing.T, r run, address string) {
+		key := r.door()
+		a := &administrator{t, keelctl, alice.dir, alice.cwd}
+		name := strings.ToLower(strings.ReplaceAll(strings.SplitN(t.Name(), "/", 2)[1], "/", "-"))
+		a.must("host", "add", address, "--name", name, "--fingerprint", string(key))
+		r.echoes()
+		_, out, errout := a.run("hello there\roff\r", "vm", "console", "tux", "--host", name, "--timeout", "15s")
+		if !strings.Contains(out, "you typed hello there") {
+			t.Errorf("console: %s%s", out, errout)
+		}
+		if _, err := r.WaitFor(t.Context(), stoppedLine); err != nil {
+			t.Fatal(err)
+		}
+		a.must("audit", "verify", "--host", name)
+		a.must("host", "shutdown", name, "--wait")
+		r.end()
+		r.wantNoErrors()
+	})
 }
