@@ -96,6 +96,17 @@ func (r run) echoes() {
 	}
 }
 
+// tuxYAML is a guest that sends back what is typed.
+const tuxYAML = `apiVersion: keel/v1
+kind: VM
+name: tux
+id: 0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a01
+memory: {size: 128MiB}
+boot: {kernel: vmlinuz, initrd: initrd, cmdline: "console=ttyS0 quiet mitigations=off workload.quick workload.only=none workload.end=echo"}
+serial: [{name: ttyS0, log: host}]
+onPowerOff: stop
+`
+
 // TestKeelctlManagesAHost is the README's first hour, by the command itself: keys, a signed seed, a host that is
 // recognised, a VM whose files are sent to it and whose console is typed into, a second administrator who comes and
 // goes, an audit log that is checked, and a host that restarts and proves itself by its token.
@@ -128,15 +139,7 @@ trust: {operatorCAs: [`+filepath.Join(alice.dir, "contexts", "default", "ca.pem"
 
 	alice.link("vmlinuz", guest.Kernel(t))
 	alice.write("initrd", string(guest.Workload(t)))
-	alice.write("vm.yaml", `apiVersion: keel/v1
-kind: VM
-name: tux
-id: 0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a01
-memory: {size: 128MiB}
-boot: {kernel: vmlinuz, initrd: initrd, cmdline: "console=ttyS0 quiet mitigations=off workload.quick workload.only=none workload.end=echo"}
-serial: [{name: ttyS0, log: host}]
-onPowerOff: stop
-`)
+	alice.write("vm.yaml", tuxYAML)
 	alice.must("vm", "create", "-f", "vm.yaml", "--start", "--wait")
 	if out := alice.must("vm", "list"); !strings.Contains(out, "running") {
 		t.Errorf("vm list: %s", out)
@@ -209,15 +212,7 @@ name: keel-1
 management: {nic: auto}
 trust: {operatorCAs: [`+filepath.Join(alice.dir, "contexts", "default", "ca.pem")+`]}
 ---
-apiVersion: keel/v1
-kind: VM
-name: tux
-id: 0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a01
-memory: {size: 128MiB}
-boot: {kernel: vmlinuz, initrd: initrd, cmdline: "console=ttyS0 quiet mitigations=off workload.quick workload.only=none workload.end=echo"}
-serial: [{name: ttyS0, log: host}]
-onPowerOff: stop
-`)
+`+tuxYAML)
 	alice.must("seed", "create", "-f", "host.yaml", "-o", "seed.tar")
 	archive := filepath.Join(alice.cwd, "seed.tar")
 	bootOnCards(t, archive, 8*time.Minute, func(t *testing.T, r run, address string) {
