@@ -8,7 +8,7 @@ import (
 
 // Limits of gathering.
 const (
-	mostGathered = 32 << 10        // bytes that wait to be written; who writes more waits
+	mostGathered = 16 << 10        // bytes that wait to be written, a record of TLS; who writes more waits
 	keptBuffer   = 4 << 10         // a larger buffer isn't kept
 	farewell     = 1 * time.Second // for what waits when the connection is closed
 )
@@ -94,7 +94,8 @@ func (g *gathering) write() {
 	}
 }
 
-// Close ends the connection. What has been written goes out first, if the other end takes it at once.
+// Close ends the connection. What has been written goes out first, if the other end takes it at once; Close doesn't wait
+// for that, or a server that closes many would wait for each that doesn't read.
 func (g *gathering) Close() error {
 	g.mu.Lock()
 	g.closed = true
@@ -104,9 +105,12 @@ func (g *gathering) Close() error {
 	g.room.Broadcast()
 	g.mu.Unlock()
 	g.wake()
-	select {
-	case <-g.done:
-	case <-time.After(farewell):
-	}
-	return g.Conn.Close() // in the midst of a Write it ends that
+	go func() {
+		select {
+		case <-g.done:
+		case <-time.After(farewell):
+		}
+		g.Conn.Close() // in the midst of a Write it ends that
+	}()
+	return nil
 }

@@ -42,7 +42,7 @@ func TestWhatWasWrittenGoesOutBeforeTheConnectionCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, other := gathered(t)
 		io.WriteString(g, "bye")
-		go g.Close()
+		g.Close() // doesn't wait
 		if text, err := io.ReadAll(other); string(text) != "abye" || err != nil {
 			t.Errorf("%q %v", text, err)
 		}
@@ -69,7 +69,7 @@ func TestWhoDoesNotReadHoldsUpItsWriterUntilTheEnd(t *testing.T) {
 		if written > mostGathered {
 			t.Errorf("%d bytes wait", written)
 		}
-		g.Close() // though its goroutine is in the midst of a write
+		g.Close() // doesn't wait, though its goroutine is in the midst of a write
 		if err := <-ended; !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
