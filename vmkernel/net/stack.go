@@ -164,12 +164,6 @@ func (s *Stack) warn(err error) {
 	}
 }
 
-// Listen listens on a TCP port of all addresses, for those whom Config.AllowFrom lets in.
-func (s *Stack) Listen(port uint16) (net.Listener, error) {
-	s.link.filter.guard(port)
-	return gonet.ListenTCP(s.stack, tcpip.FullAddress{Port: port}, ipv6.ProtocolNumber)
-}
-
 // Dial connects over "tcp" or "udp" to an address and port that are numbers.
 func (s *Stack) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	to, err := netip.ParseAddrPort(address)
