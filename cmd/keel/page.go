@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -101,6 +103,7 @@ func (p *statusPage) info() *status.Info {
 	for _, ca := range h.id.trust.CAs() {
 		i.CAs = append(i.CAs, status.CA{Name: ca.Subject.CommonName, Fingerprint: string(auth.FingerprintOf(ca))})
 	}
+	i.CAEnd = firstEnd(h.id.trust.CAs(), i.Now)
 	n := h.id.net.Load()
 	for _, a := range n.addresses() {
 		i.Addresses = append(i.Addresses, a.String())
@@ -125,6 +128,18 @@ func (p *statusPage) info() *status.Info {
 	}
 	i.State = p.state(claim.Open, n != nil && len(i.Addresses) > 0 && n.stack.State().Link.Up)
 	return i
+}
+
+// firstEnd says of the CA that ends first when that is, once it is near.
+func firstEnd(cas []*x509.Certificate, now time.Time) string {
+	if len(cas) == 0 {
+		return ""
+	}
+	first := slices.MinFunc(cas, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+	if end := auth.End(first, now); end != "" {
+		return first.Subject.CommonName + " " + end
+	}
+	return ""
 }
 
 // startingFor is how long a host may take to its door before it counts as one that nobody reaches.

@@ -48,6 +48,8 @@ const (
 	maxCalls      = 256 // at once
 	maxCallerUses = 64  // of one caller
 	forAdmins     = 64  // of maxCalls, for administrators alone
+
+	maxStrangerUses = 2 // of one connection without a certificate
 )
 
 // times are limits of time.
@@ -167,13 +169,16 @@ func (s *Server) Close() {
 
 type peerKey struct{}
 
+// stranger is who has come without a certificate: Peer.ID.
+type stranger struct{ tries atomic.Int32 } // claims of this connection
+
 // identify is the door's: who has finished a handshake.
 func (s *Server) identify(state *tls.ConnectionState) (door.Peer, error) {
 	id, err := s.Trust.Peer(state)
 	var refusal *auth.Refusal
 	switch {
 	case errors.As(err, &refusal) && refusal.Reason == auth.NoCertificate && s.Trust.ClaimOpen():
-		return door.Peer{}, nil
+		return door.Peer{ID: new(stranger)}, nil
 	case err != nil:
 		return door.Peer{}, err
 	}
@@ -242,15 +247,15 @@ type calls struct {
 	by    map[string]int
 }
 
-// enter says whether there is room for another call of a caller.
-func (c *calls) enter(caller string, admin bool) bool {
+// enter says whether there is room for another call of a caller, who may have so many.
+func (c *calls) enter(caller string, his int, admin bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	most := maxCalls
 	if !admin {
 		most -= forAdmins
 	}
-	if c.total >= most || c.by[caller] >= maxCallerUses {
+	if c.total >= most || c.by[caller] >= his {
 		return false
 	}
 	c.total++
