@@ -58,7 +58,10 @@ func TestAHostThatKeepsItsKeyIsSigned(t *testing.T) {
 	host.StartTLS()
 	defer host.Close()
 	address := host.Listener.Addr().String()
-	got := s.must(t, "host", "add", address, "--fingerprint", key.Fingerprint().Groups())
+	if got := s.must(t, "host", "add", address, "--fingerprint", key.Fingerprint().Groups()); key.SignedBy() != "" || !strings.Contains(got.errout, "add it again with --names keel-9") {
+		t.Errorf("nobody has confirmed its name, and it is signed by %q: %s", key.SignedBy(), got.errout)
+	}
+	got := s.must(t, "host", "add", address, "--fingerprint", key.Fingerprint().Groups(), "--names", "keel-9")
 	if key.SignedBy() != ca.Subject.CommonName || !strings.Contains(got.errout, "signed the certificate of keel-9") || strings.Contains(got.errout, "can't keep") {
 		t.Errorf("signed by %q: %s", key.SignedBy(), got.errout)
 	}

@@ -98,7 +98,7 @@ func (s *Scheduler) Check() string {
 
 func (s *Scheduler) checkGroup(id ID) string {
 	n := &s.Nodes[id]
-	var children, nactive, nwait, nrun uint32
+	var children, nactive, nwait, nrun, gave uint32
 	var active uint64
 	for i := range s.Nodes[Root+1:] {
 		x := &s.Nodes[Root+1+ID(i)]
@@ -112,6 +112,9 @@ func (s *Scheduler) checkGroup(id ID) string {
 		}
 		if x.flags&Group == 0 && x.state == Ready {
 			nwait++
+			if x.flags&gaveUp != 0 {
+				gave++
+			}
 		} else if x.flags&Group != 0 {
 			nwait += x.nwait
 		}
@@ -138,7 +141,7 @@ func (s *Scheduler) checkGroup(id ID) string {
 		return "a group's heap by tag is broken"
 	}
 	if n.flags&Cosched != 0 {
-		if size, ok := s.checkHeap(n.waiting, None, byProgress, 0); !ok || size != nwait {
+		if size, ok := s.checkHeap(n.waiting, None, byProgress, 0); !ok || size != nwait-gave {
 			return "a group's waiting worlds are wrong"
 		}
 		ring := uint32(0)

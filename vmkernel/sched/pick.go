@@ -136,6 +136,9 @@ func (s *Scheduler) putBack(c uint32, now uint64) {
 		s.deactivate(id)
 		return
 	}
+	if s.CPUs[c].yielded && s.Nodes[n.parent].flags&Cosched != 0 {
+		n.flags |= gaveUp
+	}
 	s.resubmit(id, c, now)
 }
 

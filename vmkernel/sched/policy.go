@@ -176,6 +176,7 @@ func (s *Scheduler) withdraw(id ID, now uint64) bool {
 	}
 	s.deactivate(id)
 	n.state = Blocked
+	n.flags &^= gaveUp
 	return true
 }
 

@@ -80,7 +80,7 @@ func (s *Scheduler) enqueue(id ID, c uint32, fresh int, now uint64) {
 			s.some++
 		}
 	}
-	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 {
+	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 && n.flags&gaveUp == 0 {
 		s.insert(&g.waiting, id, byProgress, n.progress)
 	}
 }
@@ -256,6 +256,10 @@ func (n *Node) wait(now uint64) {
 func (s *Scheduler) run(id ID, c uint32, now uint64) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
 	n.wait(now)
+	if n.flags&gaveUp != 0 {
+		n.flags &^= gaveUp
+		s.catchUp(id)
+	}
 	n.nrun = 1
 	for g := n.parent; g != None; g = s.Nodes[g].parent {
 		s.Nodes[g].nrun++

@@ -66,6 +66,7 @@ const (
 	anywhere             // may run on all that aren't exclusive
 	blocked0             // a paused world is to be blocked when resumed
 	wantStop             // a running world is to be paused at the next Pick
+	gaveUp               // a waiting virtual processor ended its turn itself: nobody waits for it, see skew.go
 )
 
 // A link is a node's place in a heap.
