@@ -14,7 +14,7 @@ const (
 	lastRecords = 20 * time.Second // for the audit log's collector, if there is one
 )
 
-// Stop implements server.Host.
+// Stop implements backend.Host.
 func (m managed) Stop(ctx context.Context, restart, force bool, progress func(api.Progress)) error {
 	m.page.stop(true)
 	if err := m.stopVMs(ctx, force, progress); err != nil {

@@ -37,7 +37,7 @@ func TestFromTheFirstKeyToAConsole(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &plans); err != nil || len(plans) != 1 || plans[0].Action != "create" || plans[0].Upload[0] != "vmlinuz" {
 		t.Fatalf("dry run: %v %s", err, out)
 	}
-	if r.vms.find("demo") != nil {
+	if r.VMs.Get("demo") != nil {
 		t.Fatal("a dry run has made the VM")
 	}
 
@@ -50,7 +50,7 @@ func TestFromTheFirstKeyToAConsole(t *testing.T) {
 	if strings.Contains(made.errout, "kind Host") || !strings.Contains(made.errout, id1+" was made for this host alone") {
 		t.Errorf("what it assumed: %s", made.errout)
 	}
-	if v := r.vms.find("demo"); v == nil || v.now() != api.Running || v.spec.ID != id1 {
+	if v := r.VMs.Get("demo"); v == nil || v.State() != api.Running || v.Made().ID != id1 {
 		t.Fatalf("the VM is %+v", v)
 	}
 	// Once more is the same, and sends nothing.
@@ -242,10 +242,10 @@ func TestAHostThatRestartedProvesItself(t *testing.T) {
 	s.fails(t, 6, "Nothing was sent to it", "vm", "list")
 	s.stdin = "yes\n"
 	s.fails(t, 6, "Nothing was sent to it", "vm", "list")
-	if r := s.run("vm", "list"); strings.Contains(r.errout, second.fingerprint()) || strings.Contains(r.errout, second.server.Key.Fingerprint().Groups()) {
+	if r := s.run("vm", "list"); strings.Contains(r.errout, second.fingerprint()) || strings.Contains(r.errout, second.Key.Fingerprint().Groups()) {
 		t.Errorf("the key that was offered is shown to be confirmed: %s", r.errout)
 	}
-	s.stdin = second.server.Key.Fingerprint().Groups()[len("SHA256:"):][:19] + "\n"
+	s.stdin = second.Key.Fingerprint().Groups()[len("SHA256:"):][:19] + "\n"
 	if r := s.must(t, "vm", "list"); !strings.Contains(r.errout, "can't keep its key") {
 		t.Errorf("%s", r.errout)
 	}
@@ -294,7 +294,7 @@ func TestAClaim(t *testing.T) {
 	s := newSession(t)
 	s.must(t, "init")
 	r := boot(t, rigOptions{})
-	code := r.trust.ClaimState().Code
+	code := r.Trust.ClaimState().Code
 	s.fails(t, 2, "--code", "host", "claim", r.address, "--code", "1234")
 	s.fails(t, 4, "code is wrong", "host", "claim", r.address, "--code", "0000-0000-0000-0000")
 	s.must(t, "host", "claim", r.address, "--code", strings.ToLower(strings.ReplaceAll(code, "-", " ")))
@@ -323,7 +323,7 @@ func TestAddingAHostAsksForItsKey(t *testing.T) {
 		}
 	}
 	s.stdin = "yes\n"
-	if got := s.must(t, "host", "add", r.address); !strings.Contains(got.errout, r.server.Key.Fingerprint().Groups()) {
+	if got := s.must(t, "host", "add", r.address); !strings.Contains(got.errout, r.Key.Fingerprint().Groups()) {
 		t.Errorf("%s", got.errout)
 	}
 	s.fails(t, 5, "has a host keel-1 already", "host", "add", boot(t, rigOptions{cas: []*x509.Certificate{s.ca(t)}}).address)

@@ -81,7 +81,7 @@ func TestALostCAIsReplacedInFrontOfTheMachine(t *testing.T) {
 	r := boot(t, rigOptions{cas: []*x509.Certificate{old.ca(t)}, recover: true})
 	s := newSessionWithKeys(t)
 	s.fails(t, 4, "doesn't trust the operator CA", "host", "add", r.address, "--fingerprint", r.fingerprint())
-	s.must(t, "host", "claim", r.address, "--code", r.trust.ClaimState().Code)
+	s.must(t, "host", "claim", r.address, "--code", r.Trust.ClaimState().Code)
 	s.must(t, "trust", "show")
 	s.must(t, "trust", "ca", "remove", string(auth.FingerprintOf(old.ca(t))))
 	old.must(t, "host", "remove", "keel-1")

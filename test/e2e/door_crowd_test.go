@@ -60,15 +60,22 @@ func TestTenThousandHalfOpenConnections(t *testing.T) {
 	r := run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: path, Network: n.card, MemMiB: 512, CPUs: 2}, 5*time.Minute), t}
 	key := r.door()
 	ctx := patient(t)
+	again := 0
 	memory := func() uint64 {
 		t.Helper()
-		conn := dial(t, n.address, key, ops.admin())
-		defer conn.Close()
-		var h api.Host
-		if err := conn.Get(ctx, client.Path("host"), nil, &h); err != nil {
-			t.Fatal(err)
+		for start := time.Now(); ; again++ {
+			conn := dial(t, n.address, key, ops.admin())
+			var h api.Host
+			err := conn.Get(ctx, client.Path("host"), nil, &h)
+			conn.Close()
+			if err == nil {
+				return h.Resources.MemoryUsed
+			}
+			if time.Since(start) > 30*time.Second { // an emulated handshake may take longer than the door waits
+				t.Fatal(err)
+			}
+			t.Logf("an administrator has to try again: %v", err)
 		}
-		return h.Resources.MemoryUsed
 	}
 	before := memory()
 	const many = 10_000
@@ -90,8 +97,8 @@ func TestTenThousandHalfOpenConnections(t *testing.T) {
 		}
 	}
 	counts := n.crowd.Counts()
-	t.Logf("%d connections taken in %v, %d ended by the host; memory %d KiB before, %d KiB at most; an administrator came in %d times, the slowest in %v",
-		counts.Opened, time.Since(began).Round(time.Millisecond), counts.Reset, before>>10, most>>10, asked, slowest)
+	t.Logf("%d connections taken in %v, %d ended by the host; memory %d KiB before, %d KiB at most; an administrator came in %d times, the slowest in %v, having tried again %d times",
+		counts.Opened, time.Since(began).Round(time.Millisecond), counts.Reset, before>>10, most>>10, asked, slowest, again)
 	if counts.Opened != many {
 		t.Errorf("%d of %d connections are taken", counts.Opened, many)
 	}

@@ -25,6 +25,7 @@ func (s *Scheduler) deactivate(id ID) {
 	for n := id; n != Root; {
 		x := &s.Nodes[n]
 		p := &s.Nodes[x.parent]
+		x.slept = p.free
 		p.active -= uint64(x.shares)
 		p.nactive--
 		if p.nactive != 0 {

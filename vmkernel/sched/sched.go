@@ -113,6 +113,8 @@ type Node struct {
 	active     uint64 // a group's: shares of its runnable children
 	contending uint64 // likewise, of those with waiting worlds
 	nactive    uint32 // its runnable children; a world's: 1 when runnable
+	free       uint64 // a group's virtual time that passed as its children's service was free, see tags.go
+	slept      uint64 // what its group's free was when it last wanted a processor
 	nwait      uint32 // waiting worlds below
 	nrun       uint32 // running worlds below
 	resTag     uint64 // wall time up to which its reservation has been served

@@ -46,7 +46,9 @@ import "math/bits"
 //
 // Service is charged to tags only while it is contended: while a world waits on this processor, or
 // one waits elsewhere that could run here. What nobody else wants is free, so worlds that ran alone
-// meet as equals. A reservation may have a node served beyond its part by shares: of that no more than
+// meet as equals. But a node that slept meanwhile is let off as much of what it is ahead as its tag would have fallen back
+// by, had that been charged (Node.free): else who halts often, beside one that saturates the processor, would pay for
+// all it uses, the other for next to nothing, and be no sooner on the processor for having used little. A reservation may have a node served beyond its part by shares: of that no more than
 // debtTurns turns are remembered.
 //
 // Processors have a clock of the root each, the tag that was picked last there. A key is never queued
@@ -107,10 +109,19 @@ func (s *Scheduler) bill(id ID, d, fair, now uint64) {
 	if fair > maxCharge {
 		fair = maxCharge
 	}
+	free := min(d-fair, maxCharge) << 20
+	if s.Nodes[id].flags&System != 0 {
+		free = 0 // guests don't compete with it for shares
+	}
 	for n := id; n != None; n = s.Nodes[n].parent {
 		x := &s.Nodes[n]
 		x.used += d
 		x.tag += mul20(fair, x.inverse)
+		if free != 0 {
+			if g := &s.Nodes[x.parent]; g.active != 0 {
+				g.free += free / g.active
+			}
+		}
 		if x.link[byTag].in {
 			s.retag(n)
 		}
@@ -170,6 +181,10 @@ func (s *Scheduler) raise(id ID, c uint32, fresh int) {
 		lag := uint64(LagMax)
 		if fresh > 0 {
 			lag = WakeCredit
+			if x.parent == Root || p.nwait|p.nrun != 0 {
+				x.tag -= min(p.free-x.slept, maxDistance)
+			}
+			x.slept = p.free
 		}
 		fresh--
 		if floor := clock - mul20(lag, x.inverse); before(x.tag, floor) {

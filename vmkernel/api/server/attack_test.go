@@ -365,7 +365,7 @@ func TestWebSocketsThatAreNone(t *testing.T) {
 		}
 		conn.Close()
 	}
-	eventually(t, "nobody holds the console", func() bool { return r.vms.list[0].port.State().Holder == "" })
+	eventually(t, "nobody holds the console", func() bool { return r.VMs.Must(r.t, "demo").Port.State().Holder == "" })
 	r.alive()
 }
 
@@ -452,7 +452,7 @@ func TestWhoDoesNotReadIsCutOff(t *testing.T) {
 	}
 	r := newRig(t, patient, limits(func(l *door.Limits) { l.WriteTime = 400 * time.Millisecond }))
 	for i := range 3000 {
-		r.vms.list = append(r.vms.list, &fakeVM{all: r.vms, revision: 1, state: api.Stopped, spec: seed.VM{Name: fmt.Sprint("vm-", i), Labels: map[string]string{"x": strings.Repeat("x", 200)}}})
+		r.VMs.Add(seed.VM{Name: fmt.Sprint("vm-", i), Labels: map[string]string{"x": strings.Repeat("x", 200)}})
 	}
 	for _, protocol := range []string{"http/1.1", "h2"} {
 		conn := r.dial(r.user("mallory", auth.Viewer, nil), protocol)

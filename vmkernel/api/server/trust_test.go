@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/api/apitest"
 	"keel/vmkernel/api/door"
 	"keel/vmkernel/auth"
 )
 
 // clockedHost is a host with a clock of its own.
 type clockedHost struct {
-	*fakeHost
+	*apitest.Host
 	source string
 	now    time.Time
 }
@@ -44,9 +45,9 @@ func TestAClaimSetsAClockThatNothingElseHasSet(t *testing.T) {
 		{"sntp", 1000 * time.Hour, false},
 		{"set", 1000 * time.Hour, false},
 	} {
-		host := &clockedHost{fakeHost: &fakeHost{}, source: c.source, now: now.Add(c.off)}
+		host := &clockedHost{Host: &apitest.Host{}, source: c.source, now: now.Add(c.off)}
 		r := newRig(t, func(a *auth.Config, config *Config) { a.CAs, config.Host = nil, host })
-		claim, err := auth.NewClaim(r.trust.ClaimState().Code, r.server.Key.Fingerprint(), r.ca.Certificate, now)
+		claim, err := auth.NewClaim(r.Trust.ClaimState().Code, r.server.Key.Fingerprint(), r.ca.Certificate, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +96,7 @@ func TestAnotherCAIsTrustedUntilLockdown(t *testing.T) {
 	if len(trust.CAs) != 2 || trust.CAs[1].Fingerprint != string(next.Fingerprint()) {
 		t.Errorf("%+v", trust.CAs)
 	}
-	bert := &caller{rig: r, client: r.clientOf(userOf(t, next, "bert", auth.Admin, nil, 0, now))}
+	bert := &caller{rig: r, client: r.clientOf(apitest.User(t, next, "bert", auth.Grant{Role: auth.Admin}, 0, now))}
 	bert.call("GET", "/v1/trust", nil).want(200)
 	give(past).want(400, api.CodeInvalid)
 	anna.call("POST", "/v1/trust/cas", &api.NewCA{Certificate: string(auth.CertificatePEM(r.user("x", auth.Admin, nil).Leaf))}).want(400, api.CodeInvalid)
@@ -145,12 +146,12 @@ func TestACAThatEndsPutsItsUsersOut(t *testing.T) {
 		t.Errorf("%+v", h.Health)
 	}
 	off.Store(int64(auth.CALife - 24*time.Hour))
-	anna := &caller{rig: r, client: r.clientOf(userOf(t, r.ca, "anna", auth.Admin, nil, 0, clock()))}
+	anna := &caller{rig: r, client: r.clientOf(apitest.User(t, r.ca, "anna", auth.Grant{Role: auth.Admin}, 0, clock()))}
 	anna.call("GET", "/v1/host", nil).want(200).into(&h)
 	if len(h.Health.Problems) != 1 || !strings.Contains(h.Health.Problems[0], `"operators" ends `) {
 		t.Errorf("%q", h.Health.Problems)
 	}
-	conn := r.dial(userOf(t, r.ca, "bert", auth.Viewer, nil, 0, clock()), "http/1.1")
+	conn := r.dial(apitest.User(t, r.ca, "bert", auth.Grant{Role: auth.Viewer}, 0, clock()), "http/1.1")
 	eventually(t, "it is open", func() bool { return r.callers("bert") == 1 })
 	off.Add(int64(25 * time.Hour))
 	eventually(t, "it is ended", func() bool { return r.callers("bert") == 0 && r.callers("anna") == 0 })
@@ -180,7 +181,7 @@ func TestStrangersDoNotShutAClaimOut(t *testing.T) {
 		request.Header.Set("Content-Type", "application/json")
 		go s.client.Do(request)
 	}
-	(&caller{rig: r, client: r.clientOf(nil)}).call("POST", "/v1/claim", claim(r.trust.ClaimState().Code)).want(200)
+	(&caller{rig: r, client: r.clientOf(nil)}).call("POST", "/v1/claim", claim(r.Trust.ClaimState().Code)).want(200)
 }
 
 // TestRecoverAccessHelps against what keeps all administrators out, the host's clock or the end of their CA.
@@ -199,7 +200,7 @@ func TestRecoverAccessHelps(t *testing.T) {
 		"an expired CA":       {clock: now, cas: []*x509.Certificate{expired.Certificate}},
 		"a lost key of a CA":  {clock: now, cas: []*x509.Certificate{must(auth.NewCA("lost", now)).Certificate}},
 	} {
-		host := &clockedHost{fakeHost: &fakeHost{}, source: "rtc", now: c.clock}
+		host := &clockedHost{Host: &apitest.Host{}, source: "rtc", now: c.clock}
 		r := newRig(t, func(a *auth.Config, config *Config) {
 			if a.Recover, a.Clock, config.Host = true, func() time.Time { return host.now }, host; !c.same {
 				a.CAs = c.cas
@@ -209,7 +210,7 @@ func TestRecoverAccessHelps(t *testing.T) {
 		if _, err := (&caller{rig: r, client: r.clientOf(anna)}).do("GET", "/v1/trust", nil); err == nil {
 			t.Fatalf("%s: keeps nobody out", name)
 		}
-		claim, err := auth.NewClaim(r.trust.ClaimState().Code, r.server.Key.Fingerprint(), r.ca.Certificate, now)
+		claim, err := auth.NewClaim(r.Trust.ClaimState().Code, r.server.Key.Fingerprint(), r.ca.Certificate, now)
 		if err != nil {
 			t.Fatal(err)
 		}
