@@ -325,12 +325,12 @@ func FuzzFrames(f *testing.F) {
 		for len(a.peer.wire) > 0 {
 			<-a.peer.wire
 		}
-		s.link.Receive(frame, summed)
+		s.link.port.Load().Receive(frame, summed)
 		if len(frame) > 14 {
 			frame = append([]byte(nil), frame...)
-			m := s.link.card.MAC()
+			m := s.link.card().MAC()
 			copy(frame, m[:])
-			s.link.Receive(frame, summed)
+			s.link.port.Load().Receive(frame, summed)
 		}
 	})
 }
