@@ -111,10 +111,10 @@ func (p *statusPage) info() *status.Info {
 	}
 	for _, c := range p.found {
 		nic := status.NIC{Where: strings.TrimPrefix(c.Function.Address.String(), "0000:"), Driver: c.Driver}
-		if c.MAC.Valid() {
-			nic.MAC, nic.Link = c.MAC.String(), c.Link.String()
+		if c.NIC != nil {
+			nic.MAC, nic.Link = c.NIC.MAC().String(), c.NIC.Link().String()
 		}
-		if n != nil && c.Function.Address == n.function.Address {
+		if n != nil && c.NIC == n.stack.NIC() {
 			st := n.stack.State()
 			nic.Management, nic.Link, nic.Address = true, st.Link.String(), listOf(st.Addresses)
 		}

@@ -32,9 +32,8 @@ var drivers = []driver{
 // A Card is a network card that was found.
 type Card struct {
 	Function *pci.Function
-	Driver   string   // "": none
-	MAC      nic.MAC  // of those that Choose has opened
-	Link     nic.Link // as it was then
+	Driver   string  // "": none
+	NIC      nic.NIC // of those that Choose has opened
 	open     func(*pci.Function) (nic.NIC, error)
 }
 
@@ -91,7 +90,7 @@ func Choose(found []Card, mac nic.MAC) (nic.NIC, Card, error) {
 			failed = append(failed, err)
 			continue
 		}
-		c.MAC, c.Link = n.MAC(), n.Link()
+		c.NIC = n
 		list = append(list, opened{n, *c})
 	}
 	switch {
@@ -137,4 +136,27 @@ func Choose(found []Card, mac nic.MAC) (nic.NIC, Card, error) {
 		}
 	}
 	return list[chosen].NIC, list[chosen].card, nil
+}
+
+// Pick finds the card with an address among those that Choose has opened, or, where that is zero, the first whose link is up,
+// and switches it on.
+func Pick(found []Card, mac nic.MAC) (nic.NIC, error) {
+	for _, c := range found {
+		if c.NIC != nil && (mac == nic.MAC{} && c.NIC.Link().Up || c.NIC.MAC() == mac) {
+			return c.NIC, c.Function.Enable()
+		}
+	}
+	if mac == (nic.MAC{}) {
+		return nil, errors.New("no network card that has a driver has a link")
+	}
+	return nil, fmt.Errorf("%v: %w", mac, ErrNoSuch)
+}
+
+// Rest switches the cards off but one.
+func Rest(found []Card, but nic.NIC) {
+	for _, c := range found {
+		if c.NIC != nil && c.NIC != but {
+			c.Function.Disable()
+		}
+	}
 }
