@@ -194,45 +194,6 @@ func (s *Server) refused(from netip.Addr, why string, err error) {
 	s.Audit.Refuse(from.String(), why)
 }
 
-// recheck ends the connections of those who may no longer stay, as soon as that is known.
-func (s *Server) recheck() {
-	changed := make(chan struct{}, 1)
-	defer s.Trust.Watch(func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	})()
-	tick := time.NewTicker(s.times.recheck)
-	defer tick.Stop()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-changed:
-		case <-tick.C:
-		}
-		s.mu.Lock()
-		doors := s.doors
-		s.mu.Unlock()
-		now := s.Now()
-		for _, d := range doors {
-			d.Recheck(func(p *door.Peer) bool {
-				id, known := p.ID.(*auth.Identity)
-				if !known {
-					return true // a stranger's time is short anyway
-				}
-				err := s.Trust.Recheck(*id, now)
-				if err != nil {
-					s.Audit.Refuse(p.Source.String(), string(auth.ReasonOf(err)))
-					s.Log.Info("connection ended", "user", id.Name, "from", p.Source.String(), "cause", err.Error())
-				}
-				return err == nil
-			})
-		}
-	}
-}
-
 // debugLog takes what net/http has to say.
 type debugLog struct{ log *slog.Logger }
 

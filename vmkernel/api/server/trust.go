@@ -99,7 +99,7 @@ func lockDown(c *call) (any, error) {
 	if err := c.s.Trust.Lock(c.duration("after", 0, math.MaxInt64)); err != nil {
 		return nil, failf(api.CodeConflict, "%s", err)
 	}
-	return c.changed("locked")
+	return c.changed("lockdown")
 }
 
 func proveHost(c *call) (any, error) {

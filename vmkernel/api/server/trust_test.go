@@ -130,6 +130,30 @@ func TestAnotherCAIsTrustedUntilLockdown(t *testing.T) {
 	}
 }
 
+// TestTimeThatLocksTheHostIsRecorded has a lockdown come, and with it a claim's end, without anybody asking.
+func TestTimeThatLocksTheHostIsRecorded(t *testing.T) {
+	r := newRig(t, quick, func(a *auth.Config, _ *Config) {
+		a.CAs, a.Lockdown = nil, auth.Lockdown{On: true, After: time.Second}
+	})
+	said := func(action string) int {
+		n := 0
+		for _, m := range r.records() {
+			if m["action"] == action {
+				n++
+			}
+		}
+		return n
+	}
+	if said("trust.locked") != 0 {
+		t.Error("before it was")
+	}
+	eventually(t, "the log says so", func() bool { return said("trust.locked") == 1 && said("claim.closed") == 1 })
+	time.Sleep(100 * time.Millisecond)
+	if n := said("trust.locked"); n != 1 {
+		t.Errorf("%d times", n)
+	}
+}
+
 // TestACAThatEndsPutsItsUsersOut has the clock pass a CA's end while its users are in, one of them with a certificate that is
 // valid for longer.
 func TestACAThatEndsPutsItsUsersOut(t *testing.T) {
