@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -42,14 +43,24 @@ func findCards(log *slog.Logger) []cards.Card {
 }
 
 // startNetwork gives the host its own network. Addresses come later: each time they change, one line of the log says
-// what they are.
-func startNetwork(log *slog.Logger, host *seed.Host, found []cards.Card, changed func()) (*hostNetwork, error) {
-	card, _, err := cards.Choose(found, macOf(host.Management.NIC))
+// what they are. While access to the host is recovered its seed can't keep it from being reached, by naming a card that isn't
+// there, or others' networks alone: whoever comes needs the code from its console.
+func startNetwork(log *slog.Logger, host *seed.Host, found []cards.Card, recovered bool, changed func()) (*hostNetwork, error) {
+	m := host.Management
+	card, err := cards.Choose(found, macOf(m.NIC))
+	if recovered && errors.Is(err, cards.ErrNoSuch) {
+		log.Warn("another network card than the seed's is taken, while access is recovered", "error", err)
+		m.NIC = seed.NICAuto
+		card, err = cards.Pick(found, nic.MAC{})
+	}
 	if err != nil {
 		return nil, err
 	}
-	n := &hostNetwork{log: log, found: found, wants: host.Management.NIC, changed: changed, usable: make(chan struct{}, 1)}
-	m := &host.Management
+	if recovered && len(m.AllowFrom) > 0 {
+		log.Warn("hosts in all networks may reach this one, while access is recovered", "otherwise", fmt.Sprint(m.AllowFrom))
+		m.AllowFrom = nil
+	}
+	n := &hostNetwork{log: log, found: found, wants: m.NIC, changed: changed, usable: make(chan struct{}, 1)}
 	n.stack, err = net.New(card, net.Config{Name: host.Name, VLAN: m.VLAN, Addresses: m.Addresses, Routers: m.Routers, DNS: m.DNS, NTP: m.NTP, AllowFrom: m.AllowFrom},
 		net.Events{Changed: n.stateChanged, Warning: n.warning})
 	if err != nil {

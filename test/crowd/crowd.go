@@ -109,19 +109,19 @@ func (c *Crowd) find(ctx context.Context) bool {
 	return false
 }
 
-// caughtUp waits until the target has taken all that was sent to it: it answers ARP in turn. A frame may be lost.
+// caughtUp waits until the target has taken all that was sent to it: it answers ARP in turn. The question is repeated now and
+// then, since a frame may be lost; an emulated machine is slow, and seldom loses any.
 func (c *Crowd) caughtUp(ctx context.Context, host int) {
-	c.mu.Lock()
-	before := c.probes
-	c.mu.Unlock()
-	c.probe(host)
-	for deadline := time.Now().Add(200 * time.Millisecond); ctx.Err() == nil && time.Now().Before(deadline); {
-		c.wait(ctx, 10*time.Millisecond)
+	answers := func() int {
 		c.mu.Lock()
-		done := c.probes != before
-		c.mu.Unlock()
-		if done {
-			return
+		defer c.mu.Unlock()
+		return c.probes
+	}
+	before := answers()
+	for asked := (time.Time{}); ctx.Err() == nil && answers() == before; c.wait(ctx, 10*time.Millisecond) {
+		if time.Since(asked) > 3*time.Second {
+			asked = time.Now()
+			c.probe(host)
 		}
 	}
 }

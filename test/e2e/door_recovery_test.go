@@ -186,6 +186,18 @@ func TestWrongAddressKeepsNobodyOut(t *testing.T) {
 	}
 }
 
+// TestWrongCardAndNetworksKeepNobodyOut has a seed name a card that isn't there, and let nobody near the door who is: `Recover
+// access` lets an administrator in all the same.
+func TestWrongCardAndNetworksKeepNobodyOut(t *testing.T) {
+	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
+	path := ops.trusting(t, func(h *seed.Host) {
+		h.Management.NIC = "52:54:00:ff:ff:ff"
+		h.Management.AllowFrom = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	}, nil, nil)
+	r, address := bootDoor(t, path, "recover")
+	claimed(t, r, address, r.door(), newOperators(t, "new", time.Now().Add(-time.Hour)))
+}
+
 // TestStrangersDoNotReachTheDoor has the door be for other networks than the emulator's.
 func TestStrangersDoNotReachTheDoor(t *testing.T) {
 	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
