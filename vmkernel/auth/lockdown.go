@@ -52,8 +52,8 @@ func (s *Store) know(id Identity) error {
 	return nil
 }
 
-// MaxLockAfter is how far off a lockdown may be set.
-const MaxLockAfter = 365 * 24 * time.Hour
+// MaxLockAfter is how far off a lockdown may be.
+const MaxLockAfter = 30 * 24 * time.Hour
 
 // Lock locks the host down after a time, 0 for at once, and tells who watches. Those who have come in as administrators by
 // then stay known. A lockdown that was set can be brought forward, and not put off: it is to hold against who has stolen an
