@@ -91,6 +91,9 @@ func (d *Door) admit(c *conn) bool {
 	}
 	if !p.Known && d.callers[strangers] >= most { // the newcomer may be the one with the code
 		out := d.worstStranger()
+		if out == nil {
+			return false
+		}
 		d.release(out)
 		go func() {
 			d.refuse(out, Crowded, nil)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"math"
+	"sync/atomic"
 	"time"
 
 	"keel/vmkernel/api"
@@ -119,7 +120,7 @@ func setHostCertificate(c *call) (any, error) {
 
 // claimHost is the one thing that a stranger can do.
 func claimHost(c *call) (any, error) {
-	if who, ok := c.peer.ID.(*stranger); ok && who.tries.Add(1) > auth.MaxTries {
+	if atomic.AddInt32(&c.peer.Claims, 1) > auth.MaxTries {
 		return nil, failf(api.CodeTooMany, "this connection has tried %d claims: try again over another", auth.MaxTries)
 	}
 	r := auth.ClaimRequest(*c.in.(*api.Claim))
