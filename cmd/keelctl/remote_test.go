@@ -88,7 +88,7 @@ func TestInterruptingAWaitLeavesTheOperation(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	time.Sleep(100 * time.Millisecond) // until it waits
+	time.Sleep(time.Second) // until it waits
 	wait.cancel()
 	got := wait.end(t)
 	if got.code != 130 || !strings.Contains(got.errout, "goes on: `keelctl op wait ") {
