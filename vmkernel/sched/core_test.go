@@ -170,6 +170,44 @@ func TestTurnsThatCostTimeAreInTheWait(t *testing.T) {
 	}
 }
 
+// TestSkippedTimeIsNobodys: two guests have a processor by turns, and each turn begins after what it takes to begin one. Neither is
+// charged for that, which the other's wait and its own count.
+func TestSkippedTimeIsNobodys(t *testing.T) {
+	const cost = 100_000
+	s, _, vcpus := small(t, 1)
+	other := s.Create(Root, 3, Group|Cosched, &Policy{Shares: 1000})
+	guests := []ID{vcpus[0], s.Create(other, 30, 0, &Policy{Shares: 1000})}
+	for _, id := range guests {
+		s.Wake(id, 1000)
+	}
+	kicks(s)
+	now, worked := uint64(1000), map[ID]uint64{}
+	for last := None; now < 1e9; {
+		id, next := s.Pick(0, now)
+		began := now
+		if id != last {
+			began += cost
+			s.Skip(0, 0, began)
+			last = id
+		}
+		left := max(next, began+1) - 2_000 // it left the guest a little before the decision
+		worked[id] += left - began
+		now = left + 2_000
+		s.Skip(0, left, now)
+	}
+	for _, id := range guests {
+		if u := s.Used(id); u != worked[id] {
+			t.Errorf("node %d is charged %d ns, and worked for %d", id, u, worked[id])
+		}
+		if used, waited, _, _ := s.Times(id, now); used+waited < now-2000 || used+waited > now {
+			t.Errorf("node %d: %d ns used and %d waited of %d", id, used, waited, now)
+		}
+	}
+	if bad := s.Check(); bad != "" {
+		t.Error(bad)
+	}
+}
+
 // TestAThreadThatIsToStopIsPickedAtOnce: however short a paced thread has waited, and whoever waits as well.
 func TestAThreadThatIsToStopIsPickedAtOnce(t *testing.T) {
 	s, threads, vcpus := small(t, 1)
