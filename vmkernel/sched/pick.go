@@ -19,8 +19,12 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 	}
 	s.charge(c, now)
 	s.pace(now)
-	s.unparkDue(c, now)
-	s.review(c, now)
+	if p.queue[qParked] != None {
+		s.unparkDue(c, now)
+	}
+	if id := p.queue[qLook]; id != None && s.Nodes[id].link[byDue].key <= now {
+		s.review(c, now)
+	}
 	was, id := p.current, None
 	if was != None {
 		stays := false
@@ -143,8 +147,10 @@ func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 			best = None
 		}
 	}
-	if r := s.pull(true, key, c); r != None {
-		best = r
+	if s.online > 1 {
+		if r := s.pull(true, key, c); r != None {
+			best = r
+		}
 	}
 	return best == None, best
 }
@@ -345,6 +351,12 @@ func (s *Scheduler) firstDue(c uint32, now uint64) ID {
 // are brought up to date; where that doesn't settle it in a few steps, the next turn does.
 func (s *Scheduler) firstKey(c uint32, skip ID) ID {
 	p := &s.CPUs[c]
+	if id := p.queue[qAny]; skip == None && p.queue[qSome]|p.queue[qPinned] == None {
+		for i := 0; i < 3 && id != None && s.refresh(id); i++ {
+			id = p.queue[qAny]
+		}
+		return id
+	}
 	best := None
 	for q := qAny; q <= qPinned; q++ {
 		if p.queue[q] == None {

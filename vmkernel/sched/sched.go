@@ -70,13 +70,13 @@ const (
 	gaveUp               // a waiting virtual processor ended its turn itself: nobody waits for it, see skew.go
 )
 
-// A link is a node's place in a heap.
+// A link is a node's place in a heap or a ring, see heap.go and ring.go.
 type link struct {
 	key         uint64
 	left, right ID
 	up          ID
 	ld, rd      uint8 // dist of left and right
-	in          bool  // it is in a heap
+	in          bool  // it is in one
 }
 
 // Links of a node.

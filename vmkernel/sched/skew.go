@@ -3,7 +3,7 @@ package sched
 // Skew: a guest's kernel spins for a lock whose holder waits for a processor, and its clocks and
 // watchdogs compare virtual processors. So one doesn't run further ahead of one that wants to run and
 // can't than SkewMax of service. Worlds of a group with flag Cosched count their progress; those that
-// wait for a processor are in a heap, least progress first. It is relaxed: who blocks isn't waited
+// wait for a processor are in a ring, least progress first. It is relaxed: who blocks isn't waited
 // for, and a sibling that also runs may be ahead by what it was when both began. Nor is one waited for that
 // gave its turn up, which spins: it would have its siblings stopped, and be given their turns, when what it
 // spins for is that one of those goes on. It counts again once it has run, as if it had slept.
