@@ -297,7 +297,7 @@ func TestLockdown(t *testing.T) {
 	if out := s.must(t, "trust", "lockdown", "keel-1").out; !strings.Contains(out, "locked down  yes") || !r.Trust.Lockdown().Locked {
 		t.Errorf("%s", out)
 	}
-	s.fails(t, 2, "your own operator CA", "trust", "distrust", "SHA256:"+ownFingerprint(t, s))
+	s.fails(t, 2, "your own operator CA", "trust", "ca", "remove", "SHA256:"+ownFingerprint(t, s))
 }
 
 func ownFingerprint(t *testing.T, s *session) string {
