@@ -25,9 +25,9 @@ func (m managed) Stop(ctx context.Context, restart, force bool, progress func(ap
 	if restart {
 		end, word = sys.Restart, "restart"
 	}
-	m.log.Info(word, "cause", "an administrator has asked for it")
 	time.AfterFunc(lastWords, func() {
 		m.endAudit()
+		m.log.Info(word, "cause", "an administrator has asked for it") // the log's last line
 		end()
 	})
 	return nil
