@@ -33,7 +33,7 @@ func TestAConsoleIsATerminal(t *testing.T) {
 	if r.code != 0 || !strings.Contains(r.out, "7") || strings.Contains(r.out, "8") {
 		t.Errorf("%+v", r)
 	}
-	for _, want := range []string{"Ctrl-] q leaves", "you type there", "left the console", "send Ctrl-]"} {
+	for _, want := range []string{"Ctrl-] q leaves", "this window has 100 columns and 30 rows", "you type there", "left the console", "send Ctrl-]"} {
 		if !strings.Contains(r.errout, want) {
 			t.Errorf("%q is not said: %s", want, r.errout)
 		}

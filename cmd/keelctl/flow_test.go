@@ -93,6 +93,23 @@ func TestFromTheFirstKeyToAConsole(t *testing.T) {
 	s.fails(t, 3, "there is no VM", "vm", "get", "demo")
 }
 
+// TestWhatInitSaysWorks follows what it says to the letter.
+func TestWhatInitSaysWorks(t *testing.T) {
+	inDir(t, nil)
+	s := newSession(t)
+	said := s.must(t, "init").out
+	_, text, _ := strings.Cut(said, "in host.yaml:\n\n")
+	text, _, _ = strings.Cut(text, "\n\n")
+	write(t, "host.yaml", []byte(strings.ReplaceAll(text, "       ", "")))
+	if !strings.Contains(said, "keelctl seed create -f host.yaml -o seed.tar") {
+		t.Errorf("%s", said)
+	}
+	s.must(t, "seed", "create", "-f", "host.yaml", "-o", "seed.tar")
+	if out := s.must(t, "seed", "show", "seed.tar").out; !strings.Contains(out, "host keel-1") || !strings.Contains(out, "trusts      keel default") {
+		t.Errorf("%s", out)
+	}
+}
+
 // TestASecondAdministrator makes a key on another machine, which never leaves it.
 func TestASecondAdministrator(t *testing.T) {
 	inVMDir(t)

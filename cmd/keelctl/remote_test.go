@@ -249,8 +249,8 @@ func TestQueryIsTheRawAPI(t *testing.T) {
 	if out := s.must(t, "query", "HEAD", "/v1/images/vmlinuz").out; !strings.Contains(out, "Upload-Length: 4200000") {
 		t.Errorf("%s", out)
 	}
-	s.fails(t, 1, "doesn't know this field", "query", "POST", "/v1/host/shutdown", "--data", `{"fromTheFuture":true}`)
-	s.fails(t, 3, "", "query", "GET", "/v1/nope")
+	s.fails(t, 8, "doesn't know this field", "query", "POST", "/v1/host/shutdown", "--data", `{"fromTheFuture":true}`)
+	s.fails(t, 8, "", "query", "GET", "/v1/nope")
 	s.fails(t, 2, "is no method", "query", "FETCH", "/v1/version")
 }
 

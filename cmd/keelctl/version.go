@@ -47,9 +47,11 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Print the versions of keelctl and of the host",
 		Long: `Print keelctl's version and what it can make, and that of the host, with who the host
-takes you for. Where there is no context, or with --client, it asks no host. keelctl works
-with hosts of other releases: what it doesn't know in an answer it ignores, and a host that
-doesn't know what is asked of it says so.`,
+takes you for. Where there is no context, or with --client, it asks no host.
+
+keelctl works with hosts of older and newer versions, in what the older of both knows. What
+it doesn't know in an answer it ignores. A host that doesn't know something in a request, be
+it a single field, refuses the request as a whole and says so: the exit code is then 8.`,
 		Example: `  keelctl version
   keelctl version --client`,
 		Args: cobra.NoArgs,
