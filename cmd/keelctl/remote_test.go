@@ -141,6 +141,9 @@ func TestWhatAHostSaysOfItself(t *testing.T) {
 	if out := s.must(t, "host", "log").out; !strings.Contains(out, "a line") || strings.Contains(out, "\x1b") {
 		t.Errorf("%q", out)
 	}
+	if got := s.fails(t, 7, "the time that was given for /v1/host/log is over", "host", "log", "--follow", "--timeout", "300ms"); !strings.Contains(got.out, "a line") {
+		t.Errorf("%+v", got)
+	}
 	follow := s.background(nil, "host", "log", "--follow")
 	follow.out.waitFor(t, "a line")
 	r.lines.Write([]byte("level=INFO msg=later\n"))

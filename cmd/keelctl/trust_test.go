@@ -17,6 +17,16 @@ import (
 )
 
 // TestAHostThatKeepsItsKeyIsSigned is about hosts that no release has yet: this one is made here.
+// scripted is a host that answers as it is told.
+func scripted(trust *auth.Store, key *auth.HostKey, answer http.HandlerFunc) *httptest.Server {
+	host := httptest.NewUnstartedServer(answer)
+	host.TLS = trust.ServerConfig(key)
+	host.Config.ErrorLog = log.New(io.Discard, "", 0)
+	host.EnableHTTP2 = true
+	host.StartTLS()
+	return host
+}
+
 func TestAHostThatKeepsItsKeyIsSigned(t *testing.T) {
 	s := newSessionWithKeys(t)
 	ca := s.ca(t)
@@ -32,7 +42,7 @@ func TestAHostThatKeepsItsKeyIsSigned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	host := scripted(trust, key, func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method + " " + r.URL.Path {
 		case "GET /v1/version":
 			json.NewEncoder(w).Encode(api.Version{Version: "9.9", Host: "keel-9", You: api.Caller{Name: "alice", Role: "admin"}})
@@ -49,11 +59,7 @@ func TestAHostThatKeepsItsKeyIsSigned(t *testing.T) {
 		default:
 			t.Errorf("%s %s", r.Method, r.URL)
 		}
-	}))
-	host.TLS = trust.ServerConfig(key)
-	host.Config.ErrorLog = log.New(io.Discard, "", 0)
-	host.EnableHTTP2 = true
-	host.StartTLS()
+	})
 	defer host.Close()
 	address := host.Listener.Addr().String()
 	if got := s.must(t, "host", "add", address, "--fingerprint", key.Fingerprint().Groups()); key.SignedBy() != "" || !strings.Contains(got.errout, "add it again with --names keel-9") {

@@ -157,7 +157,7 @@ func (p *Page) header(i *Info) {
 	p.put(0, 0, Columns, i.State.colour(), state)
 	at := len(state) + 1
 	room := Columns - at - 2
-	version = clip(version, room/2)
+	version = clip(version, max(room/2, room-len(i.Name)-1)) // the version of what isn't a release has the commit at its end
 	p.put(at, 0, room-len(version), bright|onBlue, i.Name)
 	p.put(Columns-1-len(version), 0, len(version), bright|onBlue, version)
 }

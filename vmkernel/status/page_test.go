@@ -31,6 +31,10 @@ func TestPageSaysWhatThereIs(t *testing.T) {
 	if strings.Contains(text, "Claim") {
 		t.Errorf("a claim that isn't open:\n%s", text)
 	}
+	i.Version = "v0.0.0-20261128214444-24f0c85ecd55+dirty" // of what isn't a release
+	if text := Render(i).String(); !strings.Contains(text, "keel-1") || !strings.Contains(text, i.Version+"\n") {
+		t.Errorf("the version is cut:\n%s", text)
+	}
 	i.DMAProtected, i.Lockdown, i.LastError, i.NotUsed = true, true, "vm crashed", []string{"medium: older than the one in use"}
 	i.Claim, i.ClaimUntil = "7XK2-M4QP", i.Now.Add(15*time.Minute)
 	text = Render(i).String()
