@@ -39,7 +39,7 @@ var remoteRuns = []remoteRun{
 	{line: "vm pause demo"}, {line: "vm resume demo"}, {line: "vm nmi demo"}, {line: "vm reset demo"}, {line: "vm shutdown demo --wait"},
 	{line: "vm start demo --wait"}, {line: "vm kill demo --wait"}, {line: "op list"}, {line: "op wait OPERATION"}, {line: "op cancel OPERATION", code: exit.Conflict}, {line: "vm delete demo"},
 	{line: "audit tail"}, {line: "audit tail --follow", until: "/v1/audit/follow"}, {line: "audit verify"}, {line: "audit export -o audit.json"},
-	{line: "audit forwarding show"}, {line: "audit forwarding set --off"}, {line: "trust show"}, {line: "trust distrust DISTRUSTED"},
+	{line: "audit forwarding show"}, {line: "audit forwarding set --off"}, {line: "trust show"}, {line: "trust ca add next-ca.pem"}, {line: "trust ca remove DISTRUSTED"},
 	{line: "cert revoke 4a5b6c7d8e9f00112233445566778899"}, {line: "host restart old"},
 	{line: "trust lockdown old"}, // it doesn't know her: she came by what stands before it
 }
@@ -56,12 +56,12 @@ func TestKeelctlWorksWithHostsOfOlderVersions(t *testing.T) {
 		document []byte
 		unknown  []string // what the host doesn't know
 	}{
-		{"as recorded", recorded, []string{"audit tail --follow"}},
+		{"as recorded", recorded, []string{"audit tail --follow", "trust ca add next-ca.pem"}},
 		{"older still", cut(t, recorded,
 			"paths./v1/vms/{vm}/nmi", "components.schemas.VMCPUSpecRequest.properties.shares", "components.schemas.VMSpecRequest.properties.onCrash",
 			"paths./v1/host/support", "components.schemas.HostTimeSetRequest.properties.servers",
 			"components.schemas.Host.properties.health", "components.schemas.VMSummary.properties.labels", "components.schemas.VM.properties.reason"),
-			[]string{"audit tail --follow", "vm nmi demo", "host support -o support.tar.gz", "host time set --server 192.0.2.123"}},
+			[]string{"audit tail --follow", "trust ca add next-ca.pem", "vm nmi demo", "host support -o support.tar.gz", "host time set --server 192.0.2.123"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inVMDir(t)
@@ -77,6 +77,7 @@ func TestKeelctlWorksWithHostsOfOlderVersions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			write(t, "next-ca.pem", second.CertificatePEM())
 			r := boot(t, rigOptions{cas: []*x509.Certificate{ca.Certificate, second.Certificate}})
 			address := apitest.NewOlder(t, c.document, r.Parts, r.address, apitest.User(t, ca, "alice", auth.Grant{Role: auth.Admin}, 0, time.Now()))
 			s.must(t, "host", "add", address, "--name", "old", "--fingerprint", r.fingerprint())

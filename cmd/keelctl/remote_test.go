@@ -88,7 +88,7 @@ func TestInterruptingAWaitLeavesTheOperation(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	time.Sleep(100 * time.Millisecond) // until it waits
+	time.Sleep(time.Second) // until it waits
 	wait.cancel()
 	got := wait.end(t)
 	if got.code != 130 || !strings.Contains(got.errout, "goes on: `keelctl op wait ") {
@@ -309,7 +309,7 @@ func TestLockdown(t *testing.T) {
 	if out := s.must(t, "trust", "lockdown", "keel-1").out; !strings.Contains(out, "locked down  yes") || !r.Trust.Lockdown().Locked {
 		t.Errorf("%s", out)
 	}
-	s.fails(t, 2, "your own operator CA", "trust", "distrust", "SHA256:"+ownFingerprint(t, s))
+	s.fails(t, 2, "your own operator CA", "trust", "ca", "remove", "SHA256:"+ownFingerprint(t, s))
 }
 
 func ownFingerprint(t *testing.T, s *session) string {

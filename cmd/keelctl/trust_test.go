@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -87,9 +89,32 @@ func TestALostCAIsReplacedInFrontOfTheMachine(t *testing.T) {
 	s.fails(t, 4, "doesn't trust the operator CA", "host", "add", r.address, "--fingerprint", r.fingerprint())
 	s.must(t, "host", "claim", r.address, "--code", r.Trust.ClaimState().Code)
 	s.must(t, "trust", "show")
-	s.must(t, "trust", "distrust", string(auth.FingerprintOf(old.ca(t))))
+	s.must(t, "trust", "ca", "remove", string(auth.FingerprintOf(old.ca(t))))
 	old.must(t, "host", "remove", "keel-1")
 	old.fails(t, 4, "doesn't trust the operator CA", "host", "add", r.address, "--fingerprint", r.fingerprint())
+}
+
+// TestAnotherCAComesAndGoes gives a host another CA, locks it down, and takes the CA away again.
+func TestAnotherCAComesAndGoes(t *testing.T) {
+	s, r := managed(t, rigOptions{})
+	next := newSessionWithKeys(t)
+	ca := next.ca(t)
+	file := filepath.Join(t.TempDir(), "next.pem")
+	if err := os.WriteFile(file, auth.CertificatePEM(ca), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.fails(t, 1, "no such file", "trust", "ca", "add", file+"x")
+	if out := s.must(t, "trust", "ca", "add", file).out; !strings.Contains(out, string(auth.FingerprintOf(ca))) {
+		t.Errorf("%s", out)
+	}
+	next.must(t, "host", "add", r.address, "--fingerprint", r.fingerprint())
+	if out := s.must(t, "trust", "lockdown", "keel-1", "--after", "2h").out; !strings.Contains(out, "from ") {
+		t.Errorf("%s", out)
+	}
+	s.must(t, "trust", "ca", "remove", string(auth.FingerprintOf(ca)))
+	next.fails(t, 4, "doesn't trust the operator CA", "vm", "list")
+	s.must(t, "trust", "lockdown", "keel-1")
+	s.fails(t, 5, "Recover access", "trust", "ca", "add", file)
 }
 
 func TestKeysNeverLeaveAndAreNotOverwritten(t *testing.T) {
