@@ -32,8 +32,8 @@ func some(s *sys.WorldStats) string {
 // worlds may exceed that at 10, and what it may be at any number, in ticks.
 const (
 	flat         = 2.0
-	mostDecision = 4000
-	mostSwitch   = 5500
+	mostDecision = 3300
+	mostSwitch   = 4700
 )
 
 // A cost is what the host's decisions and switches took, in ticks each.

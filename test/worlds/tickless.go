@@ -37,7 +37,7 @@ func checkTickless(e *env) (string, error) {
 			return report, err
 		}
 		each := float64(after.Interrupts-before.Interrupts) / s.wall.Seconds() / float64(e.cpus)
-		report += fmt.Sprintf("worlds=%d interrupts=%.0f/s ", n, each)
+		report += fmt.Sprintf("worlds=%d interrupts=%.0f/s; ", n, each)
 		if n < 2 && each > mostTicks {
 			return report, fmt.Errorf("a processor with %d worlds takes %.0f interrupts a second, want %d at most", n, each, mostTicks)
 		}

@@ -236,3 +236,43 @@ func TestAThreadThatIsToStopIsPickedAtOnce(t *testing.T) {
 		t.Errorf("%d threads were to stop", urged)
 	}
 }
+
+// TestAPacedThreadGetsSomewhere: beyond the system group's limit, while others of it wait at another processor, a thread isn't
+// interrupted all the time to see whether the limit is reached; and never before it has begun.
+func TestAPacedThreadGetsSomewhere(t *testing.T) {
+	const cost = 45_000
+	s, threads, vcpus := small(t, 2)
+	s.TurnCost = cost
+	for _, id := range append(vcpus[:1:1], threads...) {
+		s.Wake(id, 1000)
+	}
+	kicks(s)
+	next := []uint64{1000, 1000}
+	decisions := 0
+	for {
+		c := 0
+		if next[1] < next[0] {
+			c = 1
+		}
+		now := next[c]
+		if now > 5e8 {
+			break
+		}
+		_, next[c] = s.Pick(uint32(c), now)
+		if s.Pacing() {
+			decisions++
+		}
+		if next[c] < now+cost {
+			t.Fatalf("the next decision is due after %d ns, and a turn begins after %d", next[c]-now, cost)
+		}
+		for k := s.TakeKick(); k >= 0; k = s.TakeKick() {
+			next[k] = min(next[k], now+cost)
+		}
+	}
+	if decisions == 0 || decisions > 6000 {
+		t.Errorf("%d decisions in 0.5 s", decisions)
+	}
+	if bad := s.Check(); bad != "" {
+		t.Error(bad)
+	}
+}

@@ -414,18 +414,23 @@ func (s *Scheduler) timer(c uint32, now uint64) uint64 {
 			}
 			t = min(t, add(now, s.lead(id)))
 		case p.nq != 0 || s.waiting != 0:
-			if p.nsys != 0 || s.paced(p) {
+			switch {
+			case p.nsys != 0 || s.paced(p):
 				t = min(t, p.started+s.systemSlice(p))
-			} else {
+			case !s.pacing: // else the limit is behind it, and who waits elsewhere is for that processor
 				t = min(t, add(now, s.allowance(id, now)))
 			}
 		}
 	}
-	if t != Never && t < now+minTimer {
-		t = now + minTimer
+	if t != Never {
+		t = max(t, now+s.soonest())
 	}
 	return t
 }
+
+// soonest is how long after a decision the next one is at the earliest. The world's way to the processor begins with the
+// decision: a timer that came before it is there would have it decided for ever, and never do anything.
+func (s *Scheduler) soonest() uint64 { return minTimer + s.TurnCost }
 
 func add(a, b uint64) uint64 {
 	if b > Never-a {

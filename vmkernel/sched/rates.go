@@ -17,7 +17,7 @@ package sched
 //
 // A limit is a bucket: LimitBurst of wall time may be used ahead, so in every interval t a node with
 // limit l gets at most l*(t + LimitBurst) and what its worlds overrun by, which is less than
-// minTimer each, and is deducted. A world that has reached one (its own or one above it) is parked
+// Scheduler.soonest each, and is deducted. A world that has reached one (its own or one above it) is parked
 // until half the burst is free again.
 //
 // The system group isn't parked, and what it uses that nobody else wants is free: of what it used beyond its

@@ -32,7 +32,7 @@ const (
 	keyTurns    = 4              // of its own, that a world's key is ahead of its processor's clock at most
 	holdMax     = 1_000_000      // after which a vCPU that was too far ahead is looked at again
 	parkMax     = 5_000_000      // likewise a parked world, so that changes of limits take effect
-	minTimer    = 10_000         // no timer is set for sooner
+	minTimer    = 10_000         // no timer is set for sooner, see soonest
 	maxCharge   = 1 << 36        // ns: what is charged at once; 68 s
 	maxDistance = 1 << 60        // of two tags in one group
 )

@@ -9,7 +9,7 @@ package sched
 // spins for is that one of those goes on. It counts again once it has run, as if it had slept.
 //
 // The bound: of two worlds of the group that are runnable all the time, the one ahead stops at
-// SkewMax + minTimer; its processor runs the other one in its stead if that is allowed there, and has
+// SkewMax + Scheduler.soonest; its processor runs the other one in its stead if that is allowed there, and has
 // another look after what the other needs at least to be half of SkewMax behind. A world that wakes
 // starts at most WakeCredit behind the foremost, so the bound also holds from then on.
 //
@@ -61,7 +61,7 @@ func (s *Scheduler) bound(id ID, now uint64) {
 	for n := 0; n < MaxSiblings && i != id; n++ {
 		if x := &s.Nodes[i]; x.state == Running {
 			s.charge(x.cpu, now)
-			s.kick(x.cpu, add(now, s.lead(i)+minTimer))
+			s.kick(x.cpu, add(now, s.lead(i)+s.soonest()))
 		}
 		i = s.Nodes[i].sibling
 	}
