@@ -18,7 +18,8 @@ export TAMAGO    ?=
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
-	@echo "  make image takes CA=FILE, an operator CA: the image then takes only seeds that it has signed (SEQUENCE=N: from N on)"
+	@echo "  make image takes CA=FILE, an operator CA: the image then takes only seeds that it has signed (SEQUENCE=N: from N on);"
+	@echo "    and REVOKED=FILE, the certificates that it never believes: \`keelctl cert revoked -o json\` writes them"
 	@echo "  make image, run, test and bench take TOOLCHAIN=tamago TAMAGO=/path/to/tamago-go/bin/go"
 	@echo "  make run takes EMULATOR=auto|qemu|bochs, CPUS=2, MEMORY=1024 (MiB), DEMO=$(DEMO)"
 
@@ -26,7 +27,7 @@ image: ## build build/keel.elf and build/keel.iso
 	@$(GO) run ./tools/setup image
 	@mkdir -p $(BUILD)
 	$(GO) run ./tools/kernel -o $(BUILD)/keel.raw ./cmd/keel
-	@$(GO) run ./tools/mkimage $(if $(CA),-ca $(CA)) $(if $(SEQUENCE),-minimum $(SEQUENCE)) -o $(BUILD)/keel.elf $(BUILD)/keel.raw
+	@$(GO) run ./tools/mkimage $(if $(CA),-ca $(CA)) $(if $(SEQUENCE),-minimum $(SEQUENCE)) $(if $(REVOKED),-revoked $(REVOKED)) -o $(BUILD)/keel.elf $(BUILD)/keel.raw
 	@$(GO) run ./tools/mkiso -kernel $(BUILD)/keel.elf -o $(BUILD)/keel.iso
 
 run: image guest ## run the demo guest in an emulator

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"keel/vmkernel/release"
 	"keel/vmkernel/seed"
 )
 
@@ -70,7 +71,7 @@ func (h *host) listen(n *hostNetwork) {
 	h.named(n)
 	h.door.Store(true)
 	list := n.addresses()
-	h.log.Info("door open", "address", listOf(n.stack.State().Addresses), "port", doorPort, "version", release(),
+	h.log.Info("door open", "address", listOf(n.stack.State().Addresses), "port", doorPort, "version", release.Own().Name,
 		"fingerprint", string(h.id.key.Fingerprint()), "clock", h.clock.now().source,
 		"ticks", ticks(uint64(time.Since(h.started)), h.info.TSCHz))
 	if len(list) > 0 {

@@ -12,6 +12,7 @@ import (
 
 	"keel/vmkernel/audit"
 	"keel/vmkernel/auth"
+	"keel/vmkernel/release"
 )
 
 // identity is who the host is, whom it trusts, and what it writes down.
@@ -39,7 +40,7 @@ func newIdentity(name string, c auth.Config, floor time.Time) (*identity, error)
 	}
 	var boot [16]byte
 	rand.Read(boot[:])
-	i.audit, err = audit.New(audit.Config{Host: name, Boot: fmt.Sprintf("%x", boot), Version: release(), Key: i.key.Signer(), Dial: i.dial})
+	i.audit, err = audit.New(audit.Config{Host: name, Boot: fmt.Sprintf("%x", boot), Version: release.Own().Name, Key: i.key.Signer(), Dial: i.dial})
 	if err != nil {
 		return nil, err
 	}

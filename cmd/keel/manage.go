@@ -13,14 +13,14 @@ import (
 	"keel/vmkernel/sys"
 )
 
-// managed is the host as the door shows it: server.Host.
+// managed is the host as the door shows it: backend.Host.
 type managed struct{ *host }
 
 func invalid(err error) error { return &api.Error{Code: api.CodeInvalid, Message: err.Error()} }
 
 func conflict(err error) error { return &api.Error{Code: api.CodeConflict, Message: err.Error()} }
 
-// Info implements server.Host.
+// Info implements backend.Host.
 func (m managed) Info() api.Host {
 	var s sys.Stats
 	sys.GetStats(&s)
@@ -96,7 +96,7 @@ func cardOf(c cards.Card) api.Card {
 	return a
 }
 
-// Time implements server.Host.
+// Time implements backend.Host.
 func (m managed) Time() api.HostTime {
 	c := m.clock.now()
 	t := api.HostTime{Now: time.Now().UTC(), Source: c.source, Last: c.last}
@@ -110,7 +110,7 @@ func (m managed) Time() api.HostTime {
 	return t
 }
 
-// SetTime implements server.Host.
+// SetTime implements backend.Host.
 func (m managed) SetTime(t api.HostTimeSet) error {
 	var servers []netip.Addr
 	if t.Servers != nil {
@@ -140,7 +140,7 @@ func (m managed) SetTime(t api.HostTimeSet) error {
 // maxTimeServers is how many an administrator can name.
 const maxTimeServers = 8
 
-// Network implements server.Host.
+// Network implements backend.Host.
 func (m managed) Network() api.Network {
 	n := m.id.net.Load()
 	st, config := n.stack.State(), n.stack.Config()
@@ -162,7 +162,7 @@ func (n *hostNetwork) configOf(c net.Config) api.NetworkConfig {
 	return api.NetworkConfig{NIC: n.wants, VLAN: int(c.VLAN), Addresses: c.Addresses, Routers: c.Routers, DNS: c.DNS, NTP: c.NTP, AllowFrom: c.AllowFrom}
 }
 
-// SetNetwork implements server.Host.
+// SetNetwork implements backend.Host.
 func (m managed) SetNetwork(c api.NetworkConfig) error {
 	n := m.id.net.Load()
 	if nic := strings.ToLower(c.NIC); nic != "" && nic != n.wants && nic != n.nic.MAC().String() {
@@ -187,7 +187,7 @@ func (m managed) SetNetwork(c api.NetworkConfig) error {
 	return nil
 }
 
-// ConfirmNetwork implements server.Host.
+// ConfirmNetwork implements backend.Host.
 func (m managed) ConfirmNetwork() error {
 	if err := m.net().Confirm(); err != nil {
 		return conflict(err)

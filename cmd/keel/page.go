@@ -10,6 +10,7 @@ import (
 
 	"keel/drivers/cards"
 	"keel/vmkernel/auth"
+	"keel/vmkernel/release"
 	"keel/vmkernel/status"
 	"keel/vmkernel/sys"
 )
@@ -86,7 +87,7 @@ func (p *statusPage) info() *status.Info {
 	var s sys.Stats
 	sys.GetStats(&s)
 	i := &status.Info{
-		Name: h.seed.Host.Name, Version: release(),
+		Name: h.seed.Host.Name, Version: release.Own().Name,
 		Maker: cString(h.info.Maker[:]), Product: cString(h.info.Product[:]), Serial: cString(h.info.Serial[:]),
 		CPUs: int(h.info.CPUs), Virt: virtName(h.info.Virt), Memory: h.info.Memory, Free: s.FreeMemory,
 		Key: h.id.key.Fingerprint().Groups(), Lockdown: h.id.trust.Lockdown().Locked,

@@ -14,7 +14,7 @@ const (
 	lastRecords = 20 * time.Second // for the audit log's collector, if there is one
 )
 
-// Stop implements server.Host.
+// Stop implements backend.Host.
 func (m managed) Stop(ctx context.Context, restart, force bool, progress func(api.Progress)) error {
 	m.page.stop(true)
 	if err := m.stopVMs(ctx, force, progress); err != nil {
@@ -25,9 +25,9 @@ func (m managed) Stop(ctx context.Context, restart, force bool, progress func(ap
 	if restart {
 		end, word = sys.Restart, "restart"
 	}
-	m.log.Info(word, "cause", "an administrator has asked for it")
 	time.AfterFunc(lastWords, func() {
 		m.endAudit()
+		m.log.Info(word, "cause", "an administrator has asked for it") // the log's last line
 		end()
 	})
 	return nil

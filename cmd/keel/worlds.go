@@ -2,13 +2,13 @@ package main
 
 import (
 	"keel/vmkernel/api"
-	"keel/vmkernel/api/server"
+	"keel/vmkernel/api/backend"
 	"keel/vmkernel/sys"
 )
 
 var worldStates = [...]string{sys.WorldBlocked: "blocked", sys.WorldReady: "ready", sys.WorldRunning: "running", sys.WorldLimited: "ready", sys.WorldPaused: "paused"}
 
-// Worlds implements server.Host.
+// Worlds implements backend.Host.
 func (m managed) Worlds() (list []api.World) {
 	names, shares := map[sys.VMHandle]string{}, map[sys.VMHandle]uint64{}
 	for _, v := range m.vms.List() {
@@ -30,15 +30,15 @@ func (m managed) Worlds() (list []api.World) {
 	return list
 }
 
-// Metrics implements server.Host.
-func (m managed) Metrics() []server.Metric {
+// Metrics implements backend.Host.
+func (m managed) Metrics() []backend.Metric {
 	var s sys.Stats
 	sys.GetStats(&s)
-	one := func(name, kind, help string, value uint64) server.Metric {
-		return server.Metric{Name: name, Kind: kind, Help: help, Samples: []server.Sample{{Value: float64(value)}}}
+	one := func(name, kind, help string, value uint64) backend.Metric {
+		return backend.Metric{Name: name, Kind: kind, Help: help, Samples: []backend.Sample{{Value: float64(value)}}}
 	}
 	c := m.net().NIC().Stats()
-	return []server.Metric{
+	return []backend.Metric{
 		one("keel_syscalls_total", "counter", "System calls of the upper half.", s.Syscalls),
 		one("keel_interrupts_total", "counter", "Interrupts of the host's devices and timers.", s.Interrupts),
 		one("keel_page_faults_total", "counter", "Page faults of the upper half.", s.Faults),

@@ -98,13 +98,7 @@ What it shows isn't checked: ` + "`keelctl audit verify`" + ` does that. It need
   keelctl audit tail --follow -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			limit := callTimeout
-			if follow {
-				limit = 0
-			}
-			return a.ask(limit, func(ctx context.Context, r *remote) error {
-				return a.followed(follow, a.tail(ctx, r, n, follow))
-			})
+			return a.askOn(follow, func(ctx context.Context, r *remote) error { return a.tail(ctx, r, n, follow) })
 		},
 	}
 	a.remoteFlags(cmd)

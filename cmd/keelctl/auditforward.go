@@ -47,25 +47,13 @@ func (a *app) showForwarding(s api.AuditForwardingStatus) error {
 }
 
 func (a *app) forwardingShow() *cobra.Command {
-	cmd := &cobra.Command{
+	return shown(a, &cobra.Command{
 		Use:     "show",
 		Short:   "Show where the audit log is sent, and how far it is",
 		Long:    "Show where the audit log is sent, what the collector has confirmed, and what is wrong. It needs the role auditor or admin.",
 		Example: "  keelctl audit forwarding show",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var s api.AuditForwardingStatus
-				if err := r.Get(ctx, client.Path("audit", "forwarding"), nil, &s); err != nil {
-					return err
-				}
-				return a.showForwarding(s)
-			})
-		},
-	}
-	a.remoteFlags(cmd)
-	a.outputFlag(cmd)
-	return cmd
+	}, got("audit", "forwarding"), a.showForwarding)
 }
 
 func (a *app) forwardingSet() *cobra.Command {

@@ -35,7 +35,7 @@ that have these labels.`,
 		`  keelctl cert request --user bob
   keelctl cert sign bob.csr --role operator --label tier=test
   keelctl cert revoke bob`,
-		a.certRequest(), a.certSign(), a.certInstall(), a.certList(), a.certRevoke(), a.certRenew())
+		a.certRequest(), a.certSign(), a.certInstall(), a.certList(), a.certRevoke(), a.certRevoked(), a.certRenew())
 }
 
 func (a *app) certRequest() *cobra.Command {

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,8 +12,6 @@ import (
 	"keel/cmd/keelctl/config"
 	"keel/cmd/keelctl/exit"
 	"keel/cmd/keelctl/output"
-	"keel/vmkernel/api"
-	"keel/vmkernel/api/client"
 	"keel/vmkernel/auth"
 )
 
@@ -213,106 +209,4 @@ func (a *app) requestRenewal(c *config.Context, old *x509.Certificate, path stri
 	}
 	a.note("the operator CA's key is not here: wrote the request %s. Send it to who has it%s; with the answer, `keelctl cert install FILE`", path, what)
 	return nil
-}
-
-func (a *app) certRevoke() *cobra.Command {
-	var reason, host string
-	var yes bool
-	cmd := &cobra.Command{
-		Use:   "revoke {NAME | SERIAL}...",
-		Short: "End the use of certificates, on all hosts",
-		Long: `End the use of certificates, by their holder's name or their serial numbers, on every host
-of the context (or on the one of --host). It takes effect within seconds, on connections that
-are open too. Your own is refused, unless --yes is given.
-
-A host forgets it when it restarts: ` + "`keelctl seed create`" + ` puts what was revoked here into the
-seeds that it makes from then on, so renew the host's seed. It needs the role admin.`,
-		Example: `  keelctl cert revoke bob --reason "has left"
-  keelctl cert revoke 4a5b6c7d8e9f00112233445566778899`,
-		Args: someOf("name or serial number"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			c, err := a.context()
-			if err != nil {
-				return err
-			}
-			ca, err := readCertificate(c.CAFile())
-			if err != nil {
-				return err
-			}
-			hosts := c.Hosts
-			if host = a.options.host; host != "" {
-				h, err := c.Find(host)
-				if err != nil {
-					return err
-				}
-				hosts = []*config.Host{h}
-			}
-			serials, err := a.serialsOf(c, args, yes)
-			if err != nil {
-				return err
-			}
-			now := a.now()
-			for _, serial := range serials { // remembered first: what a host misses, the next seed has
-				if err := c.RecordRevoked(serial, reason, now); err != nil {
-					return err
-				}
-			}
-			if len(hosts) == 0 {
-				a.note("revoked, and no host to tell: context %s has none", c.Name)
-				return nil
-			}
-			names := make([]string, len(hosts))
-			for i, h := range hosts {
-				names[i] = h.Name
-			}
-			return a.each(names, func(name string) error {
-				h, err := c.Find(name)
-				if err != nil {
-					return err
-				}
-				return a.askHost(c, h, callTimeout, func(ctx context.Context, r *remote) error {
-					for _, serial := range serials {
-						revocation := api.Revocation{Issuer: string(auth.FingerprintOf(ca)), Serial: serial}
-						if err := r.Post(ctx, client.Path("trust", "revocations"), revocation, nil); err != nil {
-							return err
-						}
-						a.note("%s: revoked %s", name, serial)
-					}
-					return nil
-				})
-			})
-		},
-	}
-	a.remoteFlags(cmd)
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for `keelctl cert list`")
-	cmd.Flags().BoolVar(&yes, "yes", false, "your own certificate as well")
-	return cmd
-}
-
-// serialsOf returns the serial numbers of what is to be revoked.
-func (a *app) serialsOf(c *config.Context, args []string, yes bool) (serials []string, err error) {
-	list, err := c.Issued()
-	if err != nil {
-		return nil, err
-	}
-	own := ""
-	if mine, err := readCertificate(c.CertFile()); err == nil {
-		own = auth.Serial(mine)
-	}
-	for _, arg := range args {
-		found, err := config.FindIssued(list, arg, a.now())
-		if serial, bad := auth.ParseSerial(arg); err != nil && bad == nil && len(strings.ReplaceAll(arg, ":", "")) >= 16 {
-			found, err = []config.Issued{{Serial: serial}}, nil // one that was signed elsewhere
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, i := range found {
-			if i.Serial == own && !yes {
-				return nil, exit.Errorf(exit.Usage, "%s is your own certificate: give --yes if you mean it", i.Serial)
-			}
-			serials = append(serials, i.Serial)
-		}
-	}
-	return serials, nil
 }

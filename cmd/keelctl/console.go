@@ -33,8 +33,9 @@ Keys are passed on as they are typed, Ctrl-C included. Ctrl-] begins a command:
 
   Ctrl-] q       leave (so does Ctrl-] .)
   Ctrl-] t       take the console over from who holds it
-  Ctrl-] s       type a line into the guest's shell that tells it this window's size: a
-                 serial line has no other way
+  Ctrl-] s       type a line into the guest's shell that tells it this window's size (stty):
+                 a serial line has no other way, so do it once you are logged in, and again
+                 when you have changed the window
   Ctrl-] Ctrl-]  send Ctrl-] to the guest
   Ctrl-] ?       show this
 
@@ -191,7 +192,8 @@ func (c *console) greet(hello *api.ConsoleMessage) {
 	}
 	leave := ""
 	if c.raw {
-		leave = "; Ctrl-] q leaves, Ctrl-] ? helps"
+		columns, rows := c.app.terminal.Size()
+		leave = fmt.Sprintf("; Ctrl-] q leaves, Ctrl-] s tells the guest's shell that this window has %d columns and %d rows, Ctrl-] ? helps", columns, rows)
 	}
 	c.say("%s of %s on %s: %s%s", hello.Port, hello.VM, c.remote.Name(), what, leave)
 	if hello.Lost > 0 {

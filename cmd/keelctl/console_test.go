@@ -33,7 +33,7 @@ func TestAConsoleIsATerminal(t *testing.T) {
 	if r.code != 0 || !strings.Contains(r.out, "7") || strings.Contains(r.out, "8") {
 		t.Errorf("%+v", r)
 	}
-	for _, want := range []string{"Ctrl-] q leaves", "you type there", "left the console", "send Ctrl-]"} {
+	for _, want := range []string{"Ctrl-] q leaves", "this window has 100 columns and 30 rows", "you type there", "left the console", "send Ctrl-]"} {
 		if !strings.Contains(r.errout, want) {
 			t.Errorf("%q is not said: %s", want, r.errout)
 		}
@@ -96,10 +96,10 @@ func TestWhoHoldsAConsoleIsSaidAndItCanBeTakenOver(t *testing.T) {
 
 func TestAWatcherOnlyReads(t *testing.T) {
 	s, r := running(t)
-	v := r.vms.find("demo")
+	v := r.VMs.Get("demo")
 	w := s.background(strings.NewReader(""), "vm", "console", "demo", "--watch")
 	for i := range 500 {
-		v.port.Put("watched"[i%7])
+		v.Port.Put("watched"[i%7])
 		time.Sleep(time.Millisecond)
 		if strings.Contains(w.out.String(), "watched") {
 			break
@@ -125,7 +125,7 @@ func TestAConsoleEndsWithItsVM(t *testing.T) {
 	if got := c.end(t); got.code != 0 || !strings.Contains(got.errout, "has ended") {
 		t.Errorf("%+v", got)
 	}
-	if r.vms.find("demo") != nil {
+	if r.VMs.Get("demo") != nil {
 		t.Error("the VM is still there")
 	}
 }

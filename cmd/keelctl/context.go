@@ -109,11 +109,7 @@ With --default-host it also says which of its hosts is meant without --host.`,
 		Args:              oneOf("context"),
 		ValidArgsFunction: a.completeContexts,
 		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := a.configuration()
-			if err != nil {
-				return err
-			}
-			c, err := f.Find(args[0])
+			f, c, err := a.named(args[0])
 			if err != nil {
 				return err
 			}
@@ -181,11 +177,7 @@ hosts again.`,
 		Args:              oneOf("context"),
 		ValidArgsFunction: a.completeContexts,
 		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := a.configuration()
-			if err != nil {
-				return err
-			}
-			c, err := f.Find(args[0])
+			f, c, err := a.named(args[0])
 			if err != nil {
 				return err
 			}
@@ -204,6 +196,16 @@ hosts again.`,
 	}
 	cmd.Flags().BoolVar(&purge, "purge", false, "destroy its keys and certificates as well")
 	return cmd
+}
+
+// named returns a context by its name, and the file that it is in.
+func (a *app) named(name string) (*config.File, *config.Context, error) {
+	f, err := a.configuration()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := f.Find(name)
+	return f, c, err
 }
 
 func tableOfHosts(r *output.Rows, hosts []hostInfo) {

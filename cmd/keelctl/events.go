@@ -1,10 +1,7 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,45 +10,16 @@ import (
 
 	"keel/cmd/keelctl/output"
 	"keel/vmkernel/api"
-	"keel/vmkernel/api/client"
 )
 
 // events makes `keelctl events` and `keelctl vm events`.
 func (a *app) events(use, short, long, example string, args cobra.PositionalArgs) *cobra.Command {
-	var follow bool
-	var from uint64
-	cmd := &cobra.Command{
-		Use: use, Short: short, Long: long, Example: example, Args: args,
-		RunE: func(_ *cobra.Command, args []string) error {
-			limit := callTimeout
-			if follow {
-				limit = 0
-			}
-			return a.ask(limit, func(ctx context.Context, r *remote) error {
-				p, err := a.printer()
-				if err != nil {
-					return err
-				}
-				query := url.Values{"follow": {strconv.FormatBool(follow)}, "from": {strconv.FormatUint(from, 10)}}
-				err = client.Each(ctx, r.Conn, client.Path("events"), query, func(e api.Event) error {
-					if len(args) == 1 && e.VM != args[0] && e.ID != args[0] {
-						return nil
-					}
-					if p.Format != output.Table {
-						return a.printLine(p.Format, e)
-					}
-					_, err := fmt.Fprintln(a.stdout, output.Clean(eventLine(e)))
-					return err
-				})
-				return a.followed(follow, err)
-			})
-		},
-	}
-	a.remoteFlags(cmd)
-	a.outputFlag(cmd)
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what happens, until Ctrl-C")
-	cmd.Flags().Uint64Var(&from, "from", 1, "the number of the first event")
-	return cmd
+	return followed(a, &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: args}, "event", func(e api.Event, args []string) string {
+		if len(args) == 1 && e.VM != args[0] && e.ID != args[0] {
+			return ""
+		}
+		return eventLine(e)
+	}, "events")
 }
 
 func eventLine(e api.Event) string {

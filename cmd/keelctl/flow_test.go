@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func inVMDir(t *testing.T) {
 func TestFromTheFirstKeyToAConsole(t *testing.T) {
 	inVMDir(t)
 	s, r := managed(t, rigOptions{})
-	if out := s.must(t, "version").out; !strings.Contains(out, "host keel-1: Keel 0.2.0 build, API v1; you are alice, admin") {
+	if out := s.must(t, "version").out; !strings.Contains(out, "host keel-1: Keel 0.2.0, built build, API v1; you are alice, admin") {
 		t.Errorf("version: %s", out)
 	}
 	if out := s.must(t, "host", "list").out; !strings.Contains(out, r.fingerprint()+" (until it restarts)") {
@@ -36,7 +37,7 @@ func TestFromTheFirstKeyToAConsole(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &plans); err != nil || len(plans) != 1 || plans[0].Action != "create" || plans[0].Upload[0] != "vmlinuz" {
 		t.Fatalf("dry run: %v %s", err, out)
 	}
-	if r.vms.find("demo") != nil {
+	if r.VMs.Get("demo") != nil {
 		t.Fatal("a dry run has made the VM")
 	}
 
@@ -49,7 +50,7 @@ func TestFromTheFirstKeyToAConsole(t *testing.T) {
 	if strings.Contains(made.errout, "kind Host") || !strings.Contains(made.errout, id1+" was made for this host alone") {
 		t.Errorf("what it assumed: %s", made.errout)
 	}
-	if v := r.vms.find("demo"); v == nil || v.now() != api.Running || v.spec.ID != id1 {
+	if v := r.VMs.Get("demo"); v == nil || v.State() != api.Running || v.Made().ID != id1 {
 		t.Fatalf("the VM is %+v", v)
 	}
 	// Once more is the same, and sends nothing.
@@ -90,6 +91,23 @@ func TestFromTheFirstKeyToAConsole(t *testing.T) {
 		t.Errorf("audit tail --follow: it is in the log %d times\n%+v", strings.Count(got.out, "/v1/audit/follow"), got)
 	}
 	s.fails(t, 3, "there is no VM", "vm", "get", "demo")
+}
+
+// TestWhatInitSaysWorks follows what it says to the letter.
+func TestWhatInitSaysWorks(t *testing.T) {
+	inDir(t, nil)
+	s := newSession(t)
+	said := s.must(t, "init").out
+	_, text, _ := strings.Cut(said, "in host.yaml:\n\n")
+	text, _, _ = strings.Cut(text, "\n\n")
+	write(t, "host.yaml", []byte(strings.ReplaceAll(text, "       ", "")))
+	if !strings.Contains(said, "keelctl seed create -f host.yaml -o seed.tar") {
+		t.Errorf("%s", said)
+	}
+	s.must(t, "seed", "create", "-f", "host.yaml", "-o", "seed.tar")
+	if out := s.must(t, "seed", "show", "seed.tar").out; !strings.Contains(out, "host keel-1") || !strings.Contains(out, "trusts      keel default") {
+		t.Errorf("%s", out)
+	}
 }
 
 // TestASecondAdministrator makes a key on another machine, which never leaves it.
@@ -156,6 +174,10 @@ func TestASecondAdministrator(t *testing.T) {
 	if out := alice.must(t, "cert", "list").out; strings.Count(out, "revoked") != 2 || strings.Count(out, "good") != 2 {
 		t.Errorf("cert list: %s", out)
 	}
+	var listed []auth.RevokedCertificate
+	if err := json.Unmarshal([]byte(alice.must(t, "cert", "revoked", "-o", "json").out), &listed); err != nil || len(listed) != 2 {
+		t.Errorf("cert revoked: %v %+v", err, listed)
+	}
 	write(t, "host.yaml", []byte(hostYAML+"trust: {operatorCAs: ["+alice.file("ca.pem")+"]}\n"))
 	alice.must(t, "seed", "create", "-f", "host.yaml", "-o", "seed.tar")
 	archive, err := os.ReadFile("seed.tar")
@@ -163,7 +185,7 @@ func TestASecondAdministrator(t *testing.T) {
 		t.Fatal(err)
 	}
 	sd, err := seed.Parse(archive)
-	if err != nil || len(sd.Host.Trust.Revoked) != 2 {
+	if err != nil || !slices.Equal(sd.Host.Trust.Revoked, listed) {
 		t.Fatalf("%v %+v", err, sd.Host.Trust.Revoked)
 	}
 	trust, err := sd.Host.Trust.Config()
@@ -237,10 +259,10 @@ func TestAHostThatRestartedProvesItself(t *testing.T) {
 	s.fails(t, 6, "Nothing was sent to it", "vm", "list")
 	s.stdin = "yes\n"
 	s.fails(t, 6, "Nothing was sent to it", "vm", "list")
-	if r := s.run("vm", "list"); strings.Contains(r.errout, second.fingerprint()) || strings.Contains(r.errout, second.server.Key.Fingerprint().Groups()) {
+	if r := s.run("vm", "list"); strings.Contains(r.errout, second.fingerprint()) || strings.Contains(r.errout, second.Key.Fingerprint().Groups()) {
 		t.Errorf("the key that was offered is shown to be confirmed: %s", r.errout)
 	}
-	s.stdin = second.server.Key.Fingerprint().Groups()[len("SHA256:"):][:19] + "\n"
+	s.stdin = second.Key.Fingerprint().Groups()[len("SHA256:"):][:19] + "\n"
 	if r := s.must(t, "vm", "list"); !strings.Contains(r.errout, "can't keep its key") {
 		t.Errorf("%s", r.errout)
 	}
@@ -289,7 +311,7 @@ func TestAClaim(t *testing.T) {
 	s := newSession(t)
 	s.must(t, "init")
 	r := boot(t, rigOptions{})
-	code := r.trust.ClaimState().Code
+	code := r.Trust.ClaimState().Code
 	s.fails(t, 2, "--code", "host", "claim", r.address, "--code", "1234")
 	s.fails(t, 4, "code is wrong", "host", "claim", r.address, "--code", "0000-0000-0000-0000")
 	s.must(t, "host", "claim", r.address, "--code", strings.ToLower(strings.ReplaceAll(code, "-", " ")))
@@ -318,7 +340,7 @@ func TestAddingAHostAsksForItsKey(t *testing.T) {
 		}
 	}
 	s.stdin = "yes\n"
-	if got := s.must(t, "host", "add", r.address); !strings.Contains(got.errout, r.server.Key.Fingerprint().Groups()) {
+	if got := s.must(t, "host", "add", r.address); !strings.Contains(got.errout, r.Key.Fingerprint().Groups()) {
 		t.Errorf("%s", got.errout)
 	}
 	s.fails(t, 5, "has a host keel-1 already", "host", "add", boot(t, rigOptions{cas: []*x509.Certificate{s.ca(t)}}).address)

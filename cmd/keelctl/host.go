@@ -5,9 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +30,7 @@ func (a *app) hostCommand() *cobra.Command {
 
 func (a *app) hostAdd() *cobra.Command {
 	var name, fingerprint, tokenFile string
+	var names []string
 	cmd := &cobra.Command{
 		Use:   "add ADDRESS [--fingerprint SHA256:... | --token-file FILE]",
 		Short: "Add a host to the context, by its address and its key",
@@ -42,8 +41,10 @@ With --token-file the host proves itself instead, by the token in its seed (trus
 for hosts without a screen. The token is kept, so that the host can do it again.
 
 A host that keeps its key over a restart gets a certificate from the operator CA, if that
-is here. One that can't keep it has a new key after each restart: it then proves itself by
-the token, or keelctl asks for the fingerprint that its screen shows.
+is here: for its address and name as you give them, and for what else it asks for once you
+have said yes, or given it by --names. One that can't keep its key has a new one after each
+restart: it then proves itself by the token, or keelctl asks for the fingerprint that its
+screen shows.
 
 It needs your certificate, and the host to be up. To give a host that is there already
 another key, add it again.`,
@@ -74,7 +75,7 @@ another key, add it again.`,
 			if err != nil {
 				return err
 			}
-			return a.adopt(ctx, c, h, own, token)
+			return a.adopt(ctx, c, h, own, token, names)
 		},
 	}
 	a.contextFlag(cmd)
@@ -83,6 +84,7 @@ another key, add it again.`,
 	cmd.Flags().StringVar(&fingerprint, "fingerprint", "", "the key that it must have, as its screen shows it")
 	cmd.Flags().StringVar(&tokenFile, "token-file", "", "a file with the token of its seed, by which it proves itself")
 	cmd.MarkFlagFilename("token-file")
+	namesFlag(cmd, &names)
 	return cmd
 }
 
@@ -131,7 +133,8 @@ func (a *app) meet(ctx context.Context, h *config.Host, own *tls.Certificate, fi
 }
 
 // adopt asks a host whose key is known for what there is to remember, and remembers it.
-func (a *app) adopt(ctx context.Context, c *config.Context, h *config.Host, own *tls.Certificate, token string) error {
+func (a *app) adopt(ctx context.Context, c *config.Context, h *config.Host, own *tls.Certificate, token string, names []string) error {
+	given := h.Name
 	named := *h
 	if named.Name == "" {
 		named.Name = h.Address
@@ -151,7 +154,10 @@ func (a *app) adopt(ctx context.Context, c *config.Context, h *config.Host, own 
 	if old, err := c.Find(h.Name); err == nil && old.Address != h.Address {
 		return exit.Errorf(exit.Conflict, "context %s has a host %s already, at %s: give another --name, or `keelctl host remove %s`", c.Name, h.Name, old.Address, h.Name)
 	}
-	if err := a.signHost(ctx, c, h, conn); err != nil {
+	if given != "" {
+		names = append(names, given)
+	}
+	if err := a.signHost(ctx, c, h, conn, names); err != nil {
 		return err
 	}
 	os.Remove(c.TokenFile(h.Name))
@@ -176,53 +182,9 @@ func (a *app) adopt(ctx context.Context, c *config.Context, h *config.Host, own 
 	return nil
 }
 
-// signHost signs the certificate of a host that keeps its key, where that is possible.
-func (a *app) signHost(ctx context.Context, c *config.Context, h *config.Host, conn *client.Conn) error {
-	var trust api.Trust
-	if err := conn.Get(ctx, client.Path("trust"), nil, &trust); err != nil {
-		if exit.Code(err) == exit.Denied { // only administrators may see it, and others can't sign
-			return nil
-		}
-		return err
-	}
-	h.KeepsKey = trust.Host.Kept
-	if !h.KeepsKey {
-		return nil
-	}
-	ca, err := readCA(c)
-	if err != nil {
-		if exit.Code(err) == exit.NotFound {
-			return nil
-		}
-		return err
-	}
-	request, err := auth.ParseRequest([]byte(trust.Host.Request))
-	if err != nil {
-		return fmt.Errorf("%s: its request for a certificate: %w", h.Name, err)
-	}
-	if request.Key != auth.Fingerprint(h.Fingerprint) {
-		return exit.Errorf(exit.Unreachable, "%s asks for a certificate for the key %s, and has %s", h.Name, request.Key, h.Fingerprint)
-	}
-	names, addresses := request.Names, request.Addresses
-	host := h.Address[:strings.LastIndexByte(h.Address, ':')]
-	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil {
-		names = append(names, host)
-	} else {
-		addresses = append(addresses, ip)
-	}
-	signed, err := ca.SignHost(request, names, addresses, a.now())
-	if err != nil {
-		return err
-	}
-	if err := conn.Post(ctx, client.Path("trust", "host-certificate"), api.HostCertificate{Certificate: string(auth.CertificatePEM(signed))}, nil); err != nil {
-		return err
-	}
-	a.note("signed the certificate of %s, until %s", h.Name, output.Time(signed.NotAfter))
-	return nil
-}
-
 func (a *app) hostClaim() *cobra.Command {
 	var name, code string
+	var names []string
 	cmd := &cobra.Command{
 		Use:   "claim ADDRESS --code CODE",
 		Short: "Have a host that trusts nobody yet trust your operator CA",
@@ -282,7 +244,7 @@ It needs the operator CA (` + "`keelctl init`" + `), and someone who can read th
 			}
 			a.note("%s trusts the operator CA %q now", address, ca.Subject.CommonName)
 			h.Fingerprint = string(key)
-			return a.adopt(ctx, c, h, own, "")
+			return a.adopt(ctx, c, h, own, "", names)
 		},
 	}
 	a.contextFlag(cmd)
@@ -290,6 +252,7 @@ It needs the operator CA (` + "`keelctl init`" + `), and someone who can read th
 	cmd.Flags().StringVar(&name, "name", "", "the name that it has here (default: its own)")
 	cmd.Flags().StringVar(&code, "code", "", "the code on the host's screen")
 	cmd.MarkFlagRequired("code")
+	namesFlag(cmd, &names)
 	return cmd
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,29 +19,18 @@ import (
 
 // ofHost makes a command that shows a part of what a host says of itself.
 func (a *app) ofHost(use, short, long, example string, part func(*api.Host) any, table func(*output.Rows, *api.Host), after ...func(*api.Host) error) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: use, Short: short, Long: long, Example: example, Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var h api.Host
-				if err := r.Get(ctx, client.Path("host"), nil, &h); err != nil {
-					return err
-				}
-				if err := a.print(part(&h), func(rows *output.Rows) { table(rows, &h) }); err != nil {
-					return err
-				}
-				for _, f := range after {
-					if err := f(&h); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		},
-	}
-	a.remoteFlags(cmd)
-	a.outputFlag(cmd)
-	return cmd
+	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: cobra.NoArgs}
+	return shown(a, cmd, got("host"), func(h api.Host) error {
+		if err := a.print(part(&h), func(rows *output.Rows) { table(rows, &h) }); err != nil {
+			return err
+		}
+		for _, f := range after {
+			if err := f(&h); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (a *app) hostInfo() *cobra.Command {
@@ -145,9 +133,8 @@ func (a *app) hostHealth() *cobra.Command {
 }
 
 func (a *app) hostLog() *cobra.Command {
-	var follow bool
-	var from uint64
-	cmd := &cobra.Command{
+	next := uint64(0)
+	return followed(a, &cobra.Command{
 		Use:   "log",
 		Short: "Show a host's log",
 		Long: `Show the lines of a host's log that it still has, and with --follow those that come,
@@ -156,55 +143,13 @@ name and a bar. It needs the role operator.`,
 		Example: `  keelctl host log
   keelctl host log --follow`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			limit := callTimeout
-			if follow {
-				limit = 0
-			}
-			return a.ask(limit, func(ctx context.Context, r *remote) error {
-				p, err := a.printer()
-				if err != nil {
-					return err
-				}
-				query := url.Values{"follow": {strconv.FormatBool(follow)}, "from": {strconv.FormatUint(from, 10)}}
-				next := from
-				err = client.Each(ctx, r.Conn, client.Path("host", "log"), query, func(l api.LogLine) error {
-					if l.Sequence > next && next > 1 {
-						a.note("%s are no longer kept", count(int(l.Sequence-next), "line"))
-					}
-					next = l.Sequence + 1
-					if p.Format != output.Table {
-						return a.printLine(p.Format, l)
-					}
-					_, err := fmt.Fprintf(a.stdout, "%s %s\n", l.Time.UTC().Format("15:04:05.000"), output.Clean(l.Text))
-					return err
-				})
-				return a.followed(follow, err)
-			})
-		},
-	}
-	a.remoteFlags(cmd)
-	a.outputFlag(cmd)
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with the lines that come")
-	cmd.Flags().Uint64Var(&from, "from", 1, "the number of the first line")
-	return cmd
-}
-
-// followed is how a command ends that goes on until Ctrl-C: that is no failure.
-func (a *app) followed(follow bool, err error) error {
-	if follow && a.ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-// printLine writes one of a stream of values: a line of JSON, or a YAML document.
-func (a *app) printLine(f output.Format, v any) error {
-	if f == output.YAML {
-		fmt.Fprintln(a.stdout, "---")
-		return output.WriteYAML(a.stdout, v)
-	}
-	return output.WriteLine(a.stdout, v)
+	}, "line", func(l api.LogLine, _ []string) string {
+		if l.Sequence > next && next > 1 {
+			a.note("%s are no longer kept", count(int(l.Sequence-next), "line"))
+		}
+		next = l.Sequence + 1
+		return l.Time.UTC().Format("15:04:05.000") + " " + l.Text
+	}, "host", "log")
 }
 
 // copyRaw copies an answer that isn't JSON.

@@ -62,25 +62,13 @@ func (a *app) showNetwork(n api.Network) error {
 }
 
 func (a *app) hostNetworkShow() *cobra.Command {
-	cmd := &cobra.Command{
+	return shown(a, &cobra.Command{
 		Use:     "show",
 		Short:   "Show how a host is reached",
 		Long:    "Show a host's network card, addresses, routers and servers, and a change that waits to be confirmed. It needs the role viewer.",
 		Example: "  keelctl host network show",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var n api.Network
-				if err := r.Get(ctx, client.Path("host", "network"), nil, &n); err != nil {
-					return err
-				}
-				return a.showNetwork(n)
-			})
-		},
-	}
-	a.remoteFlags(cmd)
-	a.outputFlag(cmd)
-	return cmd
+	}, got("host", "network"), a.showNetwork)
 }
 
 // parsed reads the values of a flag.
@@ -255,23 +243,13 @@ func (a *app) movedTo(c *config.Context, h *config.Host, address string, now api
 }
 
 func (a *app) hostNetworkConfirm() *cobra.Command {
-	cmd := &cobra.Command{
+	return shown(a, &cobra.Command{
 		Use:     "confirm",
 		Short:   "Keep a change of the network that would revert",
 		Long:    "Keep a change of the host's network that would revert by itself. That it reaches the host shows that the change is good. It needs the role admin.",
 		Example: "  keelctl host network confirm",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var n api.Network
-				if err := r.Post(ctx, client.Path("host", "network", "confirm"), nil, &n); err != nil {
-					return err
-				}
-				return a.showNetwork(n)
-			})
-		},
-	}
-	a.remoteFlags(cmd)
-	a.outputFlag(cmd)
-	return cmd
+	}, func([]string) client.Request {
+		return client.Request{Method: http.MethodPost, Path: client.Path("host", "network", "confirm")}
+	}, a.showNetwork)
 }

@@ -36,25 +36,13 @@ func (a *app) showTime(t api.HostTime) error {
 }
 
 func (a *app) hostTimeShow() *cobra.Command {
-	cmd := &cobra.Command{
+	return shown(a, &cobra.Command{
 		Use:     "show",
 		Short:   "Show a host's clock, and where it has its time from",
 		Long:    "Show a host's clock, where it has its time from, and how far it is from this machine's. It needs the role viewer.",
 		Example: "  keelctl host time show",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var t api.HostTime
-				if err := r.Get(ctx, client.Path("host", "time"), nil, &t); err != nil {
-					return err
-				}
-				return a.showTime(t)
-			})
-		},
-	}
-	a.remoteFlags(cmd)
-	a.outputFlag(cmd)
-	return cmd
+	}, got("host", "time"), a.showTime)
 }
 
 func (a *app) hostTimeSet() *cobra.Command {

@@ -168,40 +168,32 @@ func (a *app) sendChunk(ctx context.Context, r *remote, name string, f *os.File,
 }
 
 func (a *app) imageList() *cobra.Command {
-	cmd := &cobra.Command{
+	return shown(a, &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List a host's images",
 		Long:    "List the images of a host, which VMs name them, and how much room is left. It needs the role viewer.",
 		Example: "  keelctl image list",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var images api.Images
-				if err := r.Get(ctx, client.Path("images"), nil, &images); err != nil {
-					return err
-				}
-				return a.print(images, func(rows *output.Rows) {
-					if len(images.Images) > 0 {
-						rows.Header("name", "size", "state", "sha256", "used by")
-					}
-					for _, i := range images.Images {
-						state := output.State(i.State)
-						if i.State == api.ImageUploading {
-							state = output.Cell{Text: fmt.Sprintf("%d%% there", i.Received*100/max(i.Size, 1)), Style: output.Warn}
-						} else if i.ReadOnly {
-							state.Text = "seed's"
-						}
-						rows.Row(i.Name, output.Size(uint64(i.Size)), state, i.SHA256[:min(16, len(i.SHA256))], strings.Join(i.Users, ", "))
-					}
-					rows.Line("%s used, %s free", output.Size(uint64(images.Used)), output.Size(uint64(images.Free)))
-				})
-			})
-		},
+	}, got("images"), func(images api.Images) error {
+		return a.print(images, func(rows *output.Rows) { tableOfImages(rows, images) })
+	})
+}
+
+func tableOfImages(r *output.Rows, images api.Images) {
+	if len(images.Images) > 0 {
+		r.Header("name", "size", "state", "sha256", "used by")
 	}
-	a.remoteFlags(cmd)
-	a.outputFlag(cmd)
-	return cmd
+	for _, i := range images.Images {
+		state := output.State(i.State)
+		if i.State == api.ImageUploading {
+			state = output.Cell{Text: fmt.Sprintf("%d%% there", i.Received*100/max(i.Size, 1)), Style: output.Warn}
+		} else if i.ReadOnly {
+			state.Text = "seed's"
+		}
+		r.Row(i.Name, output.Size(uint64(i.Size)), state, i.SHA256[:min(16, len(i.SHA256))], strings.Join(i.Users, ", "))
+	}
+	r.Line("%s used, %s free", output.Size(uint64(images.Used)), output.Size(uint64(images.Free)))
 }
 
 func (a *app) imageDelete() *cobra.Command {

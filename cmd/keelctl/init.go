@@ -117,9 +117,11 @@ Whoever has %s can make administrators: keep a copy of it
 in a safe place, and let nobody else read it.
 
 What comes next:
-  1. Have the host trust the CA, and give it a network. In its YAML:
+  1. Describe a host that trusts the CA and has a network, in host.yaml:
 
+       apiVersion: keel/v1
        kind: Host
+       name: keel-1
        management: {nic: auto}
        trust: {operatorCAs: [%s]}
 

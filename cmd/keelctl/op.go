@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -27,39 +28,31 @@ one who asked for it is gone; any administrator can look at it, wait for it, or 
 }
 
 func (a *app) opList() *cobra.Command {
-	cmd := &cobra.Command{
+	return shown(a, &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the operations that run, and the last that ended",
 		Long:    "List the operations that run and the last that ended, the newest first. It needs the role viewer.",
 		Example: "  keelctl op list -o json",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var ops api.Operations
-				if err := r.Get(ctx, client.Path("operations"), nil, &ops); err != nil {
-					return err
-				}
-				return a.print(ops, func(rows *output.Rows) {
-					if len(ops.Operations) == 0 {
-						rows.Line("no operations")
-						return
-					}
-					rows.Header("id", "kind", "target", "state", "progress", "by", "begun", "message")
-					for _, op := range ops.Operations {
-						message := op.Message
-						if op.Error != nil {
-							message = op.Error.Message
-						}
-						rows.Row(op.ID, op.Kind, op.Target, output.State(op.State), progressOf(op.Progress), op.By, output.Time(op.Created), message)
-					}
-				})
-			})
-		},
+	}, got("operations"), func(ops api.Operations) error {
+		return a.print(ops, func(rows *output.Rows) { tableOfOperations(rows, ops.Operations) })
+	})
+}
+
+func tableOfOperations(r *output.Rows, ops []api.Operation) {
+	if len(ops) == 0 {
+		r.Line("no operations")
+		return
 	}
-	a.remoteFlags(cmd)
-	a.outputFlag(cmd)
-	return cmd
+	r.Header("id", "kind", "target", "state", "progress", "by", "begun", "message")
+	for _, op := range ops {
+		message := op.Message
+		if op.Error != nil {
+			message = op.Error.Message
+		}
+		r.Row(op.ID, op.Kind, op.Target, output.State(op.State), progressOf(op.Progress), op.By, output.Time(op.Created), message)
+	}
 }
 
 func progressOf(p api.Progress) string {
@@ -87,7 +80,7 @@ Ctrl-C ends the waiting, not the operation. It needs the role viewer.`,
 				if err != nil {
 					return err
 				}
-				return a.print(op, func(rows *output.Rows) { fieldsOfOperation(rows, op) })
+				return a.showOperation(op)
 			})
 		},
 	}
@@ -96,20 +89,22 @@ Ctrl-C ends the waiting, not the operation. It needs the role viewer.`,
 	return cmd
 }
 
-func fieldsOfOperation(r *output.Rows, op api.Operation) {
-	r.Field("operation", op.ID)
-	r.Field("kind", op.Kind)
-	r.Field("target", op.Target)
-	r.Field("state", output.State(op.State))
-	r.Field("progress", progressOf(op.Progress))
-	r.Field("message", op.Message)
-	r.Field("by", op.By)
-	r.Field("begun", output.Time(op.Created))
-	r.Field("ended", output.Time(op.Finished))
+func (a *app) showOperation(op api.Operation) error {
+	return a.print(op, func(r *output.Rows) {
+		r.Field("operation", op.ID)
+		r.Field("kind", op.Kind)
+		r.Field("target", op.Target)
+		r.Field("state", output.State(op.State))
+		r.Field("progress", progressOf(op.Progress))
+		r.Field("message", op.Message)
+		r.Field("by", op.By)
+		r.Field("begun", output.Time(op.Created))
+		r.Field("ended", output.Time(op.Finished))
+	})
 }
 
 func (a *app) opCancel() *cobra.Command {
-	cmd := &cobra.Command{
+	return shown(a, &cobra.Command{
 		Use:   "cancel ID",
 		Short: "Give an operation up",
 		Long: `Ask a host to give an operation up. What it has done by then may stay done: the answer
@@ -117,19 +112,9 @@ says what has become of it. It needs the role operator.`,
 		Example:           "  keelctl op cancel 4f2b1c3d-...",
 		Args:              oneOf("operation's id"),
 		ValidArgsFunction: a.completeOperations,
-		RunE: func(_ *cobra.Command, args []string) error {
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var op api.Operation
-				if err := r.Post(ctx, client.Path("operations", args[0], "cancel"), nil, &op); err != nil {
-					return err
-				}
-				return a.print(op, func(rows *output.Rows) { fieldsOfOperation(rows, op) })
-			})
-		},
-	}
-	a.remoteFlags(cmd)
-	a.outputFlag(cmd)
-	return cmd
+	}, func(args []string) client.Request {
+		return client.Request{Method: http.MethodPost, Path: client.Path("operations", args[0], "cancel")}
+	}, a.showOperation)
 }
 
 // waitStep is how long one call waits for an operation's end.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -80,7 +81,7 @@ ETag, in --if-match. The role that it needs is that of the call.`,
 				defer response.Body.Close()
 				if headers || request.Method == http.MethodHead {
 					fmt.Fprintf(a.stdout, "%s %s\n", response.Proto, response.Status)
-					for _, name := range sortedKeys(response.Header) {
+					for _, name := range slices.Sorted(maps.Keys(response.Header)) {
 						fmt.Fprintf(a.stdout, "%s: %s\n", name, output.Clean(strings.Join(response.Header[name], ", ")))
 					}
 					fmt.Fprintln(a.stdout)

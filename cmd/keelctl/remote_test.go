@@ -50,12 +50,12 @@ func TestExitCodesTellFailuresApart(t *testing.T) {
 func TestAFaultOfOneDoesNotStopTheOthers(t *testing.T) {
 	s, r := running(t)
 	got := s.run("vm", "pause", "nope", "demo", "neither")
-	if got.code != 3 || !strings.Contains(got.errout, "nope") || !strings.Contains(got.errout, "neither") || r.vms.find("demo").now() != api.Paused {
-		t.Errorf("%+v, demo is %s", got, r.vms.find("demo").now())
+	if got.code != 3 || !strings.Contains(got.errout, "nope") || !strings.Contains(got.errout, "neither") || r.VMs.Get("demo").State() != api.Paused {
+		t.Errorf("%+v, demo is %s", got, r.VMs.Get("demo").State())
 	}
 	for _, verb := range []string{"resume", "reset", "nmi"} {
 		s.must(t, "vm", verb, "demo")
-		if now := r.vms.find("demo").now(); now != api.Running {
+		if now := r.VMs.Get("demo").State(); now != api.Running {
 			t.Errorf("after %s it is %s", verb, now)
 		}
 	}
@@ -79,11 +79,11 @@ func TestAHostThatRestartedIsAskedAboutOnce(t *testing.T) {
 func TestInterruptingAWaitLeavesTheOperation(t *testing.T) {
 	inVMDir(t)
 	s, r := managed(t, rigOptions{})
-	r.vms.slow = make(chan struct{})
+	release := r.VMs.Slow()
 	s.must(t, "vm", "create", "-f", "vm.yaml")
 	wait := s.background(nil, "vm", "start", "demo", "--wait")
 	for range 500 {
-		if r.vms.find("demo").now() == api.Starting {
+		if r.VMs.Get("demo").State() == api.Starting {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -96,10 +96,10 @@ func TestInterruptingAWaitLeavesTheOperation(t *testing.T) {
 	}
 	id, _, _ := strings.Cut(strings.SplitN(got.errout, "keelctl op wait ", 2)[1], " ")
 	s.fails(t, 7, "goes on", "op", "wait", id, "--timeout", "300ms")
-	if now := r.vms.find("demo").now(); now != api.Starting {
+	if now := r.VMs.Get("demo").State(); now != api.Starting {
 		t.Errorf("the VM is %s", now)
 	}
-	close(r.vms.slow)
+	release()
 	if out := s.must(t, "op", "wait", id).out; !strings.Contains(out, "succeeded") {
 		t.Errorf("%s", out)
 	}
@@ -107,7 +107,7 @@ func TestInterruptingAWaitLeavesTheOperation(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 
-	r.vms.slow = make(chan struct{})
+	r.VMs.Slow()
 	s.must(t, "vm", "kill", "demo", "--wait")
 	begun := s.must(t, "vm", "start", "demo", "-o", "json")
 	var op api.Operation
@@ -128,9 +128,7 @@ func TestWhatAHostSaysOfItself(t *testing.T) {
 			t.Errorf("host %s: %s", test.args, out)
 		}
 	}
-	r.host.mu.Lock()
-	r.host.problems = []string{"the clock is wrong"}
-	r.host.mu.Unlock()
+	r.Host.HasProblem("the clock is wrong")
 	if got := s.run("host", "health"); got.code != 1 || !strings.Contains(got.out, "the clock is wrong") {
 		t.Errorf("%+v", got)
 	}
@@ -160,12 +158,12 @@ func TestWhatAHostSaysOfItself(t *testing.T) {
 func TestAChangeOfTheNetworkIsConfirmedWhereTheHostIsThen(t *testing.T) {
 	s, r := managed(t, rigOptions{})
 	got := s.must(t, "host", "network", "set", "--address", "127.0.0.1/8", "--dns", "192.0.2.53")
-	if r.host.pending != nil || r.host.network.DNS[0].String() != "192.0.2.53" || !strings.Contains(got.errout, "confirmed") {
-		t.Errorf("%+v %s", r.host, got.errout)
+	if n := r.Host.Network(); n.Pending != nil || n.Config.DNS[0].String() != "192.0.2.53" || !strings.Contains(got.errout, "confirmed") {
+		t.Errorf("%+v %s", r.Host, got.errout)
 	}
 	s.must(t, "host", "network", "set", "--dhcp", "--confirm=false")
-	if r.host.pending == nil || len(r.host.network.Addresses) != 0 || len(r.host.network.DNS) != 1 {
-		t.Errorf("%+v", r.host.network)
+	if n := r.Host.Network(); n.Pending == nil || len(n.Config.Addresses) != 0 || len(n.Config.DNS) != 1 {
+		t.Errorf("%+v", n)
 	}
 	if out := s.must(t, "host", "network", "show").out; !strings.Contains(out, "reverts at") {
 		t.Errorf("%s", out)
@@ -178,7 +176,7 @@ func TestAChangeOfTheNetworkIsConfirmedWhereTheHostIsThen(t *testing.T) {
 
 func TestARestartIsWaitedForUntilTheHostIsGone(t *testing.T) {
 	s, r := managed(t, rigOptions{})
-	r.host.stopped = func() {
+	r.Host.Stopped = func() {
 		time.Sleep(200 * time.Millisecond)
 		r.server.Close()
 	}
@@ -251,8 +249,8 @@ func TestQueryIsTheRawAPI(t *testing.T) {
 	if out := s.must(t, "query", "HEAD", "/v1/images/vmlinuz").out; !strings.Contains(out, "Upload-Length: 4200000") {
 		t.Errorf("%s", out)
 	}
-	s.fails(t, 1, "doesn't know this field", "query", "POST", "/v1/host/shutdown", "--data", `{"fromTheFuture":true}`)
-	s.fails(t, 3, "", "query", "GET", "/v1/nope")
+	s.fails(t, 8, "doesn't know this field", "query", "POST", "/v1/host/shutdown", "--data", `{"fromTheFuture":true}`)
+	s.fails(t, 8, "", "query", "GET", "/v1/nope")
 	s.fails(t, 2, "is no method", "query", "FETCH", "/v1/version")
 }
 
@@ -284,7 +282,7 @@ func TestTamperingWithTheAuditLogIsFound(t *testing.T) {
 	ca := s.ca(t)
 	address := r.address
 	r.server.Close()
-	other := boot(t, rigOptions{address: address, cas: []*x509.Certificate{ca}, boot: r.boot})
+	other := boot(t, rigOptions{address: address, cas: []*x509.Certificate{ca}, boot: r.Boot})
 	s.must(t, "host", "add", address, "--fingerprint", other.fingerprint())
 	s.fails(t, 1, "tampered", "audit", "verify")
 	other.server.Close()
@@ -305,7 +303,7 @@ func TestLockdown(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 	s.fails(t, 2, "give one host", "trust", "lockdown")
-	if out := s.must(t, "trust", "lockdown", "keel-1").out; !strings.Contains(out, "locked down  yes") || !r.trust.Lockdown().Locked {
+	if out := s.must(t, "trust", "lockdown", "keel-1").out; !strings.Contains(out, "locked down  yes") || !r.Trust.Lockdown().Locked {
 		t.Errorf("%s", out)
 	}
 	s.fails(t, 2, "your own operator CA", "trust", "distrust", "SHA256:"+ownFingerprint(t, s))

@@ -2,40 +2,29 @@ package main
 
 import (
 	"context"
-	"crypto"
 	"crypto/x509"
 	"io"
 	"log/slog"
-	"net"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"keel/vmkernel/api/apitest"
 	"keel/vmkernel/api/server"
-	"keel/vmkernel/audit"
 	"keel/vmkernel/auth"
-	"keel/vmkernel/datastore"
 )
 
 // rig is a host: the real server of the API with the real trust, audit log and image store, on machines that are none.
 type rig struct {
-	t       *testing.T
+	*apitest.Parts
 	server  *server.Server
 	address string
-	trust   *auth.Store
-	log     *audit.Log
-	vms     *fakeVMs
-	host    *fakeHost
-	images  *datastore.Memory
 	lines   *server.Lines
-	boot    string
 }
 
 // rigOptions say how a host is made.
 type rigOptions struct {
-	name    string
-	address string // "127.0.0.1:0" if empty
+	address string // "": any of loopback's
 	cas     []*x509.Certificate
 	revoked []auth.RevokedCertificate
 	token   string
@@ -47,60 +36,15 @@ type rigOptions struct {
 // boot starts a host, which has a new key.
 func boot(t *testing.T, o rigOptions) *rig {
 	t.Helper()
-	for _, d := range []struct {
-		to   *string
-		text string
-	}{{&o.name, "keel-1"}, {&o.address, "127.0.0.1:0"}, {&o.boot, "b0075"}} {
-		if *d.to == "" {
-			*d.to = d.text
-		}
-	}
-	if o.space == 0 {
-		o.space = 64 << 20
-	}
-	began := time.Now()
-	r := &rig{t: t, vms: newFakeVMs(), host: &fakeHost{}, images: datastore.NewMemory(o.space, nil), lines: server.NewLines(), boot: o.boot}
-	var err error
-	if r.trust, err = auth.NewStore(auth.Config{CAs: o.cas, Revoked: o.revoked, Token: o.token, Recover: o.recover, Clock: time.Now,
-		Uptime: func() time.Duration { return time.Since(began) }}); err != nil {
-		t.Fatal(err)
-	}
-	key, err := auth.NewHostKey(o.name, []string{o.name}, []netip.Addr{netip.MustParseAddr("127.0.0.1")}, began.Add(-time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	shown, err := key.Certificate(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.log, err = audit.New(audit.Config{Host: o.name, Boot: o.boot, Version: "0.2.0", Key: shown.PrivateKey.(crypto.Signer)}); err != nil {
-		t.Fatal(err)
-	}
-	r.server = server.New(server.Config{Name: o.name, Version: "0.2.0", Build: "build", VMs: r.vms, Images: r.images, Host: r.host,
-		Trust: r.trust, Key: key, Audit: r.log, Lines: r.lines, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	var l net.Listener
-	for range 50 { // the address of a host that has just gone down
-		if l, err = net.Listen("tcp", o.address); err == nil {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.address = l.Addr().String()
-	served := make(chan error, 1)
-	go func() { served <- r.server.Serve(l) }()
-	t.Cleanup(func() {
-		r.server.Close()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
+	trust := auth.Config{CAs: o.cas, Revoked: o.revoked, Token: o.token, Recover: o.recover}
+	r := &rig{Parts: apitest.New(t, apitest.Options{Boot: o.boot, Space: o.space, Trust: trust}), lines: server.NewLines()}
+	r.server = server.New(server.Config{Name: r.Name, Version: apitest.Release, Build: "build", VMs: r.VMs, Images: r.Images, Host: r.Host,
+		Trust: r.Trust, Key: r.Key, Audit: r.Log, Lines: r.lines, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	r.address = apitest.Serve(t, r.server, o.address)
 	return r
 }
 
-func (r *rig) fingerprint() string { return string(r.server.Key.Fingerprint()) }
+func (r *rig) fingerprint() string { return string(r.Key.Fingerprint()) }
 
 // managed returns an administrator's machine with a context for a host, and the host.
 func managed(t *testing.T, o rigOptions) (*session, *rig) {

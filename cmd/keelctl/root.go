@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -45,6 +46,7 @@ Begin with ` + "`keelctl init`" + `, which makes your keys and says what comes n
 	a.group(root, groupTrust, a.initCommand(), a.seedCommand(), a.certCommand(), a.trustCommand(), a.auditCommand())
 	a.group(root, groupOther, a.contextCommand(), a.queryCommand(), a.versionCommand(), a.completionCommand())
 	root.AddCommand(exitCodesTopic(), environmentTopic())
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "rpad .CommandPath .CommandPathPadding}} {{", "rpad .CommandPath .CommandPathPadding}}  {{", 1))
 	root.SetHelpCommandGroupID(groupOther)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().String("config", "", "the configuration file")

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -101,15 +100,13 @@ func (a *app) revoke(d *seed.Document) error {
 	if !slices.Contains(d.Host.Trust.OperatorCAs, string(auth.CertificatePEM(ca))) {
 		return nil
 	}
-	list, err := c.Issued()
+	revoked, err := a.revoked(c, ca)
 	if err != nil {
 		return err
 	}
 	added := 0
-	for _, i := range list {
-		r := auth.RevokedCertificate{Issuer: auth.FingerprintOf(ca), Serial: i.Serial}
-		over := !i.NotAfter.IsZero() && a.now().After(i.NotAfter.Add(24*time.Hour)) // a host's clock may be behind
-		if !i.Revoked.IsZero() && !over && !slices.Contains(d.Host.Trust.Revoked, r) {
+	for _, r := range revoked {
+		if !slices.Contains(d.Host.Trust.Revoked, r) {
 			d.Host.Trust.Revoked = append(d.Host.Trust.Revoked, r)
 			added++
 		}

@@ -70,25 +70,13 @@ func (a *app) showTrustOf(t api.Trust) error {
 }
 
 func (a *app) trustShow() *cobra.Command {
-	cmd := &cobra.Command{
+	return shown(a, &cobra.Command{
 		Use:     "show",
 		Short:   "Show whom a host trusts, and by what it is known",
 		Long:    "Show a host's operator CAs, revoked certificates, lockdown, claim and own key. It needs the role admin.",
 		Example: "  keelctl trust show -o yaml",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var t api.Trust
-				if err := r.Get(ctx, client.Path("trust"), nil, &t); err != nil {
-					return err
-				}
-				return a.showTrustOf(t)
-			})
-		},
-	}
-	a.remoteFlags(cmd)
-	a.outputFlag(cmd)
-	return cmd
+	}, got("trust"), a.showTrustOf)
 }
 
 func (a *app) trustLockdown() *cobra.Command {

@@ -56,7 +56,10 @@ func TestAHostThatKeepsItsKeyIsSigned(t *testing.T) {
 	host.StartTLS()
 	defer host.Close()
 	address := host.Listener.Addr().String()
-	got := s.must(t, "host", "add", address, "--fingerprint", key.Fingerprint().Groups())
+	if got := s.must(t, "host", "add", address, "--fingerprint", key.Fingerprint().Groups()); key.SignedBy() != "" || !strings.Contains(got.errout, "add it again with --names keel-9") {
+		t.Errorf("nobody has confirmed its name, and it is signed by %q: %s", key.SignedBy(), got.errout)
+	}
+	got := s.must(t, "host", "add", address, "--fingerprint", key.Fingerprint().Groups(), "--names", "keel-9")
 	if key.SignedBy() != ca.Subject.CommonName || !strings.Contains(got.errout, "signed the certificate of keel-9") || strings.Contains(got.errout, "can't keep") {
 		t.Errorf("signed by %q: %s", key.SignedBy(), got.errout)
 	}
@@ -76,7 +79,7 @@ func TestALostCAIsReplacedInFrontOfTheMachine(t *testing.T) {
 	r := boot(t, rigOptions{cas: []*x509.Certificate{old.ca(t)}, recover: true})
 	s := newSessionWithKeys(t)
 	s.fails(t, 4, "doesn't trust the operator CA", "host", "add", r.address, "--fingerprint", r.fingerprint())
-	s.must(t, "host", "claim", r.address, "--code", r.trust.ClaimState().Code)
+	s.must(t, "host", "claim", r.address, "--code", r.Trust.ClaimState().Code)
 	s.must(t, "trust", "show")
 	s.must(t, "trust", "distrust", string(auth.FingerprintOf(old.ca(t))))
 	old.must(t, "host", "remove", "keel-1")

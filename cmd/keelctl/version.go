@@ -2,11 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"runtime"
-	"runtime/debug"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +10,7 @@ import (
 	"keel/cmd/keelctl/output"
 	"keel/vmkernel/api"
 	"keel/vmkernel/api/client"
+	"keel/vmkernel/release"
 	"keel/vmkernel/seed"
 )
 
@@ -21,6 +18,7 @@ import (
 type clientVersion struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`
+	Time     string `json:"time,omitempty"` // the revision's
 	API      string `json:"api"`
 	Go       string `json:"go"`
 	System   string `json:"system"`
@@ -36,20 +34,12 @@ type versions struct {
 }
 
 func ownVersion() clientVersion {
-	v := clientVersion{Version: "(unknown)", API: "v1", Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH,
-		Seeds: seed.APIVersion, Machine: seed.Machine, CPUModel: seed.CPUModel}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		v.Version = info.Main.Version
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				v.Revision = s.Value
-			}
-		}
-	}
-	return v
+	own := release.Own()
+	return clientVersion{Version: own.Name, Revision: own.Revision, Time: own.Time, API: "v1", Go: runtime.Version(),
+		System: runtime.GOOS + "/" + runtime.GOARCH, Seeds: seed.APIVersion, Machine: seed.Machine, CPUModel: seed.CPUModel}
 }
 
-func userAgent() string { return "keelctl/" + ownVersion().Version }
+func userAgent() string { return "keelctl/" + release.Own().Name }
 
 func (a *app) versionCommand() *cobra.Command {
 	var only bool
@@ -57,9 +47,11 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Print the versions of keelctl and of the host",
 		Long: `Print keelctl's version and what it can make, and that of the host, with who the host
-takes you for. Where there is no context, or with --client, it asks no host. keelctl works
-with hosts of other releases: what it doesn't know in an answer it ignores, and a host that
-doesn't know what is asked of it says so.`,
+takes you for. Where there is no context, or with --client, it asks no host.
+
+keelctl works with hosts of older and newer versions, in what the older of both knows. What
+it doesn't know in an answer it ignores. A host that doesn't know something in a request, be
+it a single field, refuses the request as a whole and says so: the exit code is then 8.`,
 		Example: `  keelctl version
   keelctl version --client`,
 		Args: cobra.NoArgs,
@@ -84,10 +76,10 @@ doesn't know what is asked of it says so.`,
 			// Its own it prints in any case.
 			printed := a.print(v, func(r *output.Rows) {
 				c := v.Client
-				r.Line("keelctl %s (%s %s)", join2(c.Version, c.Revision), c.Go, c.System)
+				r.Line("keelctl %s (%s %s)", c.Version, c.Go, c.System)
 				r.Line("seeds %s, machine %s, processor %s, API %s", c.Seeds, c.Machine, c.CPUModel, c.API)
 				if h := v.Host; h != nil {
-					r.Line("host %s: Keel %s, API %s; you are %s, %s, until %s", h.Host, join2(h.Version, h.Build), h.API,
+					r.Line("host %s: Keel %s, built %s, API %s; you are %s, %s, until %s", h.Host, h.Version, h.Build, h.API,
 						h.You.Name, grantOf(h.You.Role, h.You.Scope), output.Time(h.You.NotAfter))
 				}
 			})
@@ -102,12 +94,3 @@ doesn't know what is asked of it says so.`,
 	cmd.Flags().BoolVar(&only, "client", false, "keelctl's alone")
 	return cmd
 }
-
-func join2(a, b string) string {
-	if b == "" {
-		return a
-	}
-	return fmt.Sprintf("%s %s", a, b)
-}
-
-func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }

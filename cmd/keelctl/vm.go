@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -257,50 +258,41 @@ func (a *app) vmOperation(verb, short, long, done string, operation bool) *cobra
 }
 
 func (a *app) vmStats() *cobra.Command {
-	cmd := &cobra.Command{
+	return shown(a, &cobra.Command{
 		Use:               "stats VM",
 		Short:             "Show what a VM has used since it was started",
 		Long:              "Show the processor time, exits and memory that a VM has used since it was started. It needs the role viewer.",
 		Example:           "  keelctl vm stats demo -o json",
 		Args:              oneOf("VM"),
 		ValidArgsFunction: a.completeVMs,
-		RunE: func(_ *cobra.Command, args []string) error {
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var s api.VMStats
-				if err := r.Get(ctx, client.Path("vms", args[0], "stats"), nil, &s); err != nil {
-					return err
-				}
-				return a.print(s, func(rows *output.Rows) {
-					spent := func(ns uint64) string { return time.Duration(ns).Round(time.Millisecond).String() }
-					rows.Field("state", output.State(s.State))
-					rows.Field("processor time", spent(s.Used))
-					rows.Field("waited for one", spent(s.Ready))
-					rows.Field("idle", spent(s.Blocked))
-					rows.Field("held back", spent(s.Stolen))
-					rows.Field("memory", output.Size(s.Memory)+", "+output.Size(s.Resident)+" in use on the host")
-					if s.Balloon > 0 {
-						rows.Field("in the balloon", output.Size(s.Balloon))
-					}
-					if len(s.Exits) > 0 {
-						rows.Break()
-						rows.Header("exit", "count")
-					}
-					names := slices.SortedFunc(maps.Keys(s.Exits), func(x, y string) int {
-						if s.Exits[x] != s.Exits[y] {
-							return int(min(1, max(-1, int64(s.Exits[y])-int64(s.Exits[x]))))
-						}
-						return strings.Compare(x, y)
-					})
-					for _, name := range names {
-						rows.Row(name, s.Exits[name])
-					}
-				})
-			})
-		},
+	}, func(args []string) client.Request {
+		return client.Request{Method: http.MethodGet, Path: client.Path("vms", args[0], "stats")}
+	}, func(s api.VMStats) error {
+		return a.print(s, func(rows *output.Rows) { fieldsOfStats(rows, &s) })
+	})
+}
+
+func fieldsOfStats(r *output.Rows, s *api.VMStats) {
+	spent := func(ns uint64) string { return time.Duration(ns).Round(time.Millisecond).String() }
+	r.Field("state", output.State(s.State))
+	r.Field("processor time", spent(s.Used))
+	r.Field("waited for one", spent(s.Ready))
+	r.Field("idle", spent(s.Blocked))
+	r.Field("held back", spent(s.Stolen))
+	r.Field("memory", output.Size(s.Memory)+", "+output.Size(s.Resident)+" in use on the host")
+	if s.Balloon > 0 {
+		r.Field("in the balloon", output.Size(s.Balloon))
 	}
-	a.remoteFlags(cmd)
-	a.outputFlag(cmd)
-	return cmd
+	if len(s.Exits) > 0 {
+		r.Break()
+		r.Header("exit", "count")
+	}
+	names := slices.SortedFunc(maps.Keys(s.Exits), func(x, y string) int {
+		return cmp.Or(cmp.Compare(s.Exits[y], s.Exits[x]), strings.Compare(x, y))
+	})
+	for _, name := range names {
+		r.Row(name, s.Exits[name])
+	}
 }
 
 // consolePort is the serial port that is meant without --port: the VM's first.

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"keel/vmkernel/api"
 	"keel/vmkernel/seed"
 )
 
@@ -26,10 +25,10 @@ func TestAListOfManyVMsIsOneCall(t *testing.T) {
 	s, r := managed(t, rigOptions{})
 	for i := range 1000 {
 		spec := seed.VM{Name: fmt.Sprintf("vm-%d", i), ID: fmt.Sprintf("0b0e6a52-1d9f-4a53-9d0c-%012d", i), CPU: seed.CPU{Count: 1}, Memory: seed.Memory{Size: 64 << 20}}
-		r.vms.list = append(r.vms.list, &fakeVM{all: r.vms, spec: spec, state: api.Stopped})
+		r.VMs.Add(spec)
 	}
 	records := func() int64 {
-		head, err := r.log.Head()
+		head, err := r.Log.Head()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +53,7 @@ func TestImagesAreSentOnceAndGoOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.must(t, "query", "POST", "/v1/images", "--data", fmt.Sprintf(`{"name":"big","size":%d,"sha256":%q}`, info.Size, info.SHA256))
-	if _, err := r.images.Append("big", 0, strings.NewReader(strings.Repeat("0123456789abcdef", 1000))); err != nil {
+	if _, err := r.Images.Append("big", 0, strings.NewReader(strings.Repeat("0123456789abcdef", 1000))); err != nil {
 		t.Fatal(err)
 	}
 	got := s.must(t, "image", "upload", "big", "small")
@@ -86,14 +85,14 @@ func TestAFileOfTheSameNameIsAnotherImage(t *testing.T) {
 	s, r := running(t)
 	write(t, "vmlinuz", []byte("another kernel"))
 	s.must(t, "vm", "create", "-f", vmNamed(t, "two", id2))
-	spec, _ := r.vms.find("two").Spec()
+	spec, _ := r.VMs.Get("two").Spec()
 	if !strings.HasPrefix(spec.Boot.Direct.Kernel, "vmlinuz-") {
 		t.Errorf("its kernel is %s", spec.Boot.Direct.Kernel)
 	}
 	// What is no file here is an image there.
 	os.Remove("vmlinuz")
 	s.must(t, "vm", "create", "-f", vmNamed(t, "three", "0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a03"))
-	if spec, _ := r.vms.find("three").Spec(); spec.Boot.Direct.Kernel != "vmlinuz" {
+	if spec, _ := r.VMs.Get("three").Spec(); spec.Boot.Direct.Kernel != "vmlinuz" {
 		t.Errorf("its kernel is %s", spec.Boot.Direct.Kernel)
 	}
 	write(t, "host.yaml", []byte(hostYAML))
@@ -106,11 +105,11 @@ func TestAnUpdateDoesNotUndoAnothers(t *testing.T) {
 	if got := s.must(t, "vm", "update", "-f", "vm.yaml", "--dry-run"); !strings.Contains(got.out, "update") {
 		t.Errorf("%s", got.out)
 	}
-	if spec, _ := r.vms.find("demo").Spec(); spec.Memory.Size != 64<<20 {
+	if spec, _ := r.VMs.Get("demo").Spec(); spec.Memory.Size != 64<<20 {
 		t.Fatal("a dry run has changed it")
 	}
 	s.must(t, "vm", "update", "-f", "vm.yaml")
-	spec, revision := r.vms.find("demo").Spec()
+	spec, revision := r.VMs.Get("demo").Spec()
 	if spec.Memory.Size != 128<<20 || spec.ID != id1 || revision != 2 {
 		t.Errorf("%+v %d", spec, revision)
 	}
@@ -123,8 +122,8 @@ func TestADescriptionIsEdited(t *testing.T) {
 	text := s.must(t, "vm", "get", "demo", "--manifest").out
 	write(t, "again.yaml", []byte(text))
 	s.must(t, "vm", "update", "-f", "again.yaml")
-	if spec, _ := r.vms.find("demo").Spec(); !reflect.DeepEqual(*spec, r.vms.find("demo").made) {
-		t.Errorf("%+v\nbecame %+v by %s", r.vms.find("demo").made, *spec, text)
+	if spec, _ := r.VMs.Get("demo").Spec(); !reflect.DeepEqual(*spec, r.VMs.Get("demo").Made()) {
+		t.Errorf("%+v\nbecame %+v by %s", r.VMs.Get("demo").Made(), *spec, text)
 	}
 
 	script := func(line string) string {
@@ -141,10 +140,10 @@ func TestADescriptionIsEdited(t *testing.T) {
 	}
 	s.env["EDITOR"] = script(`sed -i s/64MiB/96MiB/ "$1"`)
 	s.must(t, "vm", "edit", "demo")
-	if spec, _ := r.vms.find("demo").Spec(); spec.Memory.Size != 96<<20 {
+	if spec, _ := r.VMs.Get("demo").Spec(); spec.Memory.Size != 96<<20 {
 		t.Errorf("%d", spec.Memory.Size)
 	}
-	_, revision := r.vms.find("demo").Spec()
+	_, revision := r.VMs.Get("demo").Spec()
 	s.env["EDITOR"] = script("true")
 	if got := s.must(t, "vm", "edit", "demo"); !strings.Contains(got.errout, "nothing was changed") {
 		t.Errorf("%s", got.errout)
@@ -153,7 +152,7 @@ func TestADescriptionIsEdited(t *testing.T) {
 	s.fails(t, 1, "what you wrote is kept in", "vm", "edit", "demo")
 	s.env["EDITOR"] = script("false")
 	s.fails(t, 1, "the editor", "vm", "edit", "demo")
-	if _, now := r.vms.find("demo").Spec(); now != revision {
+	if _, now := r.VMs.Get("demo").Spec(); now != revision {
 		t.Error("it was changed all the same")
 	}
 }

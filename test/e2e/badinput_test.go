@@ -142,7 +142,7 @@ func TestBadSeedsLeaveTheHostUp(t *testing.T) {
 		{"noise", bytes.Repeat([]byte("keel"), 1000), `seed`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := host{emulator: qemu, cpus: 1, memMiB: 256, limit: 30 * time.Second}.boot(t, c.data)
+			r := host{emulator: qemu, cpus: 1, memMiB: 256, limit: 2 * time.Minute}.boot(t, c.data)
 			r.ready()
 			re := regexp.MustCompile(`^level=(ERROR|WARN) .*(` + c.says + `)`)
 			if _, err := r.WaitFor(t.Context(), re); err != nil {
@@ -227,7 +227,7 @@ func TestMachinesOfAllSizes(t *testing.T) {
 		{emulator: skylake, cpus: 8, memMiB: 1024},
 	} {
 		t.Run(fmt.Sprintf("%s/%d processors %d MiB", h.emulator, h.cpus, h.memMiB), func(t *testing.T) {
-			h.limit = time.Minute
+			h.limit = 3 * time.Minute
 			check(t, h.boot(t, data), h.cpus)
 		})
 	}

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -55,9 +54,6 @@ func TestDebianGuestsPassTheirWorkload(t *testing.T) {
 		{host{emulator: skylake, cpus: 4, limit: 10 * time.Minute}, []int{4}},
 	} {
 		t.Run(fmt.Sprintf("%s/%d processors/guests with %v", c.host.emulator, c.host.cpus, c.guests), func(t *testing.T) {
-			if c.guests[0] > c.host.cpus && c.host.emulator == qemu && os.Getenv("KEEL_CROWDED") == "" {
-				t.Skip("eight virtual processors that wait for each other on three take over six minutes since the policy decides who runs: KEEL_CROWDED=1 tries it")
-			}
 			if c.host.emulator != qemu {
 				t.Parallel() // a Bochs uses one processor, and its time isn't the host's
 			}

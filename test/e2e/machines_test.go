@@ -22,15 +22,15 @@ func writeFile(t *testing.T, path string, data []byte) {
 }
 
 func bootQEMU(t *testing.T, cpu, seedPath string) run {
-	return run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: seedPath, CPU: cpu, MemMiB: 512}, time.Minute), t}
+	return run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: seedPath, CPU: cpu, MemMiB: 512}, 3*time.Minute), t}
 }
 
 func bootBochs(t *testing.T, cpu, seedPath string) run {
-	return run{machine.Boot(t, machine.Bochs{ISO: medium(t, seedPath), CPU: cpu, MemMiB: 512}, time.Minute), t}
+	return run{machine.Boot(t, machine.Bochs{ISO: medium(t, seedPath), CPU: cpu, MemMiB: 512}, 3*time.Minute), t}
 }
 
 func bootFirmware(t *testing.T, firmware machine.Firmware, seedPath string) run {
-	return run{machine.Boot(t, machine.QEMU{ISO: medium(t, seedPath), Firmware: firmware, CPUs: 2}, time.Minute), t}
+	return run{machine.Boot(t, machine.QEMU{ISO: medium(t, seedPath), Firmware: firmware, CPUs: 2}, 3*time.Minute), t}
 }
 
 // ended is closed when the machine has ended.

@@ -44,8 +44,8 @@ func TestHostTakesLittleMemory(t *testing.T) {
 		host host
 		idle int // VMs
 	}{
-		{host{emulator: qemu, memMiB: 4096, limit: time.Minute}, 1},
-		{host{emulator: qemu, memMiB: 4096, limit: time.Minute}, 5},
+		{host{emulator: qemu, memMiB: 4096, limit: 3 * time.Minute}, 1},
+		{host{emulator: qemu, memMiB: 4096, limit: 3 * time.Minute}, 5},
 		{host{emulator: haswell, memMiB: 4096, limit: 3 * time.Minute}, 5},
 	} {
 		t.Run(fmt.Sprintf("%s/%d idle", c.host.emulator, c.idle), func(t *testing.T) {

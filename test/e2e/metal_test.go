@@ -22,7 +22,7 @@ func TestKernelsBootAndEndByEveryWay(t *testing.T) {
 				metal("multiboot", "h"), elf, pvh,
 				metal("exit", "x"), metal("triple", "3"), metal("keyboard", "k"), metal("acpi", "c"),
 			}
-			r := host{emulator: e, limit: time.Minute}.boot(t, pack(t, vms, files(t, fileMB, fileMBELF, filePVH)))
+			r := host{emulator: e, limit: 3 * time.Minute}.boot(t, pack(t, vms, files(t, fileMB, fileMBELF, filePVH)))
 			r.end()
 			r.wantReasons(map[string]string{
 				"multiboot":     exitCode(hostile.ExitHello),

@@ -131,7 +131,7 @@ func TestCableIsPulled(t *testing.T) {
 			if strings.HasPrefix(device, "e1000") { // whose first base address register is memory
 				words = "grants"
 			}
-			p := machine.Boot(t, machine.QEMU{Kernel: image, Network: n, MemMiB: 512, Extra: machine.QMP(), Args: words}, time.Minute)
+			p := machine.Boot(t, machine.QEMU{Kernel: image, Network: n, MemMiB: 512, Extra: machine.QMP(), Args: words}, 3*time.Minute)
 			p.FailOn(netFailed)
 			wait := func(re *regexp.Regexp) []string {
 				t.Helper()
@@ -206,7 +206,7 @@ func TestHostGetsItsAddress(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := &machine.Network{Device: c.device}
-			r := run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: c.seed, Network: n, MemMiB: 512}, time.Minute), t}
+			r := run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: c.seed, Network: n, MemMiB: 512}, 3*time.Minute), t}
 			if _, err := r.WaitFor(t.Context(), regexp.MustCompile(`msg=ready `)); err != nil {
 				t.Fatal(err)
 			}
@@ -230,7 +230,7 @@ func TestHostGetsItsAddress(t *testing.T) {
 			if c.device != "" {
 				m.Network = &machine.Network{Device: c.device}
 			}
-			p := machine.Boot(t, m, time.Minute)
+			p := machine.Boot(t, m, 3*time.Minute)
 			if _, err := p.WaitFor(t.Context(), regexp.MustCompile(c.want)); err != nil {
 				t.Error(err)
 			}

@@ -87,7 +87,7 @@ func TestVMComesFromOneNUMANode(t *testing.T) {
 	}
 	p := machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: path, CPUs: 2, MemMiB: 768, Extra: []string{
 		"-object", "memory-backend-ram,id=m0,size=256M", "-object", "memory-backend-ram,id=m1,size=512M",
-		"-numa", "node,nodeid=0,cpus=0,memdev=m0", "-numa", "node,nodeid=1,cpus=1,memdev=m1"}}, time.Minute)
+		"-numa", "node,nodeid=0,cpus=0,memdev=m0", "-numa", "node,nodeid=1,cpus=1,memdev=m1"}}, 3*time.Minute)
 	r := run{p, t}
 	r.end()
 	r.wantNoErrors()

@@ -94,7 +94,7 @@ func TestTortureEnds(t *testing.T) {
 		{"restart", `^fatal error: concurrent map writes$`, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := machine.Boot(t, machine.QEMU{Kernel: image, Accel: machine.Threads, CPUs: 2, MemMiB: 256, Args: "torture=" + c.name}, time.Minute)
+			p := machine.Boot(t, machine.QEMU{Kernel: image, Accel: machine.Threads, CPUs: 2, MemMiB: 256, Args: "torture=" + c.name}, 3*time.Minute)
 			p.FailOn(regexp.MustCompile(`^torture\| FAIL`))
 			last := `msg="?halted`
 			if c.restarts {

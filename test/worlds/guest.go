@@ -178,8 +178,10 @@ func guests(make ...func() (*guest, error)) ([]*guest, error) {
 	for _, f := range make {
 		g, err := f()
 		if err != nil {
+			var s sys.Stats
+			sys.GetStats(&s)
 			stopAll(all)
-			return nil, err
+			return nil, fmt.Errorf("%w (guest %d, %d MiB free, %d worlds)", err, len(all)+1, s.FreeMemory>>20, s.Worlds)
 		}
 		all = append(all, g)
 	}

@@ -1,7 +1,7 @@
 // Mkimage turns the program that the Go linker made into a kernel image that
 // boot loaders know how to start.
 //
-//	go run ./tools/mkimage [-ca ca.pem [-minimum 7]] -o build/keel.elf build/keel.raw
+//	go run ./tools/mkimage [-ca ca.pem [-minimum 7]] [-revoked revoked.json] -o build/keel.elf build/keel.raw
 //
 // The image is the same program with two descriptions of its 32-bit entry
 // added to the slack that the linker leaves in the first page:
@@ -13,8 +13,8 @@
 // And the last segment takes less memory: the kernel backs the end of its zeroed
 // variables, which hardly anything uses, when it is touched (see trimTail).
 //
-// The image also learns when it was built, and which operator CAs sign its
-// seeds: that goes into the variable that package vmkernel/auth/builtin keeps.
+// The image also learns when it was built, which operator CAs sign its seeds,
+// and which certificates it never believes, even with an old seed: that goes into the variable that package vmkernel/auth/builtin keeps.
 //
 // The rule that it keeps: no other byte of code or data changes. Only the first
 // page and that variable are written, and what follows the last loaded byte

@@ -16,9 +16,11 @@ func main() {
 	flag.StringVar(&o.symbol, "entry", "keel/boot.entry32", "`symbol` of the 32-bit entry")
 	flag.Func("ca", "`file` of an operator CA: the image then takes only seeds that one of its CAs has signed; may be given more than once",
 		func(name string) error { o.cas = append(o.cas, name); return nil })
+	flag.Func("revoked", "`file` of revoked certificates, as `keelctl cert revoked -o json` writes it; may be given more than once",
+		func(name string) error { o.revoked = append(o.revoked, name); return nil })
 	flag.Uint64Var(&o.minimum, "minimum", 0, "the least `sequence` of a seed that the image takes")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: mkimage [-entry symbol] [-ca file]... [-minimum sequence] -o image program")
+		fmt.Fprintln(os.Stderr, "usage: mkimage [-entry symbol] [-ca file]... [-revoked file]... [-minimum sequence] -o image program")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -33,9 +35,9 @@ func main() {
 }
 
 type options struct {
-	out, symbol string
-	cas         []string
-	minimum     uint64
+	out, symbol  string
+	cas, revoked []string
+	minimum      uint64
 }
 
 func run(in string, o options) error {
@@ -58,6 +60,9 @@ func run(in string, o options) error {
 	if err := readCAs(&trust, o.cas); err != nil {
 		return err
 	}
+	if err := readRevoked(&trust, o.revoked); err != nil {
+		return err
+	}
 	if err := img.embed(raw, &trust); err != nil {
 		return fmt.Errorf("%s: %w", in, err)
 	}
@@ -71,6 +76,9 @@ func run(in string, o options) error {
 		for _, ca := range trust.CAs {
 			fmt.Printf("  %s  %s\n", ca.Subject.CommonName, auth.FingerprintOf(ca))
 		}
+	}
+	if n := len(trust.Revoked); n > 0 {
+		fmt.Printf("%s: certificates that it never believes: %d\n", o.out, n)
 	}
 	return nil
 }

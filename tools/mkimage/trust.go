@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"debug/buildinfo"
 	"debug/elf"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -35,7 +37,7 @@ func (img *image) embed(raw []byte, trust *builtin.Trust) error {
 		for _, p := range f.Progs {
 			if p.Type == elf.PT_LOAD && s.Value >= p.Vaddr && s.Value+s.Size <= p.Vaddr+p.Filesz && s.Size == builtin.Size {
 				place := img.bytes[p.Off+s.Value-p.Vaddr:][:builtin.Size]
-				if was, err := builtin.Parse(place); err != nil || !was.Built.IsZero() || len(was.CAs) > 0 {
+				if was, err := builtin.Parse(place); err != nil || !was.Built.IsZero() || len(was.CAs) > 0 || len(was.Revoked) > 0 {
 					return fmt.Errorf("%s has something else in it than the linker puts there (%v)", builtin.Symbol, err)
 				}
 				copy(place, contents)
@@ -44,7 +46,7 @@ func (img *image) embed(raw []byte, trust *builtin.Trust) error {
 		}
 		return fmt.Errorf("%s at %#x, of %d bytes, doesn't lie in the file: the linker's layout has changed", s.Name, s.Value, s.Size)
 	}
-	if len(trust.CAs) == 0 { // a test's kernel, which takes no seed
+	if len(trust.CAs) == 0 && len(trust.Revoked) == 0 { // a test's kernel, which takes no seed
 		return nil
 	}
 	return fmt.Errorf("has no %s: there is no room for what the image trusts", builtin.Symbol)
@@ -62,6 +64,34 @@ func readCAs(trust *builtin.Trust, names []string) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		trust.CAs = append(trust.CAs, ca)
+	}
+	return nil
+}
+
+// readRevoked reads lists of revoked certificates, each as a seed's trust.revoked has them.
+func readRevoked(trust *builtin.Trust, names []string) error {
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.DisallowUnknownFields()
+		var list []auth.RevokedCertificate
+		if err := d.Decode(&list); err != nil {
+			return fmt.Errorf("%s is no list of {\"issuer\": …, \"serial\": …}: %w", name, err)
+		}
+		for i, r := range list {
+			if r.Issuer, err = auth.ParseFingerprint(string(r.Issuer)); err == nil {
+				r.Serial, err = auth.ParseSerial(r.Serial)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: number %d: %w", name, i+1, err)
+			}
+			if !slices.Contains(trust.Revoked, r) {
+				trust.Revoked = append(trust.Revoked, r)
+			}
+		}
 	}
 	return nil
 }

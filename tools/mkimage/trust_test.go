@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"debug/elf"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,8 +46,12 @@ func TestImageBringsItsTrustAlong(t *testing.T) {
 	}
 	dir := t.TempDir()
 	in, out, pem := filepath.Join(dir, "raw"), filepath.Join(dir, "elf"), filepath.Join(dir, "ca.pem")
+	revoked, unreadable := filepath.Join(dir, "revoked.json"), filepath.Join(dir, "unreadable.json")
+	gone := auth.RevokedCertificate{Issuer: ca.Fingerprint(), Serial: "0000000000000000000000000000abcd"}
 	raw := buildKernel(t, goodFlags)
-	for name, data := range map[string][]byte{in: raw, pem: ca.CertificatePEM()} {
+	for name, data := range map[string][]byte{in: raw, pem: ca.CertificatePEM(),
+		revoked:    fmt.Appendf(nil, `[{"issuer":%q,"serial":"AB:CD"},{"issuer":%q,"serial":"abcd"}]`, gone.Issuer, gone.Issuer),
+		unreadable: fmt.Appendf(nil, `[{"issuer":%q,"serial":"AB:CD"},{"issuer":"SHA256:x","serial":"abcd"}]`, gone.Issuer)} {
 		if err := os.WriteFile(name, data, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -63,14 +69,15 @@ func TestImageBringsItsTrustAlong(t *testing.T) {
 		}
 		return image
 	}
-	plain, trusting := image(options{}), image(options{cas: []string{pem}, minimum: 7})
+	plain, trusting := image(options{}), image(options{cas: []string{pem}, minimum: 7, revoked: []string{revoked}})
 	for _, c := range []struct {
 		image   []byte
 		cas     int
 		minimum uint64
-	}{{plain, 0, 0}, {trusting, 1, 7}} {
+		revoked []auth.RevokedCertificate
+	}{{plain, 0, 0, nil}, {trusting, 1, 7, []auth.RevokedCertificate{gone}}} {
 		trust, err := builtin.Parse(section(t, raw, c.image))
-		if err != nil || len(trust.CAs) != c.cas || trust.Minimum != c.minimum || trust.Built.Unix() != 1795867200 {
+		if err != nil || len(trust.CAs) != c.cas || trust.Minimum != c.minimum || !slices.Equal(trust.Revoked, c.revoked) || trust.Built.Unix() != 1795867200 {
 			t.Errorf("%+v, %v", trust, err)
 		}
 	}
@@ -88,6 +95,9 @@ func TestImageBringsItsTrustAlong(t *testing.T) {
 
 	if err := run(in, options{out: out, symbol: entrySymbol, cas: []string{in}}); err == nil || !strings.Contains(err.Error(), in) {
 		t.Errorf("a CA that is none: %v", err)
+	}
+	if err := run(in, options{out: out, symbol: entrySymbol, revoked: []string{unreadable}}); err == nil || !strings.Contains(err.Error(), unreadable+": number 2") {
+		t.Errorf("a revocation that is none: %v", err)
 	}
 	if err := os.WriteFile(in, bytes.ReplaceAll(raw, []byte("builtin.section"), []byte("builtin.sektion")), 0o644); err != nil {
 		t.Fatal(err)

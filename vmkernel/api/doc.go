@@ -7,15 +7,17 @@
 // # Versions
 //
 // All routes stand under /v1. Within it a release may add routes, fields to answers, values that say what happened, and
-// optional fields and parameters of requests; it takes nothing away and gives nothing another meaning. So:
+// optional fields and parameters of requests; it takes nothing away and gives nothing another meaning. So any two releases
+// work together, in what the older one knows:
 //
-//   - A server refuses a request with a field or a parameter that it doesn't know, by its name (code unknown-field). What
-//     an administrator asked for is done as a whole or not at all; a newer client says which of its wishes the older host
-//     can't meet.
+//   - A server refuses what it doesn't know, and says that this is why: a field or a parameter by its name (code
+//     unknown-field), a route (no-route), a method (method). What an administrator asked for is done as a whole or not at
+//     all; a newer client says which of its wishes the older host can't meet.
 //   - A client ignores fields of answers that it doesn't know, and takes a value that it doesn't know (a state, an event's
-//     kind) for text to show.
+//     kind) for text to show. It doesn't rely on fields that were added after the first release of v1 being there.
 //
 // GET /v1/version names the host's release; a client names its own in User-Agent, and `keelctl version` shows both.
+// testdata/older has the documents of older releases, against which tests hold this one: each release adds its own.
 //
 // # Names
 //

@@ -25,7 +25,8 @@ const (
 	CodeUnknownField Code = "unknown-field" // 400: a field or a parameter that this release doesn't know; details.field
 	CodeDenied       Code = "denied"        // 403: details.missingRole or details.scope
 	CodeNotFound     Code = "not-found"     // 404: nothing of that name, or nothing that the caller may know of
-	CodeMethod       Code = "method"        // 405: the route has no such method
+	CodeNoRoute      Code = "no-route"      // 404: a route that this release doesn't know
+	CodeMethod       Code = "method"        // 405: a method that this release doesn't know for the route
 	CodeConflict     Code = "conflict"      // 409: what is there doesn't allow it now
 	CodeExists       Code = "exists"        // 409: the name or the id is taken
 	CodeHeld         Code = "held"          // 409: another holds the console; details.holder
@@ -42,6 +43,11 @@ const (
 	CodeFull         Code = "full"          // 507: no memory or no space for it
 )
 
+// Unknown says whether an error means that the host's release doesn't know what was asked of it.
+func (c Code) Unknown() bool {
+	return c == CodeUnknownField || c == CodeNoRoute || c == CodeMethod
+}
+
 // Status is the HTTP status of an error's code.
 func (c Code) Status() int {
 	switch c {
@@ -49,7 +55,7 @@ func (c Code) Status() int {
 		return http.StatusBadRequest
 	case CodeDenied:
 		return http.StatusForbidden
-	case CodeNotFound:
+	case CodeNotFound, CodeNoRoute:
 		return http.StatusNotFound
 	case CodeMethod:
 		return http.StatusMethodNotAllowed

@@ -5,7 +5,7 @@ import "time"
 // Version says what runs.
 type Version struct {
 	Version string `json:"version"` // the host's release
-	Build   string `json:"build"`   // the image's build ID
+	Build   string `json:"build"`   // when the image was built
 	API     string `json:"api"`     // v1
 	Host    string `json:"host"`    // the host's name
 	You     Caller `json:"you"`     // who the host takes the caller for

@@ -48,7 +48,7 @@ func ReasonOf(err error) Reason {
 		return r.Reason
 	}
 	if v := (*tls.CertificateVerificationError)(nil); errors.As(err, &v) {
-		return explain(v.Err, time.Time{}).Reason
+		return reasonOf(v.Err)
 	}
 	if strings.Contains(err.Error(), "didn't provide a certificate") { // crypto/tls has no type for it
 		return NoCertificate
@@ -56,40 +56,27 @@ func ReasonOf(err error) Reason {
 	return HandshakeFail
 }
 
-// explain turns x509.Verify's error into a Refusal. now is the clock that it was asked with, zero if unknown.
-func explain(err error, now time.Time) *Refusal {
+// reasonOf says why x509.Verify has failed.
+func reasonOf(err error) Reason {
 	var invalid x509.CertificateInvalidError
-	if errors.As(err, &invalid) {
-		whose := "the certificate"
-		if invalid.Cert != nil && invalid.Cert.IsCA {
-			whose = "the operator CA " + quote(invalid.Cert.Subject.CommonName)
-		}
-		switch invalid.Reason {
-		case x509.Expired:
-			if c := invalid.Cert; c != nil && !now.IsZero() && now.Before(c.NotBefore) {
-				return refuse(NotYetValid, "%s is not valid before %s, and the host's clock says %s: look at both clocks",
-					whose, stamp(c.NotBefore), stamp(now))
-			}
-			if c := invalid.Cert; c != nil && !now.IsZero() {
-				return refuse(Expired, "%s expired at %s, and the host's clock says %s: renew it (`keelctl cert renew`)",
-					whose, stamp(c.NotAfter), stamp(now))
-			}
-			if strings.Contains(invalid.Detail, "before") { // Verify's own words: "current time … is before …"
-				return refuse(NotYetValid, "%s is not yet valid: look at the host's clock", whose)
-			}
-			return refuse(Expired, "%s has expired: renew it (`keelctl cert renew`)", whose)
-		case x509.IncompatibleUsage:
-			return refuse(BadPurpose, "%s is not for clients: it lacks the extended key usage clientAuth", whose)
-		case x509.NotAuthorizedToSign, x509.TooManyIntermediates:
-			return refuse(UnknownCA, "the certificate was not signed by an operator CA itself, but by one who may not sign")
-		}
-		return refuse(Malformed, "%s can't be used: %s", whose, printableError(err))
+	switch {
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return UnknownCA
+	case !errors.As(err, &invalid):
+		return Malformed
 	}
-	var unknown x509.UnknownAuthorityError
-	if errors.As(err, &unknown) {
-		return refuse(UnknownCA, "the certificate is of no operator CA that this host trusts")
+	switch invalid.Reason {
+	case x509.Expired:
+		if strings.Contains(invalid.Detail, "before") { // Verify's own words: "current time … is before …"
+			return NotYetValid
+		}
+		return Expired
+	case x509.IncompatibleUsage:
+		return BadPurpose
+	case x509.NotAuthorizedToSign, x509.TooManyIntermediates:
+		return UnknownCA
 	}
-	return refuse(Malformed, "the certificate can't be used: %s", printableError(err))
+	return Malformed
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -145,30 +145,10 @@ func (s *Store) pool() *x509.CertPool {
 	return p
 }
 
-// Identify says who has shown these certificates, his own first. Those after it don't count: a host lists the CAs that it
-// trusts, and each has to have signed its users itself. The error is a *Refusal.
+// identify says who has shown a certificate that x509.Verify has found these chains for, the CA's certificate last. A host
+// lists the CAs that it trusts, and each has to have signed its users itself. The error is a *Refusal.
 //
-// Whether he has the key as well is not asked here: TLS has, where Peer is called.
-func (s *Store) Identify(chain []*x509.Certificate, now time.Time) (Identity, error) {
-	if len(chain) == 0 {
-		return Identity{}, refuseAbsent()
-	}
-	leaf := chain[0]
-	if err := checkKey(leaf.PublicKey); err != nil { // before anything is computed with it
-		return Identity{}, refuse(BadKey, "the certificate's key %s", err)
-	}
-	chains, err := leaf.Verify(x509.VerifyOptions{
-		Roots:       s.pool(),
-		CurrentTime: now,
-		KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	if err != nil {
-		return Identity{}, explain(err, now)
-	}
-	return s.identify(chains)
-}
-
-// identify is Identify for chains that x509.Verify has found good, the CA's certificate last.
+// Whether he has the key as well is not asked here: TLS has.
 func (s *Store) identify(chains [][]*x509.Certificate) (Identity, error) {
 	for _, chain := range chains {
 		if len(chain) != 2 {

@@ -11,7 +11,7 @@ import (
 var curves = []tls.CurveID{tls.X25519MLKEM768, tls.X25519, tls.CurveP256}
 
 // ServerConfig returns the TLS configuration of a host's door: TLS 1.3 alone, HTTP/2 or HTTP/1.1, and a client
-// certificate that Identify would take. While the host can be claimed a client may come without one; a certificate that
+// certificate that one of the operator CAs has signed for a user. While the host can be claimed a client may come without one; a certificate that
 // it gives is checked all the same. There is no resumption: each connection is a handshake, and asks anew.
 //
 // A handshake's error goes to ReasonOf. The client gets the alerts that TLS has for it: certificate_required,

@@ -151,9 +151,9 @@ func (c *cpu) mayBrief(v *vcpu) int64 {
 	case sched.CanSwitch(c.id, g.node, now) && sched.Switch(c.id, g.node, now):
 		w.repay(now)
 		atomic.StoreUint32(&c.lent, g.id)
-		c.arm(now)
 		r = briefOn
 	}
+	c.arm(now) // settle may have brought the time forward at which the policy is to be asked, which nobody else knows of
 	sched.unlock()
 	return r
 }

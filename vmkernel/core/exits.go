@@ -183,8 +183,10 @@ func (c *cpu) tick() {
 }
 
 // spun is for a guest that executes PAUSE in a loop: it waits for a lock, and what is left of its turn
-// is better used by a sibling, which may hold it, or by others.
+// is better used by a sibling, which may hold it, or by others. The guest's PAUSE is executed for it: emulators that run
+// processors by turns go on to the next one there, which may run the sibling.
 func (c *cpu) spun() {
+	amd64.PAUSE()
 	sched.lock()
 	if sched.Contended(c.id) {
 		sched.Yield(c.id)

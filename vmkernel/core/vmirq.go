@@ -57,6 +57,9 @@ func (v *vcpu) takeSignals(s *virt.State, a *lapic.APIC, sig lapic.Signal) {
 	if !v.started {
 		return
 	}
+	if isAMD {
+		v.takeBack(a)
+	}
 	if sig&lapic.SignalNMI != 0 {
 		if v.nmiPossible() {
 			if a.Take(lapic.SignalNMI) {
@@ -103,6 +106,15 @@ func (v *vcpu) takeSignals(s *virt.State, a *lapic.APIC, sig lapic.Signal) {
 		v.wantInterruptWindow(true)
 	}
 	v.setTPRThreshold(threshold(a))
+}
+
+// takeBack has an interrupt that was injected, and that the last entry ended before, compete with those that have
+// come since. A more important one would ask for a window, beside which the first would go by EVENTINJ, and QEMU
+// may deliver that twice.
+func (v *vcpu) takeBack(a *lapic.APIC) {
+	if n := v.svm.Undelivered(); n >= 0 && a.Return(uint8(n)) {
+		v.svm.Inject(0)
+	}
 }
 
 // interruptsOn says whether RFLAGS.IF is set, for a halted processor that isn't interruptible.

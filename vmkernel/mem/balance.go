@@ -2,9 +2,10 @@ package mem
 
 // How Balance keeps targets from swinging.
 //
-// Targets divide all memory but for a part that is kept free (high), whether there is pressure or not: they follow from
-// what guests hold and use, not from what was asked of them before, and guests that grow to their targets cause no
-// pressure. A target falls at once, so that the sum is never more than there is to divide; it rises by a step a round, and
+// Where all that guests may have fits into what there is to divide, each has it for a target, whatever it uses: nobody
+// needs what it leaves idle. Else targets divide all memory but for a part that is kept free (high), whether there is
+// pressure or not: they follow from what guests hold and use, not from what was asked of them before, and guests that grow
+// to their targets cause no pressure. A target falls at once, so that the sum is never more than there is to divide; it rises by a step a round, and
 // only if it is off by more than the dead band. Pressure, during which growth beyond a target is slowed, begins when less
 // than low is unreserved and ends at high.
 const (
@@ -109,13 +110,35 @@ func claimOf(n *node) claim {
 	return c
 }
 
+// wishes returns what those below n may have together, at most.
+func wishes(n *node) (pages uint64) {
+	for _, c := range n.children {
+		if c.guest != nil {
+			pages += c.guest.max()
+		} else {
+			pages += min(wishes(c), c.most())
+		}
+	}
+	return pages
+}
+
 // divide divides pages among n's children and theirs.
 func (t *Tree) divide(n *node, pages uint64) {
 	claims := make([]claim, len(n.children))
+	enough := wishes(n) <= pages
 	for i, c := range n.children {
-		claims[i] = claimOf(c)
+		switch {
+		case !enough:
+			claims[i] = claimOf(c)
+		case c.guest != nil:
+			claims[i].gets = c.guest.max()
+		default:
+			claims[i].gets = min(wishes(c), c.most())
+		}
 	}
-	divide(claims, pages)
+	if !enough {
+		divide(claims, pages)
+	}
 	for i, c := range n.children {
 		if c.guest == nil {
 			t.divide(c, claims[i].gets)

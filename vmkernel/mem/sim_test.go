@@ -256,6 +256,31 @@ func TestTargetsDontSwing(t *testing.T) {
 	}
 }
 
+// TestNobodyIsAskedForWhatNobodyNeeds has guests that use little of what they are, where all of it fits, and then one that
+// doesn't fit any more beside them.
+func TestNobodyIsAskedForWhatNobodyNeeds(t *testing.T) {
+	s := &sim{Tree: newTree(t, 4096*mib)}
+	idle := func(name string, size uint64, b Budget) *simGuest {
+		return s.add(t, &simGuest{balloon: inflates, wants: constant(64 * mib)}, VM{Name: name, Size: size, Budget: b})
+	}
+	whole := []*simGuest{idle("one", 1024*mib, Budget{}), idle("two", 2048*mib, Budget{})}
+	limited := idle("limited", 1024*mib, Budget{Limit: 256 * mib})
+	s.run(t, 20)
+	for _, g := range whole {
+		if g.BalloonTarget() != 0 {
+			t.Errorf("%s is asked for %d MiB of %d, and all fits", g.name, g.BalloonTarget()/mib, g.size/mib)
+		}
+	}
+	if got := limited.BalloonTarget(); got != 768*mib {
+		t.Errorf("the limited one is asked for %d MiB, want what is beyond its limit, 768", got/mib)
+	}
+	last := s.add(t, &simGuest{balloon: inflates, wants: constant(2048 * mib)}, VM{Name: "last", Size: 2048 * mib})
+	s.run(t, 60)
+	if whole[1].BalloonTarget() == 0 || last.Granted() < 2000*mib {
+		t.Errorf("idle ones are asked for %d MiB, and who has use for it holds %d", whole[1].BalloonTarget()/mib, last.Granted()/mib)
+	}
+}
+
 // TestManyThatGrowAtOnce has guests that want all that they are in the same second, with twice as much promised as there is.
 func TestManyThatGrowAtOnce(t *testing.T) {
 	s := &sim{Tree: newTree(t, 8192*mib)}

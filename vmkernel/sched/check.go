@@ -9,7 +9,7 @@ func (s *Scheduler) Check() string {
 			return "the list of free nodes is broken"
 		}
 	}
-	var inQueues, inParked, running uint32
+	var inQueues, inParked, running, limits, reserves uint32
 	for i := range s.Nodes[Root:] {
 		id := Root + ID(i)
 		n := &s.Nodes[id]
@@ -18,6 +18,10 @@ func (s *Scheduler) Check() string {
 		}
 		if id != Root {
 			live++
+		}
+		if n.flags&System == 0 {
+			limits += one(n.limit)
+			reserves += one(n.reservation)
 		}
 		if n.flags&Group != 0 {
 			if bad := s.checkGroup(id); bad != "" {
@@ -46,6 +50,9 @@ func (s *Scheduler) Check() string {
 	if live != s.nodes || live+free+2 != uint32(len(s.Nodes)) {
 		return "a node is neither free nor live"
 	}
+	if limits != s.limits || reserves != s.reserves {
+		return "the number of nodes with a limit or a reservation is wrong"
+	}
 	if waiting != s.waiting || some != s.some {
 		return "the number of waiting worlds is wrong"
 	}
@@ -58,7 +65,13 @@ func (s *Scheduler) Check() string {
 			if q == qSystem || q == qDue || q == qLook {
 				k = byDue
 			}
-			n, ok := s.checkHeap(top, None, k, 0)
+			var n uint32
+			var ok bool
+			if q == qLook {
+				n, ok = s.checkRing(top, byDue, false)
+			} else {
+				n, ok = s.checkHeap(top, None, k, 0)
+			}
 			if !ok {
 				return "a heap is broken"
 			}
@@ -98,7 +111,7 @@ func (s *Scheduler) Check() string {
 
 func (s *Scheduler) checkGroup(id ID) string {
 	n := &s.Nodes[id]
-	var children, nactive, nwait, nrun uint32
+	var children, nactive, nwait, nrun, gave uint32
 	var active uint64
 	for i := range s.Nodes[Root+1:] {
 		x := &s.Nodes[Root+1+ID(i)]
@@ -112,10 +125,16 @@ func (s *Scheduler) checkGroup(id ID) string {
 		}
 		if x.flags&Group == 0 && x.state == Ready {
 			nwait++
+			if x.flags&gaveUp != 0 {
+				gave++
+			}
 		} else if x.flags&Group != 0 {
 			nwait += x.nwait
 		}
 		nrun += x.nrun
+	}
+	if id == Root {
+		nwait, nrun = n.nwait, n.nrun // not kept
 	}
 	if children != n.children || nactive != n.nactive || active != n.active || nwait != n.nwait || nrun != n.nrun {
 		return "a group's sums are wrong"
@@ -134,11 +153,17 @@ func (s *Scheduler) checkGroup(id ID) string {
 			contending += uint64(x.shares)
 		}
 	}
-	if size, ok := s.checkHeap(n.least, None, byTag, 0); !ok || size != waiting || n.contending != contending {
-		return "a group's heap by tag is broken"
+	size, ok := uint32(0), false
+	if n.flags&Cosched != 0 {
+		size, ok = s.checkRing(n.least, byTag, true)
+	} else {
+		size, ok = s.checkHeap(n.least, None, byTag, 0)
+	}
+	if !ok || size != waiting || n.contending != contending {
+		return "a group's order by tag is broken"
 	}
 	if n.flags&Cosched != 0 {
-		if size, ok := s.checkHeap(n.waiting, None, byProgress, 0); !ok || size != nwait {
+		if size, ok := s.checkRing(n.waiting, byProgress, true); !ok || size != nwait-gave {
 			return "a group's waiting worlds are wrong"
 		}
 		ring := uint32(0)
@@ -195,6 +220,21 @@ func (s *Scheduler) checkHeap(id, up ID, k, depth int) (uint32, bool) {
 	a, ok := s.checkHeap(l.left, id, k, depth+1)
 	b, ok2 := s.checkHeap(l.right, id, k, depth+1)
 	return a + b + 1, ok && ok2 && l.ld >= l.rd && s.distOf(l.left, k) == l.ld && s.distOf(l.right, k) == l.rd
+}
+
+// checkRing returns a ring's length and whether it is one, sorted if it is to be.
+func (s *Scheduler) checkRing(first ID, k int, sorted bool) (n uint32, ok bool) {
+	for id := first; id != None; {
+		l := &s.Nodes[id].link[k]
+		next := &s.Nodes[l.right].link[k]
+		if n++; !l.in || next.left != id || int(n) > len(s.Nodes) || sorted && l.right != first && before(next.key, l.key) {
+			return n, false
+		}
+		if id = l.right; id == first {
+			break
+		}
+	}
+	return n, true
 }
 
 func (s *Scheduler) checkCup(cup int) bool {

@@ -2,7 +2,8 @@ package sched
 
 // Heaps are leftist: the least key at the root, found at once; a node is added, and any is taken
 // out, in a logarithmic time that holds for each single operation. They are made of the nodes'
-// links, so that a world in the queue of any processor costs no memory there.
+// links, so that a world in the queue of any processor costs no memory there. (There are four links: k&3 spares
+// the check of the index.)
 //
 // The bound: the dist of the right
 // child is never above that of the left one. So a right spine of length d has 2^d - 1 nodes under
@@ -27,35 +28,45 @@ func (s *Scheduler) merge(a, b ID, k int) ID {
 	if b == None {
 		return a
 	}
-	if before(s.Nodes[b].link[k].key, s.Nodes[a].link[k].key) {
-		a, b = b, a
+	nodes := s.Nodes
+	x, y := &nodes[a].link[k&3], &nodes[b].link[k&3]
+	if before(y.key, x.key) {
+		a, b, x, y = b, a, y, x
 	}
 	top := a
-	for {
-		l := &s.Nodes[a].link[k]
-		r := l.right
-		if r == None {
-			l.right = b
-			s.Nodes[b].link[k].up = a
-			break
+	// Down the right spines: the lesser of the two goes on, and what is next on its own meets the other.
+	for x.right != None {
+		r := x.right
+		z := &nodes[r].link[k&3]
+		if before(y.key, z.key) {
+			x.right, y.up = b, a
+			a, x = b, y
+			b, y = r, z
+		} else {
+			a, x = r, z
 		}
-		if before(s.Nodes[b].link[k].key, s.Nodes[r].link[k].key) {
-			l.right = b
-			s.Nodes[b].link[k].up = a
-			b, r = r, b
-		}
-		a = r
 	}
-	s.correct(a, b, k, s.Nodes[b].link[k].dist(), true)
-	return top
+	x.right, y.up = b, a
+	// And up again: all that is on the way has a new right child.
+	for d := y.dist(); ; {
+		x.rd = d
+		if x.ld < d {
+			x.left, x.right = x.right, x.left
+			x.ld, x.rd = d, x.ld
+		}
+		if a == top {
+			return top
+		}
+		d, a = x.dist(), x.up
+		x = &nodes[a].link[k&3]
+	}
 }
 
-// correct follows the way up from n, whose child has a new dist d (0: there is none any more, and
-// child says where it was), and puts the children with the lesser one at the right. Unless all is
-// set, it ends where nothing changes.
-func (s *Scheduler) correct(n, child ID, k int, d uint8, all bool) {
+// correct follows the way up from n, whose child has a new dist d (None: there is none any more, and child says
+// where it was), and puts the children with the lesser one at the right. It ends where nothing changes.
+func (s *Scheduler) correct(n, child ID, k int, d uint8) {
 	for n != None {
-		l := &s.Nodes[n].link[k]
+		l := &s.Nodes[n].link[k&3]
 		old := l.dist()
 		if l.left == child {
 			l.ld = d
@@ -67,7 +78,7 @@ func (s *Scheduler) correct(n, child ID, k int, d uint8, all bool) {
 			l.ld, l.rd = l.rd, l.ld
 		}
 		d = l.dist()
-		if d == old && !all {
+		if d == old {
 			return
 		}
 		n, child = l.up, n
@@ -76,40 +87,69 @@ func (s *Scheduler) correct(n, child ID, k int, d uint8, all bool) {
 
 // insert adds a node to the heap with the root at top.
 func (s *Scheduler) insert(top *ID, id ID, k int, key uint64) {
-	l := &s.Nodes[id].link[k]
-	l.key, l.left, l.right, l.up, l.ld, l.rd, l.in = key, None, None, None, 0, 0, true
-	*top = s.merge(*top, id, k)
+	l := &s.Nodes[id].link[k&3]
+	*l = link{key: key, in: true}
+	a := *top
+	if a == None {
+		*top = id
+		return
+	}
+	t := &s.Nodes[a].link[k&3]
+	if before(key, t.key) {
+		l.left, l.ld, t.up = a, t.dist(), id
+		*top = id
+		return
+	}
+	// It takes its place on the right spine, and what was there is its left child.
+	for {
+		r := t.right
+		if r == None {
+			if t.left == None {
+				t.left, t.ld, l.up = id, 1, a
+				return
+			}
+			break
+		}
+		x := &s.Nodes[r].link[k&3]
+		if before(key, x.key) {
+			l.left, l.ld, x.up = r, x.dist(), id
+			break
+		}
+		a, t = r, x
+	}
+	t.right, l.up = id, a
+	s.correct(a, id, k, 1)
 }
 
 // remove takes a node out of the heap with the root at top, if it is in one.
 func (s *Scheduler) remove(top *ID, id ID, k int) {
-	l := &s.Nodes[id].link[k]
+	l := &s.Nodes[id].link[k&3]
 	if !l.in {
 		return
 	}
 	l.in = false
 	up := l.up
 	if l.left != None {
-		s.Nodes[l.left].link[k].up = None
+		s.Nodes[l.left].link[k&3].up = None
 	}
 	if l.right != None {
-		s.Nodes[l.right].link[k].up = None
+		s.Nodes[l.right].link[k&3].up = None
 	}
 	m := s.merge(l.left, l.right, k)
 	var d uint8
 	if m != None {
-		s.Nodes[m].link[k].up = up
-		d = s.Nodes[m].link[k].dist()
+		s.Nodes[m].link[k&3].up = up
+		d = s.Nodes[m].link[k&3].dist()
 	}
 	if up == None {
 		*top = m
 		return
 	}
-	u := &s.Nodes[up].link[k]
+	u := &s.Nodes[up].link[k&3]
 	if u.left == id {
 		u.left = m
 	} else {
 		u.right = m
 	}
-	s.correct(up, m, k, d, false)
+	s.correct(up, m, k, d)
 }

@@ -21,16 +21,20 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 	s.pace(now)
 	s.unparkDue(c, now)
 	s.review(c, now)
-	was := p.current
+	was, id := p.current, None
 	if was != None {
-		if !p.yielded && s.stays(was, c, now) {
+		stays := false
+		if !p.yielded {
+			stays, id = s.stays(was, c, now)
+		}
+		if stays {
 			if now >= p.started+Slice {
 				p.started, p.excess = now, 0
 			}
 			if s.waiting|p.nq != 0 && !p.dueTurn {
 				s.raise(was, c, 0)
 			}
-			if p.nq != 0 {
+			if p.nq != 0 && s.online > 1 {
 				s.push(c, now)
 			}
 			p.until = s.timer(c, now)
@@ -38,13 +42,19 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 		}
 		s.putBack(c, now)
 	}
-	id, turn := s.heir(c, now), p.started
-	if id == None {
+	turn := now
+	if p.yielded {
 		skip := None
-		if p.yielded && (s.pacing || s.Nodes[was].flags&System == 0 || p.nsys > 1) {
+		if s.pacing || s.Nodes[was].flags&System == 0 || p.nsys > 1 {
 			skip = was
 		}
-		id, turn = s.choose(c, skip, now), now
+		if id = s.heir(c, now); id != None {
+			turn = p.started
+		} else {
+			id = s.choose(c, None, skip, now)
+		}
+	} else {
+		id = s.choose(c, id, None, now)
 	}
 	p.yielded, p.next = false, None
 	if id == None {
@@ -64,8 +74,13 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 		s.advance(id, c)
 	}
 	p.excess = 0
-	if key, _ := s.key(id); guest && before(s.Nodes[id].top, key) {
-		p.excess = key - s.Nodes[id].top
+	if guest {
+		// Only a key that was cut off can have been beyond.
+		if n := &s.Nodes[id]; n.link[byKey].key == n.top {
+			if key := s.key(id); before(n.top, key) {
+				p.excess = key - n.top
+			}
+		}
 	}
 	s.run(id, c, now)
 	p.started = turn
@@ -75,7 +90,7 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 			s.bound(was, now)
 		}
 	}
-	if p.nq != 0 {
+	if p.nq != 0 && s.online > 1 {
 		s.push(c, now)
 	}
 	p.until = s.timer(c, now)
@@ -89,41 +104,49 @@ func (p *CPU) clearIdle(now uint64) {
 	p.idling = false
 }
 
-// stays says whether the running world goes before all that wait, so that it needn't be queued.
-func (s *Scheduler) stays(id ID, c uint32, now uint64) bool {
+// stays says whether the running world goes before all that wait, so that it needn't be queued. Where
+// another goes before it that is known by then, it returns that one, which stays where it waits.
+func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
 	if n.flags&wantStop != 0 || !s.allowed(id, c) || s.release(id, now) > now || s.ahead(id) {
-		return false
+		return false, None
 	}
 	if p.nq == 0 && s.waiting == 0 {
-		return true
+		return true, None
 	}
-	if s.firstSystem(c, None, now) != None {
-		return false
+	if first := s.firstSystem(c, None, now); first != None {
+		return false, first
 	}
 	if n.flags&System != 0 {
-		return !s.pacing || p.nq == p.nsys && s.pull(false, 0, c) == None
+		return !s.pacing || p.nq == p.nsys && s.pull(false, 0, c) == None, None
 	}
 	if p.dueTurn && now < p.started+Slice {
-		return true
+		return true, None
 	}
-	if s.firstDue(c, now) != None {
-		return false
+	if first := s.firstDue(c, now); first != None {
+		return false, first
 	}
 	if s.due(id, now) <= now {
 		p.started, p.dueTurn = now, true // it comes due as it runs
-		return true
+		return true, None
 	}
 	p.dueTurn = false
-	key, _ := s.key(id)
+	key := s.key(id)
 	if now < p.started+Slice {
 		key -= p.excess + s.gap(PreemptLag) // its turn isn't over: not for a little
 	}
 	best := s.firstKey(c, None)
-	if best != None && before(s.Nodes[best].link[byKey].key, key) {
-		return false
+	if best != None {
+		if k := s.Nodes[best].link[byKey].key; before(k, key) {
+			key = k // who is far behind elsewhere goes before that one as well
+		} else {
+			best = None
+		}
 	}
-	return s.pull(true, key, c) == None
+	if r := s.pull(true, key, c); r != None {
+		best = r
+	}
+	return best == None, best
 }
 
 // putBack ends the running world's turn: it waits, is parked, paused, or goes where it may run.
@@ -135,6 +158,9 @@ func (s *Scheduler) putBack(c uint32, now uint64) {
 		n.state = Paused
 		s.deactivate(id)
 		return
+	}
+	if s.CPUs[c].yielded && s.Nodes[n.parent].flags&Cosched != 0 {
+		n.flags |= gaveUp
 	}
 	s.resubmit(id, c, now)
 }
@@ -179,10 +205,13 @@ func (s *Scheduler) heir(c uint32, now uint64) ID {
 	return s.take(id, c, now)
 }
 
-// choose takes the world that processor c is to run next out of its queue. skip is the last choice.
-func (s *Scheduler) choose(c uint32, skip ID, now uint64) ID {
+// choose takes the world that processor c is to run next out of its queue: id, where stays has found out that it
+// goes before all others. skip is the last choice.
+func (s *Scheduler) choose(c uint32, id, skip ID, now uint64) ID {
 	for try := 0; try < 4; try++ {
-		id := s.first(c, skip, now)
+		if id == None || try != 0 {
+			id = s.first(c, skip, now)
+		}
 		if id == None {
 			break
 		}
@@ -247,6 +276,9 @@ func (s *Scheduler) first(c uint32, skip ID, now uint64) ID {
 // firstSystem is the thread of the system group that is due for the longest time, here, or elsewhere
 // if that is longer by a turn.
 func (s *Scheduler) firstSystem(c uint32, skip ID, now uint64) ID {
+	if s.winner(cupSystem) == noCPU {
+		return None // none waits anywhere
+	}
 	p := &s.CPUs[c]
 	id, here := p.queue[qSystem], now
 	if id == skip || id != None && s.systemDue(p) > now {
@@ -267,6 +299,9 @@ func (s *Scheduler) firstSystem(c uint32, skip ID, now uint64) ID {
 // firstDue is the waiting world whose reservation is due for the longest time, here, or elsewhere if
 // that is longer by DueLag.
 func (s *Scheduler) firstDue(c uint32, now uint64) ID {
+	if s.winner(cupDue) == noCPU {
+		return None // none waits anywhere
+	}
 	p := &s.CPUs[c]
 	here := Never
 	id := None
@@ -312,6 +347,9 @@ func (s *Scheduler) firstKey(c uint32, skip ID) ID {
 	p := &s.CPUs[c]
 	best := None
 	for q := qAny; q <= qPinned; q++ {
+		if p.queue[q] == None {
+			continue
+		}
 		for i := 0; i < 3; i++ {
 			if id := p.queue[q]; id == None || !s.refresh(id) {
 				break

@@ -103,8 +103,7 @@ func (s *Scheduler) Create(parent, owner ID, flags uint8, p *Policy) ID {
 	*n = Node{parent: parent, owner: owner, depth: g.depth + 1, state: Blocked}
 	n.flags = flags&(Group|System|Cosched) | g.flags&System
 	n.setShares(p.Shares)
-	n.reservation, n.limit = p.Reservation, p.Limit
-	n.perReserved, n.perLimit = perRate(p.Reservation), perRate(p.Limit)
+	s.setRates(n, p.Reservation, p.Limit)
 	n.tag = g.clock
 	if n.flags&Group == 0 {
 		n.flags |= movable | anywhere
@@ -157,6 +156,7 @@ func (s *Scheduler) Destroy(id ID, now uint64) bool {
 	}
 	g.children--
 	s.nodes--
+	s.setRates(n, 0, 0)
 	*n = Node{sibling: s.free}
 	s.free = id
 	return true
@@ -176,6 +176,7 @@ func (s *Scheduler) withdraw(id ID, now uint64) bool {
 	}
 	s.deactivate(id)
 	n.state = Blocked
+	n.flags &^= gaveUp
 	return true
 }
 
@@ -197,8 +198,7 @@ func (s *Scheduler) SetPolicy(id ID, p *Policy, now uint64) bool {
 	}
 	n.setShares(p.Shares)
 	if p.Reservation != n.reservation || p.Limit != n.limit {
-		n.reservation, n.limit = p.Reservation, p.Limit
-		n.perReserved, n.perLimit = perRate(p.Reservation), perRate(p.Limit)
+		s.setRates(n, p.Reservation, p.Limit)
 		n.limTag = min(n.limTag, now+LimitBurst)
 		n.resTag = now
 		s.pace(now)
@@ -206,6 +206,18 @@ func (s *Scheduler) SetPolicy(id ID, p *Policy, now uint64) bool {
 	}
 	return true
 }
+
+// setRates sets a node's reservation and limit, and keeps the numbers of nodes that have one.
+func (s *Scheduler) setRates(n *Node, reservation, limit uint32) {
+	if n.flags&System == 0 {
+		s.reserves += one(reservation) - one(n.reservation)
+		s.limits += one(limit) - one(n.limit)
+	}
+	n.reservation, n.limit = reservation, limit
+	n.perReserved, n.perLimit = perRate(reservation), perRate(limit)
+}
+
+func one(rate uint32) uint32 { return min(rate, 1) }
 
 // rescale keeps, at a change of shares, what a node was served ahead of its part, in service. What it
 // is behind doesn't grow by it: else who changes shares to and fro would gain.

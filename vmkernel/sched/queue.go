@@ -25,6 +25,7 @@ func (s *Scheduler) deactivate(id ID) {
 	for n := id; n != Root; {
 		x := &s.Nodes[n]
 		p := &s.Nodes[x.parent]
+		x.slept = p.free
 		p.active -= uint64(x.shares)
 		p.nactive--
 		if p.nactive != 0 {
@@ -44,14 +45,17 @@ func (s *Scheduler) enqueue(id ID, c uint32, fresh int, now uint64) {
 		n.since = now
 	}
 	n.cpu, n.state = c, Ready
-	s.raise(id, c, fresh)
-	for g := id; g != Root; g = s.Nodes[g].parent {
-		x := &s.Nodes[g]
-		s.Nodes[x.parent].nwait++
-		if x.parent != Root && !x.link[byTag].in {
-			s.insert(&s.Nodes[x.parent].least, g, byTag, x.tag)
-			s.Nodes[x.parent].contending += uint64(x.shares)
+	if n.flags&System == 0 {
+		s.raise(id, c, fresh) // shares mean nothing to the others
+	}
+	for g, x := id, n; x.parent != Root; {
+		up := &s.Nodes[x.parent]
+		up.nwait++
+		if !x.link[byTag].in {
+			s.rank(up, g, x.tag)
+			up.contending += uint64(x.shares)
 		}
+		g, x = x.parent, up
 	}
 	if n.flags&System != 0 {
 		n.timed = qSystem
@@ -65,7 +69,7 @@ func (s *Scheduler) enqueue(id ID, c uint32, fresh int, now uint64) {
 			s.replay(cupDue, c)
 		} else {
 			n.timed = qLook
-			s.insert(&p.queue[qLook], id, byDue, p.lookAgain(now))
+			s.append(&p.queue[qLook], id, byDue, p.lookAgain(now))
 		}
 		s.insertKey(id, c)
 	}
@@ -80,18 +84,19 @@ func (s *Scheduler) enqueue(id ID, c uint32, fresh int, now uint64) {
 			s.some++
 		}
 	}
-	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 {
-		s.insert(&g.waiting, id, byProgress, n.progress)
+	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 && n.flags&gaveUp == 0 {
+		s.sort(&g.waiting, id, byProgress, n.progress)
 	}
 }
 
 // insertKey puts a world into the queue by virtual time of processor c.
 func (s *Scheduler) insertKey(id ID, c uint32) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
-	key, slope := s.key(id)
-	n.top = p.clock + mul20(keyTurns*Slice, slope)
+	key := s.key(id)
 	if n.timed == qDue {
 		n.top = p.clock + 2*maxDistance // it has its reservation to rely on
+	} else {
+		n.top = p.clock + s.turns(id)
 	}
 	if before(n.top, key) {
 		key = n.top
@@ -116,13 +121,16 @@ func (s *Scheduler) dequeue(id ID, now uint64) {
 	if p.nq == 1 {
 		s.charge(c, now) // from now on it isn't contended
 	}
-	s.remove(&p.queue[n.timed], id, byDue)
 	switch n.timed {
 	case qSystem:
+		s.remove(&p.queue[qSystem], id, byDue)
 		p.nsys--
 		s.replay(cupSystem, c)
 	case qDue:
+		s.remove(&p.queue[qDue], id, byDue)
 		s.replay(cupDue, c)
+	case qLook:
+		s.unlink(&p.queue[qLook], id, byDue)
 	}
 	if n.timed != qSystem {
 		s.remove(&p.queue[n.heap], id, byKey)
@@ -130,14 +138,14 @@ func (s *Scheduler) dequeue(id ID, now uint64) {
 			s.replay(cupAny, c)
 		}
 	}
-	for g := id; g != Root; g = s.Nodes[g].parent {
-		x := &s.Nodes[g]
-		p := &s.Nodes[x.parent]
-		p.nwait--
-		if x.parent != Root && x.nwait == 0 {
-			s.remove(&p.least, g, byTag)
-			p.contending -= uint64(x.shares)
+	for g, x := id, n; x.parent != Root; {
+		up := &s.Nodes[x.parent]
+		up.nwait--
+		if x.nwait == 0 {
+			s.unrank(up, g)
+			up.contending -= uint64(x.shares)
 		}
+		g, x = x.parent, up
 	}
 	p.nq--
 	if n.flags&movable != 0 {
@@ -150,7 +158,7 @@ func (s *Scheduler) dequeue(id ID, now uint64) {
 		}
 	}
 	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 {
-		s.remove(&g.waiting, id, byProgress)
+		s.unlink(&g.waiting, id, byProgress)
 	}
 }
 
@@ -188,7 +196,7 @@ func (s *Scheduler) submit(id ID, c uint32, fresh int, now uint64) {
 // whose group gets all of its part elsewhere would wait for ever.
 func (s *Scheduler) refresh(id ID) bool {
 	n := &s.Nodes[id]
-	key, _ := s.key(id)
+	key := s.key(id)
 	if before(n.top, key) {
 		key = n.top
 	}
@@ -211,7 +219,8 @@ func (s *Scheduler) rekey(id ID, key uint64) {
 
 // lookAgain is when the key of a world that begins to wait is to be looked at again though it isn't
 // at the head of its queue: it may be too late by now, since siblings have blocked. A processor so looks at one
-// world in a turn.
+// world in a turn. Those that it looks at so are in a ring: qLook is the one whose turn it is, and the one before it
+// the last.
 func (p *CPU) lookAgain(now uint64) uint64 { return now + max(4, uint64(p.nq))*Slice }
 
 // review does so.
@@ -222,16 +231,16 @@ func (s *Scheduler) review(c uint32, now uint64) {
 		if id == None || s.Nodes[id].link[byDue].key > now {
 			return
 		}
-		s.remove(&p.queue[qLook], id, byDue)
-		s.insert(&p.queue[qLook], id, byDue, p.lookAgain(now))
 		n := &s.Nodes[id]
+		n.link[byDue].key = p.lookAgain(now)
+		p.queue[qLook] = n.link[byDue].right
 		if s.due(id, now) != Never { // it, or a group above it, got a reservation
 			s.dequeue(id, now)
 			s.enqueue(id, c, 0, now)
 			continue
 		}
-		key, slope := s.key(id)
-		if top := p.clock + mul20(keyTurns*Slice, slope); before(top, n.top) {
+		key := s.key(id)
+		if top := p.clock + s.turns(id); before(top, n.top) {
 			n.top = top // it got more shares
 		}
 		if before(n.top, key) {
@@ -256,9 +265,15 @@ func (n *Node) wait(now uint64) {
 func (s *Scheduler) run(id ID, c uint32, now uint64) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
 	n.wait(now)
+	if n.flags&gaveUp != 0 {
+		n.flags &^= gaveUp
+		s.catchUp(id)
+	}
 	n.nrun = 1
-	for g := n.parent; g != None; g = s.Nodes[g].parent {
-		s.Nodes[g].nrun++
+	for g := n.parent; g != Root; {
+		x := &s.Nodes[g]
+		x.nrun++
+		g = x.parent
 	}
 	n.state, n.cpu, n.picks = Running, c, n.picks+1
 	p.current = id
@@ -320,8 +335,10 @@ func (s *Scheduler) stop(c uint32, now uint64) ID {
 	}
 	n := &s.Nodes[id]
 	n.nrun = 0
-	for g := n.parent; g != None; g = s.Nodes[g].parent {
-		s.Nodes[g].nrun--
+	for g := n.parent; g != Root; {
+		x := &s.Nodes[g]
+		x.nrun--
+		g = x.parent
 	}
 	n.since = now
 	p.current = None

@@ -74,6 +74,9 @@ func sub(a, b uint64) uint64 {
 // due is when the first reservation above a world, or its own, comes due, Never without one.
 func (s *Scheduler) due(id ID, now uint64) uint64 {
 	t := Never
+	if s.reserves == 0 && s.Nodes[id].flags&System == 0 {
+		return t
+	}
 	for n := id; n != None; n = s.Nodes[n].parent {
 		if x := &s.Nodes[n]; x.reservation != 0 {
 			t = min(t, max(x.resTag, sub(now, ReserveLag)))
@@ -85,7 +88,7 @@ func (s *Scheduler) due(id ID, now uint64) uint64 {
 // release is when a world that has reached a limit may go on, 0 if it hasn't.
 func (s *Scheduler) release(id ID, now uint64) uint64 {
 	t := uint64(0)
-	if s.Nodes[id].flags&System != 0 {
+	if s.limits == 0 || s.Nodes[id].flags&System != 0 {
 		return 0
 	}
 	for n := id; n != None; n = s.Nodes[n].parent {
@@ -100,6 +103,9 @@ func (s *Scheduler) release(id ID, now uint64) uint64 {
 // of the same group begins to run.
 func (s *Scheduler) allowance(id ID, now uint64) uint64 {
 	t := Never
+	if s.limits == 0 && s.Nodes[id].flags&System == 0 {
+		return t
+	}
 	for n := id; n != None; n = s.Nodes[n].parent {
 		if x := &s.Nodes[n]; x.limit != 0 {
 			// Each ns uses perLimit for each running world and gives one back.

@@ -66,6 +66,7 @@ const (
 	anywhere             // may run on all that aren't exclusive
 	blocked0             // a paused world is to be blocked when resumed
 	wantStop             // a running world is to be paused at the next Pick
+	gaveUp               // a waiting virtual processor ended its turn itself: nobody waits for it, see skew.go
 )
 
 // A link is a node's place in a heap.
@@ -81,8 +82,8 @@ type link struct {
 const (
 	byKey      = iota // a processor's queue by virtual time, or its list of the parked
 	byDue             // a processor's queue by real time: reservations, threads of the system group
-	byProgress        // the group's waiting worlds, least progress first
-	byTag             // the group's children with waiting worlds, least tag first
+	byProgress        // the group's waiting worlds, least progress first: a ring
+	byTag             // the group's children with waiting worlds, least tag first: a ring in a Cosched group
 	links
 )
 
@@ -112,14 +113,16 @@ type Node struct {
 	active     uint64 // a group's: shares of its runnable children
 	contending uint64 // likewise, of those with waiting worlds
 	nactive    uint32 // its runnable children; a world's: 1 when runnable
-	nwait      uint32 // waiting worlds below
-	nrun       uint32 // running worlds below
+	free       uint64 // a group's virtual time that passed as its children's service was free, see tags.go
+	slept      uint64 // what its group's free was when it last wanted a processor
+	nwait      uint32 // waiting worlds below; the root's isn't kept
+	nrun       uint32 // running worlds below; likewise
 	resTag     uint64 // wall time up to which its reservation has been served
 	limTag     uint64 // wall time up to which its limit has been used
 
 	progress uint64 // service, for the skew; a group's: that of its foremost
-	waiting  ID     // a group's heap by progress
-	least    ID     // and by tag
+	waiting  ID     // a group's worlds by progress
+	least    ID     // and its children by tag
 
 	moved uint64 // when it was last given to another processor
 	top   uint64 // beyond which its key doesn't grow while it waits
@@ -137,7 +140,7 @@ const (
 	qPinned        // those of this processor only
 	qSystem        // threads of the system group, who has waited longest first
 	qDue           // worlds with a reservation, by when it is due
-	qLook          // those without, by when their key is looked at again
+	qLook          // those without: a ring, by when their key is looked at again
 	qParked        // parked worlds, by when they may go on
 	queues
 )
@@ -204,6 +207,8 @@ type Scheduler struct {
 	system ID
 	pacing bool // the system group is above its limit
 
+	limits         uint32 // nodes outside the system group that have a limit
+	reserves       uint32 // likewise, a reservation
 	waiting        uint32 // worlds that wait and could run elsewhere
 	some           uint32 // of which with an affinity set
 	contendedNS    uint64 // time during which there were any
@@ -236,6 +241,7 @@ func (s *Scheduler) Init() bool {
 	}
 	s.free, s.nodes, s.system, s.online = None, 0, None, 0
 	s.waiting, s.some, s.contendedNS, s.kicks, s.pacing = 0, 0, 0, 0, false
+	s.limits, s.reserves = 0, 0
 	for i := len(s.Nodes) - 1; i > int(Root); i-- {
 		s.Nodes[i] = Node{sibling: s.free}
 		s.free = ID(i)

@@ -4,7 +4,9 @@ package sched
 // watchdogs compare virtual processors. So one doesn't run further ahead of one that wants to run and
 // can't than SkewMax of service. Worlds of a group with flag Cosched count their progress; those that
 // wait for a processor are in a heap, least progress first. It is relaxed: who blocks isn't waited
-// for, and a sibling that also runs may be ahead by what it was when both began.
+// for, and a sibling that also runs may be ahead by what it was when both began. Nor is one waited for that
+// gave its turn up, which spins: it would have its siblings stopped, and be given their turns, when what it
+// spins for is that one of those goes on. It counts again once it has run, as if it had slept.
 //
 // The bound: of two worlds of the group that are runnable all the time, the one ahead stops at
 // SkewMax + minTimer; its processor runs the other one in its stead if that is allowed there, and has

@@ -46,7 +46,9 @@ import "math/bits"
 //
 // Service is charged to tags only while it is contended: while a world waits on this processor, or
 // one waits elsewhere that could run here. What nobody else wants is free, so worlds that ran alone
-// meet as equals. A reservation may have a node served beyond its part by shares: of that no more than
+// meet as equals. But a node that slept meanwhile is let off as much of what it is ahead as its tag would have fallen back
+// by, had that been charged (Node.free): else who halts often, beside one that saturates the processor, would pay for
+// all it uses, the other for next to nothing, and be no sooner on the processor for having used little. A reservation may have a node served beyond its part by shares: of that no more than
 // debtTurns turns are remembered.
 //
 // Processors have a clock of the root each, the tag that was picked last there. A key is never queued
@@ -88,10 +90,10 @@ func (s *Scheduler) contendedAt(now uint64) uint64 {
 // charge brings the account of processor c's running world up to date.
 func (s *Scheduler) charge(c uint32, now uint64) {
 	p := &s.CPUs[c]
-	total := s.contendedAt(now)
 	if now <= p.since {
-		return // clocks of processors may differ by a little
+		return // up to date, and clocks of processors may differ by a little
 	}
+	total := s.contendedAt(now)
 	d, fair := now-p.since, total-p.contended
 	if p.nq != 0 || fair > d {
 		fair = d
@@ -102,15 +104,28 @@ func (s *Scheduler) charge(c uint32, now uint64) {
 	}
 }
 
-// bill adds d ns of service that ended now, of which fair were contended, to a world and to all above it.
+// bill adds d ns of service that ended now, of which fair were contended, to a world and to all above it but the root.
 func (s *Scheduler) bill(id ID, d, fair, now uint64) {
 	if fair > maxCharge {
 		fair = maxCharge
 	}
-	for n := id; n != None; n = s.Nodes[n].parent {
-		x := &s.Nodes[n]
+	x := &s.Nodes[id]
+	free := min(d-fair, maxCharge) << 20
+	if x.flags&System != 0 {
+		free = 0 // guests don't compete with it for shares
+	}
+	x.progress += d
+	if g := &s.Nodes[x.parent]; g.flags&Cosched != 0 && before(g.progress, x.progress) {
+		g.progress = x.progress
+	}
+	for n := id; n != Root; n, x = x.parent, &s.Nodes[x.parent] {
 		x.used += d
 		x.tag += mul20(fair, x.inverse)
+		if free != 0 {
+			if g := &s.Nodes[x.parent]; g.active != 0 {
+				g.free += free / g.active
+			}
+		}
 		if x.link[byTag].in {
 			s.retag(n)
 		}
@@ -124,20 +139,16 @@ func (s *Scheduler) bill(id ID, d, fair, now uint64) {
 			}
 		}
 	}
-	x := &s.Nodes[id]
-	x.progress += d
-	if g := &s.Nodes[x.parent]; g.flags&Cosched != 0 && before(g.progress, x.progress) {
-		g.progress = x.progress
-	}
 	s.pace(now)
 }
 
-// key is when a world is due in the root's virtual time, and slope how much of that a ns of its service costs.
-func (s *Scheduler) key(id ID) (key, slope uint64) {
+// key is when a world is due in the root's virtual time.
+func (s *Scheduler) key(id ID) uint64 {
 	n := &s.Nodes[id]
-	key, slope = n.tag, n.inverse
-	for p := n.parent; p != Root; p = s.Nodes[p].parent {
+	key := n.tag
+	for p := n.parent; p != Root; {
 		g := &s.Nodes[p]
+		p = g.parent
 		ahead := uint64(0)
 		if g.least != None {
 			if least := s.Nodes[g.least].tag; before(least, key) {
@@ -148,21 +159,32 @@ func (s *Scheduler) key(id ID) (key, slope uint64) {
 		if ahead != 0 {
 			key += mul20(ahead, mul20(g.contending, g.inverse)) // 2^20 * contending/shares
 		}
+	}
+	return key
+}
+
+// turns is what keyTurns turns of a world cost in the root's virtual time.
+func (s *Scheduler) turns(id ID) uint64 {
+	n := &s.Nodes[id]
+	slope := n.inverse
+	for p := n.parent; p != Root; {
+		g := &s.Nodes[p]
+		p = g.parent
 		slope = mul20(slope, mul20(g.active, g.inverse))
 	}
-	return key, slope
+	return mul20(keyTurns*Slice, slope)
 }
 
 // raise has the tags of a world and of the groups above it follow the clocks: no further behind than
 // the bounds allow. fresh are the levels that have just become runnable, counted from the world.
 func (s *Scheduler) raise(id ID, c uint32, fresh int) {
-	for n := id; n != Root; n = s.Nodes[n].parent {
-		x := &s.Nodes[n]
+	x := &s.Nodes[id]
+	for n := id; n != Root; fresh-- {
 		p := &s.Nodes[x.parent]
 		clock := p.clock
 		if x.parent == Root {
 			clock = s.present(id, c)
-		} else if p.nwait == 0 && p.nrun == 0 {
+		} else if p.nwait|p.nrun == 0 {
 			// Nobody else is there to measure by.
 			p.clock, clock = x.tag, x.tag
 		}
@@ -170,21 +192,29 @@ func (s *Scheduler) raise(id ID, c uint32, fresh int) {
 		lag := uint64(LagMax)
 		if fresh > 0 {
 			lag = WakeCredit
+			if x.parent == Root || p.nwait|p.nrun != 0 {
+				tag -= min(p.free-x.slept, maxDistance)
+			}
+			x.slept = p.free
 		}
-		fresh--
-		if floor := clock - mul20(lag, x.inverse); before(x.tag, floor) {
-			x.tag = floor
+		if before(tag, clock) {
+			if most := mul20(lag, x.inverse); clock-tag > most {
+				tag = clock - most
+			}
+		} else if x.reservation != 0 {
+			if most := mul20(debtTurns*Slice, x.inverse); tag-clock > most {
+				tag = clock + most
+			}
+		} else if x.parent != Root && tag-clock > maxDistance {
+			tag = clock + maxDistance
 		}
-		top := clock + maxDistance
-		if x.reservation != 0 {
-			top = clock + mul20(debtTurns*Slice, x.inverse)
+		if x.tag != tag {
+			x.tag = tag
+			if x.link[byTag].in {
+				s.retag(n)
+			}
 		}
-		if (x.parent != Root || x.reservation != 0) && before(top, x.tag) {
-			x.tag = top
-		}
-		if x.tag != tag && x.link[byTag].in {
-			s.retag(n)
-		}
+		n, x = x.parent, p
 	}
 }
 
@@ -203,8 +233,8 @@ func (s *Scheduler) present(id ID, c uint32) uint64 {
 func (s *Scheduler) retag(id ID) {
 	n := &s.Nodes[id]
 	g := &s.Nodes[n.parent]
-	s.remove(&g.least, id, byTag)
-	s.insert(&g.least, id, byTag, n.tag)
+	s.unrank(g, id)
+	s.rank(g, id, n.tag)
 }
 
 // gap is the root's virtual time that passes in ns of wall time.

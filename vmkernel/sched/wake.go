@@ -42,15 +42,35 @@ func (s *Scheduler) Block(c uint32, now uint64) ID {
 }
 
 // Yield has processor c's running world give up its turn, which Pick does next. A virtual processor
-// that spins gives what is left of it to a sibling that waits, the one with the least progress: it
-// lost its processor longest ago, and is the likeliest to hold the lock. Others go behind all that wait.
+// that spins gives what is left of it to a sibling that waits and doesn't spin, the one with the least
+// progress: it lost its processor longest ago, and is the likeliest to hold the lock. Spinners would hand
+// the turn to and fro among themselves, who use little and so would be owed more than the holder; where none
+// but they wait, the one that has waited here for longest has it. Others go behind all that wait.
 func (s *Scheduler) Yield(c uint32) {
 	p := &s.CPUs[c]
 	if p.current == None {
 		return
 	}
 	p.yielded = true
-	p.next = s.Nodes[s.Nodes[p.current].parent].waiting
+	g := &s.Nodes[s.Nodes[p.current].parent]
+	if p.next = g.waiting; p.next == None && g.nwait != 0 && g.flags&Cosched != 0 {
+		p.next = s.spinner(p.current)
+	}
+}
+
+// spinner is the sibling of a running world that gave its turn up and has waited longest for that one's
+// processor, None where there is none: a walk over at most MaxSiblings.
+func (s *Scheduler) spinner(id ID) ID {
+	c, found := s.Nodes[id].cpu, None
+	i := s.Nodes[id].sibling
+	for n := 0; n < MaxSiblings && i != id; n++ {
+		x := &s.Nodes[i]
+		if x.state == Ready && x.flags&gaveUp != 0 && x.cpu == c && (found == None || x.since < s.Nodes[found].since) {
+			found = i
+		}
+		i = x.sibling
+	}
+	return found
 }
 
 // Switch gives the processor directly from its running world, which blocks, to one that is blocked,
@@ -157,7 +177,7 @@ func (s *Scheduler) precedes(id ID, c uint32, now uint64) bool {
 	if n := &s.Nodes[id]; n.timed == qDue && n.link[byDue].key <= now {
 		return true
 	}
-	key, _ := s.key(p.current)
+	key := s.key(p.current)
 	return before(s.Nodes[id].link[byKey].key+s.gap(PreemptLag), key-p.excess)
 }
 
@@ -208,7 +228,7 @@ func (s *Scheduler) front(c uint32, now uint64) uint64 {
 	if p.current == None || s.Nodes[p.current].flags&System != 0 {
 		return p.clock
 	}
-	key, _ := s.key(p.current)
+	key := s.key(p.current)
 	return key - p.excess
 }
 

@@ -52,6 +52,15 @@ func (v *VCPU) Inject(ev virt.Event) {
 // Pending says whether an event is to be delivered at the next Enter.
 func (v *VCPU) Pending() bool { return v.event.Valid() }
 
+// Undelivered is the external interrupt that the last entry ended before, or while it was delivered, -1 where there
+// is none.
+func (v *VCPU) Undelivered() int {
+	if !v.event.Valid() || v.event.Type() != virt.TypeInterrupt {
+		return -1
+	}
+	return int(v.event.Vector())
+}
+
 // Interruptible says whether the guest would take an external interrupt now.
 func (v *VCPU) Interruptible() bool {
 	c := v.vmcb()
@@ -162,7 +171,7 @@ func (v *VCPU) reinject(info uint64) {
 // one (APM 2 15.21.4), which the processor takes before the guest's first instruction: an interrupt
 // in EVENTINJ is delivered a second time by QEMU's emulation if that is kicked during VMRUN. Only
 // where V_IRQ is in use for a window it is EVENTINJ after all: where the 8259 and the local APIC have
-// one each.
+// one each. Of the local APIC's the owner takes one back that is Undelivered when another comes.
 func (v *VCPU) offer(c *VMCB) {
 	if v.event.Valid() && v.event.Type() == virt.TypeInterrupt && c.InterceptMisc1&interceptVINTR == 0 {
 		c.VIntr = c.VIntr&^vIntrVector | vIntrRequest | uint64(v.event.Vector())<<vIntrVectorShift

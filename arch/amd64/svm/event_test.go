@@ -91,6 +91,17 @@ func TestInterruptIsOffered(t *testing.T) {
 		}
 	}
 
+	if n := machine(t, 0, 0).Undelivered(); n != -1 {
+		t.Errorf("without an event %#x is undelivered", n)
+	}
+	undelivered := machine(t, 0, 0)
+	if undelivered.Inject(virt.Interrupt(0xEC)); undelivered.Undelivered() != 0xEC {
+		t.Error("an interrupt before its entry isn't undelivered")
+	}
+	if undelivered.Inject(virt.NMI); undelivered.Undelivered() != -1 {
+		t.Error("an NMI is taken for an interrupt")
+	}
+
 	// The window that was asked for has opened.
 	v := machine(t, 0, 0)
 	c := v.vmcb()

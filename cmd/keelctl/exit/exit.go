@@ -19,6 +19,7 @@ const (
 	Conflict    = 5   // it is there already, or in a state that doesn't allow it
 	Unreachable = 6   // no connection, or not to the host that was meant
 	Timeout     = 7   // it was not done in time
+	Unsupported = 8   // the host's version doesn't know what was asked of it
 	Interrupted = 130 // by Ctrl-C: what shells expect
 )
 
@@ -36,6 +37,7 @@ var Codes = []struct {
 	{Conflict, "conflict", "it exists already, is in the wrong state, or has changed since it was read"},
 	{Unreachable, "unreachable", "no connection to the host, or what answers is not that host"},
 	{Timeout, "timeout", "not done within --timeout; what was begun goes on"},
+	{Unsupported, "unsupported", "the host's version of Keel doesn't know what was asked of it; nothing was done"},
 	{Interrupted, "interrupted", "Ctrl-C; an operation that was begun goes on"},
 }
 
@@ -71,6 +73,8 @@ func Code(err error) int {
 		return OK
 	case errors.As(err, &coded):
 		return coded.Code
+	case errors.As(err, &refused) && refused.Answer.Code.Unknown():
+		return Unsupported
 	case errors.As(err, &refused):
 		return ofStatus(refused.Status)
 	case errors.As(err, &failure):

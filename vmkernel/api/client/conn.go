@@ -259,7 +259,12 @@ type Refused struct {
 	Answer *api.Error
 }
 
-func (e *Refused) Error() string { return e.Host + ": " + e.Answer.Message }
+func (e *Refused) Error() string {
+	if e.Answer.Code.Unknown() {
+		return e.Host + ": its version of Keel doesn't know what was asked of it (`keelctl version` shows both): " + e.Answer.Message
+	}
+	return e.Host + ": " + e.Answer.Message
+}
 
 // Unwrap returns the host's own error.
 func (e *Refused) Unwrap() error { return e.Answer }

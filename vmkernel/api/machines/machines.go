@@ -5,40 +5,40 @@ import (
 	"errors"
 
 	"keel/vmkernel/api"
-	"keel/vmkernel/api/server"
+	"keel/vmkernel/api/backend"
 	"keel/vmkernel/console"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm"
 )
 
-// VMs is a Manager as server.VMs.
+// VMs is a Manager as backend.VMs.
 type VMs struct {
 	m     *vm.Manager
 	tscHz uint64
 }
 
-var _ server.VMs = VMs{}
+var _ backend.VMs = VMs{}
 
 // New puts m's VMs behind the API. tscHz is the frequency of the host's time-stamp counter.
 func New(m *vm.Manager, tscHz uint64) VMs { return VMs{m, tscHz} }
 
-// machine is a VM as server.VM.
+// machine is a VM as backend.VM.
 type machine struct {
 	v     *vm.VM
 	tscHz uint64
 }
 
-func (s VMs) List() []server.VM {
+func (s VMs) List() []backend.VM {
 	list := s.m.List()
-	out := make([]server.VM, len(list))
+	out := make([]backend.VM, len(list))
 	for i, v := range list {
 		out[i] = machine{v, s.tscHz}
 	}
 	return out
 }
 
-func (s VMs) Find(ref string) (server.VM, error) {
+func (s VMs) Find(ref string) (backend.VM, error) {
 	v, err := s.m.Find(ref)
 	if err != nil {
 		return nil, fault(err)
@@ -46,7 +46,7 @@ func (s VMs) Find(ref string) (server.VM, error) {
 	return machine{v, s.tscHz}, nil
 }
 
-func (s VMs) Create(spec seed.VM) (server.VM, bool, error) {
+func (s VMs) Create(spec seed.VM) (backend.VM, bool, error) {
 	v, created, err := s.m.Create(spec)
 	if err != nil {
 		return nil, false, fault(err)
@@ -54,13 +54,13 @@ func (s VMs) Create(spec seed.VM) (server.VM, bool, error) {
 	return machine{v, s.tscHz}, created, nil
 }
 
-func (s VMs) Delete(ctx context.Context, v server.VM, kill bool) error {
+func (s VMs) Delete(ctx context.Context, v backend.VM, kill bool) error {
 	return fault(s.m.Delete(ctx, v.(machine).v, kill))
 }
 
 func (s VMs) Hold() func() { return s.m.Hold() }
 
-func (s VMs) Events() server.Events { return events{s.m.Subscribe(s.m.LastEvent())} }
+func (s VMs) Events() backend.Events { return events{s.m.Subscribe(s.m.LastEvent())} }
 
 type events struct{ s *vm.Subscription }
 

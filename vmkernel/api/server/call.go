@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/api/backend"
 	"keel/vmkernel/api/door"
 	"keel/vmkernel/audit"
 	"keel/vmkernel/auth"
@@ -62,7 +63,7 @@ func (c *call) sees(labels map[string]string) bool { return c.id != nil && c.id.
 func (c *call) scoped() bool { return c.id == nil || len(c.id.Scope) > 0 }
 
 // find returns the VM that the path names, for a caller who may know of it.
-func (c *call) find() (VM, error) {
+func (c *call) find() (backend.VM, error) {
 	ref := c.variable("vm")
 	v, err := c.s.VMs.Find(ref)
 	if err == nil {

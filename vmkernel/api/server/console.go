@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/api/backend"
 	"keel/vmkernel/console"
 )
 
@@ -24,7 +25,7 @@ const (
 )
 
 // port returns the serial port that the path names.
-func (c *call) port() (VM, *console.Port, error) {
+func (c *call) port() (backend.VM, *console.Port, error) {
 	v, err := c.find()
 	if err != nil {
 		return nil, nil, err

@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/api/apitest"
 	"keel/vmkernel/auth"
 )
 
@@ -54,11 +55,11 @@ func output(t testing.TB, ws *websocket.Conn, n int) (out []byte) {
 	return out
 }
 
-// demo makes a VM that runs, with an echo on its console.
-func (r *rig) demo() *fakeVM {
+// demo makes a VM that runs, whose guest sends back what is typed, in capitals.
+func (r *rig) demo() *apitest.VM {
 	r.as(auth.Admin).call("POST", "/v1/vms", vmJSON("demo", 1, `{"tier":"test"}`)).want(201)
-	v := r.vms.list[0]
-	v.to(api.Running, api.Stopped)
+	v := r.VMs.Must(r.t, "demo")
+	v.To(api.Running, api.Stopped)
 	return v
 }
 
@@ -66,7 +67,7 @@ func TestConsoleIsTypedInto(t *testing.T) {
 	r := newRig(t)
 	v := r.demo()
 	for _, b := range []byte("booted\n") {
-		v.port.Put(b)
+		v.Port.Put(b)
 	}
 	ws := r.console(r.user("alice", auth.Operator, nil), "demo", "")
 	if m := message(t, ws); m.Event != "hello" || m.VM != "demo" || m.Port != "ttyS0" || m.Mode != api.ModeWrite || m.Holder != "alice" || m.Offset != 0 {
@@ -79,7 +80,7 @@ func TestConsoleIsTypedInto(t *testing.T) {
 	if err := ws.Write(t.Context(), websocket.MessageBinary, typed); err != nil {
 		t.Fatal(err)
 	}
-	if got := output(t, ws, len(typed)); !bytes.Equal(got, typed) {
+	if got := output(t, ws, len(typed)); !bytes.Equal(got, bytes.ToUpper(typed)) {
 		t.Errorf("%d bytes came back", len(got))
 	}
 	var now api.VM
@@ -90,7 +91,7 @@ func TestConsoleIsTypedInto(t *testing.T) {
 	}
 	op := r.as(auth.Operator)
 	a := op.call("GET", "/v1/vms/demo/console/ttyS0/log?from=-9", nil).want(200)
-	if string(a.body) != "ls\nls\nls\n" || a.header.Get(api.ConsoleFrom) != "2998" || a.header.Get(api.ConsoleEnd) != "3007" {
+	if string(a.body) != "LS\nLS\nLS\n" || a.header.Get(api.ConsoleFrom) != "2998" || a.header.Get(api.ConsoleEnd) != "3007" {
 		t.Errorf("%q %v", a.body, a.header)
 	}
 	if a := op.call("GET", "/v1/vms/demo/console/ttyS0/log?from=7", nil).want(200); len(a.body) != 3000 {
@@ -125,7 +126,7 @@ func TestConsoleHasOneHolderWhoIsNamed(t *testing.T) {
 	alice.Write(t.Context(), websocket.MessageBinary, []byte("not any more\n"))
 	taken.Write(t.Context(), websocket.MessageBinary, []byte("mine\n"))
 	for _, ws := range []*websocket.Conn{taken, alice, watcher} {
-		if got := output(t, ws, 5); string(got) != "mine\n" {
+		if got := output(t, ws, 5); string(got) != "MINE\n" {
 			t.Errorf("%q", got)
 		}
 	}
@@ -135,7 +136,7 @@ func TestConsoleHasOneHolderWhoIsNamed(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	// When the VM goes, so do they, and are told.
-	r.vms.list[0].to(api.Stopped, api.Running)
+	r.VMs.Must(r.t, "demo").To(api.Stopped, api.Running)
 	r.as(auth.Admin).call("DELETE", "/v1/vms/demo", nil).want(204)
 	if m := message(t, taken); m.Event != "end" {
 		t.Errorf("%+v", m)
@@ -149,7 +150,7 @@ func TestConsoleSaysWhatIsLost(t *testing.T) {
 	r := newRig(t)
 	v := r.demo()
 	for i := range 100 << 10 {
-		v.port.Put(byte('a' + i%26))
+		v.Port.Put(byte('a' + i%26))
 	}
 	ws := r.console(r.user("alice", auth.Operator, nil), "demo", "mode=watch&from=100")
 	if m := message(t, ws); m.Offset != 36<<10 || m.Lost != 36<<10-100 {
@@ -180,7 +181,7 @@ func TestConsoleTakesNoMessageThatIsNone(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	eventually(t, "nobody holds the console", func() bool { return r.vms.list[0].port.State().Holder == "" })
+	eventually(t, "nobody holds the console", func() bool { return r.VMs.Must(r.t, "demo").Port.State().Holder == "" })
 }
 
 // FuzzConsoleQuery promises that no query of a console does more than open it or be refused.

@@ -98,7 +98,7 @@ func (c *call) prepare() error {
 		if c.id == nil {
 			return errStranger
 		}
-		return failf(api.CodeNotFound, "there is no route %s: /v1/openapi.json lists them", quote(path))
+		return failf(api.CodeNoRoute, "there is no route %s: /v1/openapi.json lists them", quote(path))
 	}
 	b := n.methods[c.r.Method]
 	if b == nil {

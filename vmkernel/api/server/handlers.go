@@ -1,5 +1,7 @@
 package server
 
+import "keel/vmkernel/api/backend"
+
 // handlers serve the routes of api.Routes, by name.
 var handlers = map[string]handler{
 	"GetVersion": getVersion,
@@ -23,13 +25,13 @@ var handlers = map[string]handler{
 	"GetVM":         getVM,
 	"UpdateVM":      updateVM,
 	"DeleteVM":      deleteVM,
-	"StartVM":       longAct("vm.start", VM.Start),
-	"ShutdownVM":    longAct("vm.shutdown", VM.Shutdown),
-	"KillVM":        longAct("vm.kill", VM.Kill),
+	"StartVM":       longAct("vm.start", backend.VM.Start),
+	"ShutdownVM":    longAct("vm.shutdown", backend.VM.Shutdown),
+	"KillVM":        longAct("vm.kill", backend.VM.Kill),
 	"PauseVM":       pauseVM,
-	"ResumeVM":      quickAct(VM.Resume),
-	"ResetVM":       quickAct(VM.Reset),
-	"SendNMI":       quickAct(VM.NMI),
+	"ResumeVM":      quickAct(backend.VM.Resume),
+	"ResetVM":       quickAct(backend.VM.Reset),
+	"SendNMI":       quickAct(backend.VM.NMI),
 	"GetVMStats":    getVMStats,
 	"OpenConsole":   openConsole,
 	"GetConsoleLog": getConsoleLog,

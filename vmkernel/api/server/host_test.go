@@ -21,6 +21,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/api/backend"
 	"keel/vmkernel/audit"
 	"keel/vmkernel/auth"
 )
@@ -88,8 +89,8 @@ func TestTheHostIsStoppedByAnOperation(t *testing.T) {
 	})
 	r.as(auth.Operator).call("POST", "/v1/operations/"+o.ID+"/cancel", nil).want(403, api.CodeDenied)
 	c.call("POST", "/v1/operations/"+o.ID+"/cancel", nil).want(200).into(&o)
-	if o.State != api.OpCancelled || fmt.Sprint(r.host.stops) != "[true true]" {
-		t.Errorf("%+v %v", o, r.host.stops)
+	if o.State != api.OpCancelled || fmt.Sprint(r.Host.Stops()) != "[{true true}]" {
+		t.Errorf("%+v %v", o, r.Host.Stops())
 	}
 }
 
@@ -369,7 +370,7 @@ func TestWhoFollowsTheAuditLogIsInItOnce(t *testing.T) {
 	}
 	until("/v1/audit/follow")
 	for range 3 {
-		r.log.Event(audit.Entry{Action: "vm.started", On: "demo"})
+		r.Log.Event(audit.Entry{Action: "vm.started", On: "demo"})
 		until("vm.started")
 	}
 	if calls != 1 {
@@ -394,12 +395,12 @@ func (f fullLog) Forwarding() audit.Forwarding {
 func TestWithoutACollectorOneCanStillReadStopAndRepair(t *testing.T) {
 	r := newRig(t)
 	r.demo()
-	r.server.Audit = fullLog{r.log}
+	r.server.Audit = fullLog{r.Log}
 	c := r.as(auth.Admin)
 	if e := c.call("POST", "/v1/vms", vmJSON("more", 2, "")).want(503, api.CodeCollector).error(); e.Details["collector"] != "192.0.2.1:6514" || !strings.Contains(e.Message, "192.0.2.1") {
 		t.Errorf("%+v", e)
 	}
-	if r.vms.creates != 1 {
+	if r.VMs.Creates() != 1 {
 		t.Error("it was made all the same")
 	}
 	r.as(auth.Viewer).call("POST", "/v1/vms", "{}").want(403, api.CodeDenied)
@@ -421,6 +422,7 @@ var sample1 = regexp.MustCompile(`^[a-z_]+(\{([a-z]+="([^"\\\n]|\\.)*",?)+\})? -
 
 func TestMetricsArePrometheus(t *testing.T) {
 	r := newRig(t)
+	r.Host.Figures = []backend.Metric{family("keel_network_bytes_total", "Bytes of the host's network.", "counter", valued(12, "direction", "in"))}
 	r.demo()
 	a := r.as(auth.Viewer).call("GET", "/v1/host/metrics", nil).want(200)
 	seen := map[string]bool{}
@@ -437,13 +439,13 @@ func TestMetricsArePrometheus(t *testing.T) {
 			t.Errorf("%q", line)
 		}
 	}
-	for _, want := range []string{`keel_vm_exits_total{vm="demo",reason="cpuid"} 7`, `keel_worlds{kind="vcpu",state="blocked"} 1`, `keel_network_bytes_total{direction="in"} 12`,
+	for _, want := range []string{`keel_vm_exits_total{vm="demo",reason="cpuid"} 7`, `keel_worlds{kind="vcpu",state="running"} 1`, `keel_network_bytes_total{direction="in"} 12`,
 		`keel_vms{state="running"} 1`, "keel_memory_free_bytes 9.437184e+08", "keel_door_open 2", "keel_calls_total{outcome=\"ok\"}"} {
 		if !strings.Contains(string(a.body), want) {
 			t.Errorf("no %s in\n%s", want, a.body)
 		}
 	}
-	if got := string(writeMetrics([]Metric{{"m", "a\nb", "gauge", []Sample{{[]string{"l", "\"\\\n"}, 1}}}})); got != "# HELP m a\\nb\n# TYPE m gauge\nm{l=\"\\\"\\\\\\n\"} 1\n" {
+	if got := string(writeMetrics([]backend.Metric{family("m", "a\nb", "gauge", valued(1, "l", "\"\\\n"))})); got != "# HELP m a\\nb\n# TYPE m gauge\nm{l=\"\\\"\\\\\\n\"} 1\n" {
 		t.Errorf("%q", got)
 	}
 }

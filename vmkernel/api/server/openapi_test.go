@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,8 +25,27 @@ type document struct {
 	made    map[string]*jsonschema.Schema
 }
 
-var theDocument = sync.OnceValues(func() (*document, error) {
-	whole, err := jsonschema.UnmarshalJSON(bytes.NewReader(api.OpenAPI))
+var theDocument = sync.OnceValues(func() (*document, error) { return newDocument(api.OpenAPI) })
+
+// olderDocuments are those of older releases: what their clients know is answered as they expect.
+var olderDocuments = sync.OnceValues(func() (list []*document, err error) {
+	names, _ := filepath.Glob("../testdata/older/*.json")
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		d, err := newDocument(text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, d)
+	}
+	return list, nil
+})
+
+func newDocument(text []byte) (*document, error) {
+	whole, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +55,7 @@ var theDocument = sync.OnceValues(func() (*document, error) {
 		return nil, err
 	}
 	return &document{doc: whole.(map[string]any), schemas: c, made: map[string]*jsonschema.Schema{}}, nil
-})
+}
 
 func spec(t testing.TB) *document {
 	t.Helper()
@@ -110,6 +131,22 @@ func (d *document) check(method, path string, body any, a answer) {
 	if text, ok := body.(string); ok {
 		d.validate(a.t, []byte(text), "the request of "+method+" "+path, append(where, "requestBody", "content", "application/json", "schema")...)
 	}
+	d.answer(method, path, a)
+	older, err := olderDocuments()
+	if err != nil || len(older) == 0 {
+		a.t.Fatal("no document of an older release: ", err)
+	}
+	for _, o := range older {
+		if o.at("paths", o.pattern(path), strings.ToLower(method)) != nil {
+			o.answer(method, path, a)
+		}
+	}
+}
+
+// answer holds an answer to a call that the document has against it.
+func (d *document) answer(method, path string, a answer) {
+	a.t.Helper()
+	where := []string{"paths", d.pattern(path), strings.ToLower(method)}
 	response := append(where, "responses", strconv.Itoa(a.status))
 	if d.at(response...) == nil {
 		a.t.Errorf("%s %s: the document has no status %d", method, path, a.status)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/api/backend"
 	"keel/vmkernel/audit"
 )
 
@@ -42,7 +43,7 @@ type operations struct {
 func (o *operations) init(s *Server) { o.s = s }
 
 // start begins an operation of a VM, or of the host where vm is nil.
-func (c *call) start(kind string, vm VM, act func(ctx context.Context, o *operation) error) (*operation, error) {
+func (c *call) start(kind string, vm backend.VM, act func(ctx context.Context, o *operation) error) (*operation, error) {
 	s := c.s
 	ctx, cancel := context.WithCancel(s.ctx)
 	o := &operation{cancel: cancel, done: make(chan struct{}), host: vm == nil}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/api/apitest"
 	"keel/vmkernel/auth"
 )
 
@@ -72,7 +73,7 @@ func (r *rig) unknown() map[string]*tls.Certificate {
 		r.t.Fatal(err)
 	}
 	revoked := r.user("revoked", auth.Admin, nil)
-	if err := r.trust.Revoke(auth.RevokedCertificate{Issuer: r.ca.Fingerprint(), Serial: auth.Serial(revoked.Leaf)}); err != nil {
+	if err := r.Trust.Revoke(auth.RevokedCertificate{Issuer: r.ca.Fingerprint(), Serial: auth.Serial(revoked.Leaf)}); err != nil {
 		r.t.Fatal(err)
 	}
 	key, err := auth.NewKey()
@@ -81,8 +82,8 @@ func (r *rig) unknown() map[string]*tls.Certificate {
 	}
 	return map[string]*tls.Certificate{
 		"no certificate": nil,
-		"expired":        userOf(r.t, r.ca, "late", auth.Admin, nil, time.Hour, now.Add(-2*time.Hour)),
-		"another CA":     userOf(r.t, other, "stranger", auth.Admin, nil, 0, now),
+		"expired":        apitest.User(r.t, r.ca, "late", auth.Grant{Role: auth.Admin, Scope: nil}, time.Hour, now.Add(-2*time.Hour)),
+		"another CA":     apitest.User(r.t, other, "stranger", auth.Grant{Role: auth.Admin, Scope: nil}, 0, now),
 		"revoked":        revoked,
 		"the CA's own":   {Certificate: [][]byte{r.ca.Certificate.Raw}, PrivateKey: key},
 	}
@@ -121,7 +122,7 @@ func TestStrangersMayClaimAndNothingElse(t *testing.T) {
 		out := api.Claim(c)
 		return &out
 	}
-	code := r.trust.ClaimState().Code
+	code := r.Trust.ClaimState().Code
 	stranger.call("POST", "/v1/claim", claim("0000-0000-0000-0000")).want(403, api.CodeDenied)
 	stranger.call("POST", "/v1/claim", `{"code":"1"}`).want(400)
 	if n := len(r.records()); n != 1 {
@@ -214,7 +215,7 @@ func TestWebPagesMayNothing(t *testing.T) {
 	c.call("POST", "/v1/vms/demo/start", nil, "Origin", "https://evil.example").want(403, api.CodeDenied)
 	c.call("POST", "/v1/vms/demo/start", nil, "Sec-Fetch-Site", "cross-site").want(403, api.CodeDenied)
 	c.call("GET", "/v1/vms", nil, "Sec-Fetch-Site", "none").want(200)
-	if s := r.vms.list[0].now(); s != api.Stopped {
+	if s := r.VMs.Must(r.t, "demo").State(); s != api.Stopped {
 		t.Errorf("it is %s", s)
 	}
 }
@@ -222,7 +223,7 @@ func TestWebPagesMayNothing(t *testing.T) {
 func TestRevocationEndsOpenConnections(t *testing.T) {
 	r := newRig(t)
 	r.as(auth.Admin).call("POST", "/v1/vms", vmJSON("demo", 1, "")).want(201)
-	r.vms.list[0].to(api.Running, api.Stopped)
+	r.VMs.Must(r.t, "demo").To(api.Running, api.Stopped)
 	cert := r.user("mallory", auth.Operator, nil)
 	h2 := &caller{rig: r, client: r.clientOf(cert)}
 	h2.client.Timeout = 0

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/api/backend"
 	"keel/vmkernel/api/door"
 	"keel/vmkernel/auth"
 	"keel/vmkernel/datastore"
@@ -25,9 +26,9 @@ import (
 type Config struct {
 	Name, Version, Build string
 
-	VMs    VMs
+	VMs    backend.VMs
 	Images datastore.Store
-	Host   Host
+	Host   backend.Host
 	Trust  *auth.Store
 	Key    *auth.HostKey
 	Audit  Audit

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -20,24 +19,19 @@ import (
 	"time"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/api/apitest"
 	"keel/vmkernel/api/door"
-	"keel/vmkernel/audit"
 	"keel/vmkernel/auth"
-	"keel/vmkernel/datastore"
 	"keel/vmkernel/seed"
 )
 
 // rig is a server on loopback, with what it serves.
 type rig struct {
+	*apitest.Parts
 	t       testing.TB
 	server  *Server
 	address string
 	ca      *auth.CA
-	trust   *auth.Store
-	log     *audit.Log
-	vms     *fakeVMs
-	host    *fakeHost
-	images  *datastore.Memory
 }
 
 var kernel = []byte(strings.Repeat("kernel ", 1000))
@@ -45,50 +39,25 @@ var kernel = []byte(strings.Repeat("kernel ", 1000))
 // newRig starts a server. Its options change what it is made of.
 func newRig(t testing.TB, options ...func(*auth.Config, *Config)) *rig {
 	t.Helper()
-	now := time.Now()
-	ca, err := auth.NewCA("operators", now)
+	ca, err := auth.NewCA("operators", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, ca: ca, vms: newFakeVMs(), host: &fakeHost{}, images: datastore.NewMemory(64<<20, nil)}
-	trust := auth.Config{CAs: []*x509.Certificate{ca.Certificate}, Clock: time.Now, Uptime: func() time.Duration { return time.Since(now) }, Token: strings.Repeat("t", 43)}
-	config := Config{Name: "keel-1", Version: "0.2.0", Build: "build", VMs: r.vms, Images: r.images, Host: r.host, Lines: NewLines(),
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	trust := auth.Config{CAs: []*x509.Certificate{ca.Certificate}, Token: strings.Repeat("t", 43)}
+	config := Config{Version: apitest.Release, Build: "build", Lines: NewLines(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	for _, o := range options {
 		o(&trust, &config)
 	}
-	if r.trust, err = auth.NewStore(trust); err != nil {
-		t.Fatal(err)
+	r := &rig{Parts: apitest.New(t, apitest.Options{Trust: trust}), t: t, ca: ca}
+	config.Name, config.VMs, config.Images, config.Trust, config.Key, config.Audit = r.Name, r.VMs, r.Images, r.Trust, r.Key, r.Log
+	if config.Host == nil {
+		config.Host = r.Host
 	}
-	key, err := auth.NewHostKey("keel-1", []string{"keel-1"}, []netip.Addr{netip.MustParseAddr("127.0.0.1")}, now.Add(-time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	signing, err := auth.NewKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.log, err = audit.New(audit.Config{Host: "keel-1", Boot: "b0075", Version: "0.2.0", Key: signing}); err != nil {
-		t.Fatal(err)
-	}
-	config.Trust, config.Key, config.Audit = r.trust, key, r.log
-	if err := r.images.AddFile(seedFile("vmlinuz", kernel)); err != nil {
+	if err := r.Images.AddFile(seedFile("vmlinuz", kernel)); err != nil {
 		t.Fatal(err)
 	}
 	r.server = New(config)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.address = l.Addr().String()
-	served := make(chan error, 1)
-	go func() { served <- r.server.Serve(l) }()
-	t.Cleanup(func() {
-		r.server.Close()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
+	r.address = apitest.Serve(t, r.server, "")
 	return r
 }
 
@@ -100,28 +69,7 @@ func seedFile(name string, data []byte) *seed.File {
 // user makes a certificate of the rig's CA.
 func (r *rig) user(name string, role auth.Role, scope map[string]string) *tls.Certificate {
 	r.t.Helper()
-	return userOf(r.t, r.ca, name, role, scope, 0, time.Now())
-}
-
-func userOf(t testing.TB, ca *auth.CA, name string, role auth.Role, scope map[string]string, ttl time.Duration, at time.Time) *tls.Certificate {
-	t.Helper()
-	key, err := auth.NewKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := auth.NewRequest(key, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request, err := auth.ParseRequest(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := ca.Sign(request, auth.Grant{Role: role, Scope: scope}, ttl, at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{c.Raw}, PrivateKey: key, Leaf: c}
+	return apitest.User(r.t, r.ca, name, auth.Grant{Role: role, Scope: scope}, 0, time.Now())
 }
 
 // clientOf is an HTTP client with a certificate, or none.
@@ -154,10 +102,11 @@ type caller struct {
 // request is a call as it comes to the server from somebody with a certificate.
 func (r *rig) request(method, path string, cert *tls.Certificate) *http.Request {
 	r.t.Helper()
-	id, err := r.trust.Identify([]*x509.Certificate{cert.Leaf}, time.Now())
+	id, err := auth.IdentityOf(cert.Leaf)
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	id.Issuer = r.ca.Fingerprint()
 	request := httptest.NewRequest(method, path, nil)
 	peer := &door.Peer{Caller: id.Name, Admin: id.Role == auth.Admin, Known: true, ID: &id, Source: netip.MustParseAddrPort("192.0.2.9:1234")}
 	return request.WithContext(context.WithValue(request.Context(), peerKey{}, peer))
@@ -279,7 +228,7 @@ func busy(_ *auth.Config, c *Config) {
 func (r *rig) records() (list []map[string]any) {
 	r.t.Helper()
 	for from := int64(0); ; {
-		page := r.log.Read(from, 1000)
+		page := r.Log.Read(from, 1000)
 		if len(page.Records) == 0 {
 			return list
 		}

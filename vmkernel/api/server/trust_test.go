@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/api/apitest"
 	"keel/vmkernel/auth"
 )
 
 // clockedHost is a host with a clock of its own.
 type clockedHost struct {
-	*fakeHost
+	*apitest.Host
 	source string
 	now    time.Time
 }
@@ -37,9 +38,9 @@ func TestAClaimSetsAClockThatNothingElseHasSet(t *testing.T) {
 		{"sntp", 1000 * time.Hour, false},
 		{"set", 1000 * time.Hour, false},
 	} {
-		host := &clockedHost{fakeHost: &fakeHost{}, source: c.source, now: now.Add(c.off)}
+		host := &clockedHost{Host: &apitest.Host{}, source: c.source, now: now.Add(c.off)}
 		r := newRig(t, func(a *auth.Config, config *Config) { a.CAs, config.Host = nil, host })
-		claim, err := auth.NewClaim(r.trust.ClaimState().Code, r.server.Key.Fingerprint(), r.ca.Certificate, now)
+		claim, err := auth.NewClaim(r.Trust.ClaimState().Code, r.server.Key.Fingerprint(), r.ca.Certificate, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +90,7 @@ func TestRecoverAccessHelps(t *testing.T) {
 		"an expired CA":       {clock: now, cas: []*x509.Certificate{expired.Certificate}},
 		"a lost key of a CA":  {clock: now, cas: []*x509.Certificate{must(auth.NewCA("lost", now)).Certificate}},
 	} {
-		host := &clockedHost{fakeHost: &fakeHost{}, source: "rtc", now: c.clock}
+		host := &clockedHost{Host: &apitest.Host{}, source: "rtc", now: c.clock}
 		r := newRig(t, func(a *auth.Config, config *Config) {
 			if a.Recover, a.Clock, config.Host = true, func() time.Time { return host.now }, host; !c.same {
 				a.CAs = c.cas
@@ -99,7 +100,7 @@ func TestRecoverAccessHelps(t *testing.T) {
 		if _, err := (&caller{rig: r, client: r.clientOf(anna)}).do("GET", "/v1/trust", nil); err == nil {
 			t.Fatalf("%s: keeps nobody out", name)
 		}
-		claim, err := auth.NewClaim(r.trust.ClaimState().Code, r.server.Key.Fingerprint(), r.ca.Certificate, now)
+		claim, err := auth.NewClaim(r.Trust.ClaimState().Code, r.server.Key.Fingerprint(), r.ca.Certificate, now)
 		if err != nil {
 			t.Fatal(err)
 		}

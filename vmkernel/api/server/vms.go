@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/api/backend"
 	"keel/vmkernel/auth"
 	"keel/vmkernel/seed"
 )
@@ -31,7 +32,7 @@ func listVMs(c *call) (any, error) {
 }
 
 // show is a VM as it is now, with its ETag in the answer's head.
-func (c *call) show(v VM) api.VM {
+func (c *call) show(v backend.VM) api.VM {
 	spec, revision := v.Spec()
 	out := api.VM{Spec: *spec}
 	v.Status(&out)
@@ -208,7 +209,7 @@ func getVMStats(c *call) (any, error) {
 }
 
 // longAct is an act on a VM that is an operation.
-func longAct(kind string, act func(VM, context.Context) error) handler {
+func longAct(kind string, act func(backend.VM, context.Context) error) handler {
 	return func(c *call) (any, error) {
 		v, err := c.find()
 		if err != nil {
@@ -223,7 +224,7 @@ func longAct(kind string, act func(VM, context.Context) error) handler {
 }
 
 // quickAct is an act that is done when it returns.
-func quickAct(act func(VM) error) handler {
+func quickAct(act func(backend.VM) error) handler {
 	return func(c *call) (any, error) {
 		v, err := c.find()
 		if err != nil {
@@ -240,7 +241,7 @@ func quickAct(act func(VM) error) handler {
 const pauseTime = 10 * time.Second
 
 func pauseVM(c *call) (any, error) {
-	return quickAct(func(v VM) error {
+	return quickAct(func(v backend.VM) error {
 		ctx, cancel := context.WithTimeout(c.s.ctx, pauseTime) // not the client's: half a pause helps nobody
 		defer cancel()
 		return v.Pause(ctx)

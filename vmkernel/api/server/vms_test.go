@@ -105,8 +105,8 @@ func TestCreatesAreDoneOnceHoweverOftenTheyAreSent(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if r.vms.creates != 1 || seen[201] != 1 || seen[200] != 31 {
-		t.Errorf("made %d, answers %v", r.vms.creates, seen)
+	if r.VMs.Creates() != 1 || seen[201] != 1 || seen[200] != 31 {
+		t.Errorf("made %d, answers %v", r.VMs.Creates(), seen)
 	}
 }
 
@@ -135,8 +135,7 @@ func TestOperationsOutliveTheirClients(t *testing.T) {
 	r := newRig(t)
 	c := r.as(auth.Operator)
 	c.call("POST", "/v1/vms", vmJSON("demo", 1, "")).want(201)
-	v := r.vms.list[0]
-	v.block = make(chan struct{})
+	release := r.VMs.Slow()
 	var o api.Operation
 	a := c.call("POST", "/v1/vms/demo/start?wait=0s", nil).want(202)
 	if a.into(&o); o.State != api.OpRunning || o.Kind != "vm.start" || o.Target != "demo" || o.By != "operator-1" || !o.CanStop || a.header.Get("Location") != "/v1/operations/"+o.ID {
@@ -150,7 +149,7 @@ func TestOperationsOutliveTheirClients(t *testing.T) {
 	if o.State != api.OpRunning || time.Since(began) < 100*time.Millisecond {
 		t.Errorf("%+v after %v", o, time.Since(began))
 	}
-	time.AfterFunc(50*time.Millisecond, func() { close(v.block) })
+	time.AfterFunc(50*time.Millisecond, release)
 	c.call("GET", "/v1/operations/"+o.ID+"/wait?wait=20s", nil).want(200).into(&o)
 	if o.State != api.OpSucceeded || o.Finished.IsZero() || o.CanStop {
 		t.Errorf("%+v", o)
@@ -167,13 +166,13 @@ func TestOperationsAreCancelled(t *testing.T) {
 	r := newRig(t)
 	c := r.as(auth.Operator)
 	c.call("POST", "/v1/vms", vmJSON("demo", 1, "")).want(201)
-	v := r.vms.list[0]
-	v.block = make(chan struct{})
+	v := r.VMs.Must(r.t, "demo")
+	r.VMs.Slow()
 	var o api.Operation
 	c.call("POST", "/v1/vms/demo/start?wait=0s", nil).want(202).into(&o)
 	c.call("POST", "/v1/operations/"+o.ID+"/cancel", nil).want(200).into(&o)
-	if o.State != api.OpCancelled || v.now() != api.Stopped {
-		t.Errorf("%+v, %s", o, v.now())
+	if o.State != api.OpCancelled || v.State() != api.Stopped {
+		t.Errorf("%+v, %s", o, v.State())
 	}
 }
 
@@ -189,7 +188,7 @@ func TestOperationsThatAreRememberedAreBounded(t *testing.T) {
 	if n := len(list.Operations); n > maxEnded+1 {
 		t.Errorf("%d", n)
 	}
-	r.vms.list[0].to(api.Running, api.Stopped)
+	r.VMs.Must(r.t, "demo").To(api.Running, api.Stopped)
 	for range maxRunning {
 		c.call("POST", "/v1/host/restart?wait=0s", `{}`).want(202)
 	}
@@ -200,9 +199,9 @@ func TestOperationsThatAreRememberedAreBounded(t *testing.T) {
 func TestManyVMsAreOneRoundTrip(t *testing.T) {
 	r := newRig(t)
 	for i := range 1000 {
-		r.vms.list = append(r.vms.list, &fakeVM{all: r.vms, revision: 1, state: api.Stopped, since: time.Now(), spec: seed.VM{
+		r.VMs.Add(seed.VM{
 			Name: fmt.Sprintf("web-%04d", i), ID: fmt.Sprintf("%08x-0000-4000-8000-000000000001", i), CPU: seed.CPU{Count: 2},
-			Memory: seed.Memory{Size: 1 << 30}, Labels: map[string]string{"tier": "web", "owner": "somebody"}}})
+			Memory: seed.Memory{Size: 1 << 30}, Labels: map[string]string{"tier": "web", "owner": "somebody"}})
 	}
 	c := r.as(auth.Viewer)
 	c.call("GET", "/v1/version", nil).want(200)

@@ -178,6 +178,26 @@ func TestModeChangeKeepsOrLosesTheRegisters(t *testing.T) {
 	}
 }
 
+// TestAReturnedInterruptCompetesAnew: with one that has come since, and is delivered once.
+func TestAReturnedInterruptCompetesAnew(t *testing.T) {
+	a := enabled(0)
+	a.Accept(0x31, false)
+	a.Ack(0x31)
+	if a.Return(0x32) || !a.Return(0x31) || a.Return(0x31) {
+		t.Fatal("what isn't in service comes back, or what is doesn't")
+	}
+	a.Accept(0xFB, false)
+	for _, want := range []int{0xFB, 0x31, -1} {
+		if got := a.Pending(); got != want {
+			t.Fatalf("pending %#x, want %#x", got, want)
+		}
+		if want >= 0 {
+			a.Ack(uint8(want))
+			a.WriteMMIO(offEOI, 0, 0)
+		}
+	}
+}
+
 func TestPriorities(t *testing.T) {
 	a := enabled(0)
 	for _, v := range []uint8{0x31, 0x35, 0xFE, 0x10} {

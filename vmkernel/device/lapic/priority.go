@@ -52,6 +52,29 @@ func (a *APIC) Ack(vector uint8) {
 	a.updatePPR()
 }
 
+// Return takes Ack back: the guest hasn't seen the interrupt, which competes with what has come since. It says whether vector was
+// in service. The owner alone may call it, before the guest executes an instruction.
+func (a *APIC) Return(vector uint8) bool {
+	word, bit := uint32(vector>>5), uint32(1)<<(vector&31)
+	if a.get(regISR+word)&bit == 0 {
+		return false
+	}
+	a.finish(word, bit)
+	atomic.OrUint32(&a.Regs[(regIRR+word)<<2], bit)
+	a.raise(1 << word)
+	return true
+}
+
+// finish takes a vector out of ISR.
+func (a *APIC) finish(word, bit uint32) {
+	left := a.get(regISR+word) &^ bit
+	a.set(regISR+word, left)
+	if left == 0 {
+		a.inService &^= 1 << word
+	}
+	a.updatePPR()
+}
+
 // serving is the highest vector in ISR, or -1.
 func (a *APIC) serving() int {
 	w := bits.Len32(a.inService) - 1
@@ -89,12 +112,7 @@ func (a *APIC) eoi() Effect {
 		return EffectNone
 	}
 	word, bit := uint32(v)>>5, uint32(1)<<(v&31)
-	left := a.get(regISR+word) &^ bit
-	a.set(regISR+word, left)
-	if left == 0 {
-		a.inService &^= 1 << word
-	}
-	a.updatePPR()
+	a.finish(word, bit)
 	if a.get(regTMR+word)&bit == 0 {
 		return EffectNone
 	}

@@ -171,6 +171,19 @@ func TestLatency(t *testing.T) {
 	}
 }
 
+// TestLatencyBesideOne: a VM that halts after little, beside one that saturates the processor, runs at once each time. What
+// the second uses while the first sleeps is charged to nobody; the first isn't to be held to have had more for that.
+func TestLatencyBesideOne(t *testing.T) {
+	for _, groups := range []string{"group i\ngroup a\n", "group i shares=250\ngroup a\n", "group web\ngroup i parent=web\ngroup a parent=web\n"} {
+		for _, run := range []string{"60us", "300us"} {
+			r := simulate(t, "cpus 1\nlength 4100ms\nwarmup 100ms\n"+groups+"world i run="+run+" sleep=2ms\nworld a\n")
+			if g := r.Group("i"); g.P99 > 1_000 {
+				t.Errorf("%q, running %s: median %d ns, 99 %% %d ns", groups, run, g.P50, g.P99)
+			}
+		}
+	}
+}
+
 // TestCredit: who sleeps for long saves up nothing by it: when it is back, nobody waits for longer
 // than for who never slept.
 func TestCredit(t *testing.T) {

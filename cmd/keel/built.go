@@ -1,7 +1,6 @@
 package main
 
 import (
-	"runtime/debug"
 	"time"
 
 	"keel/vmkernel/auth/builtin"
@@ -21,12 +20,4 @@ func builtAt() time.Time {
 		return earliest
 	}
 	return image.Built
-}
-
-// release is the version of what runs.
-func release() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }
