@@ -21,9 +21,9 @@ func semawakeup(m unsafe.Pointer)
 func firstM() unsafe.Pointer
 
 // TamaGo's runtime starts with one processor, has no monitor that would take the P from a thread in a call, and its
-// threads wait for each other by spinning in semasleep.
+// threads wait for each other by spinning in semasleep. It has one clock.
 func init() {
-	sys.KeepsP = true
+	sys.KeepsP, sys.OneClock = true, true
 	lo := reflect.ValueOf(semasleep).Pointer()
 	hi := lo
 	for runtime.FuncForPC(hi).Entry() == lo { // whatever is inlined there
