@@ -120,11 +120,23 @@ func control(e *env, program []byte) (report string, err error) {
 		return report, fmt.Errorf("with a reservation of 50 %% it used %v of %v", s.used[0], s.wall)
 	}
 
-	// Kills: of one that is paused, and of one that a limit keeps from running most of the time.
+	// Kills: of one that is paused, of one that is about to be, and of one that a limit keeps from running most of the time.
 	sys.VMPause(g.handle)
 	time.Sleep(time.Millisecond)
 	took, e2 := g.stop()
 	note("kill paused", took)
+	if e2 != nil {
+		return report, e2
+	}
+	if all[0], e2 = newGuest(program, e.cpus, sys.CPUPolicy{Shares: 1000}); e2 != nil {
+		all = all[1:]
+		return report, e2
+	}
+	all[0].start()
+	time.Sleep(warmUp)
+	sys.VMPause(all[0].handle)
+	took, e2 = all[0].stop()
+	note("kill pausing", took)
 	if e2 != nil {
 		return report, e2
 	}

@@ -141,6 +141,20 @@ func (g *guest) stop() (time.Duration, error) {
 	return took, nil
 }
 
+// states says what its virtual processors do, for a guest that doesn't do what it should.
+func (g *guest) states() string {
+	text := fmt.Sprintf("policy %+v", g.policy)
+	for i := range g.pages {
+		var s sys.WorldStats
+		if err := sys.GetVCPUStats(g.handle, i, &s); err != nil {
+			return text + "; " + err.Error()
+		}
+		text += fmt.Sprintf("; %d: state %d on processor %d, used %v ready %v limited %v paused %v blocked %v picks %d", i, s.State, s.CPU,
+			us(s.Used), us(s.Ready), us(s.Limited), us(s.Paused), us(s.Blocked), s.Picks)
+	}
+	return text
+}
+
 // set changes what the guest may have.
 func (g *guest) set(change func(*sys.CPUPolicy)) error {
 	p := g.policy

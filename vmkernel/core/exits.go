@@ -95,11 +95,11 @@ func (v *vcpu) fastExit(c *cpu, s *virt.State) bool {
 // Where the processor holds the host's interrupts back from a guest that was entered with RFLAGS.IF clear
 // (vmx.HoldsInterrupts: an erratum of Bochs), the processor looks for them by itself: once such a guest has
 // had holdNS in guest mode, or its processor's own timer is due, by VT-x's preemption timer, and at the first
-// exit that comes peekNS after the last look. So none waits longer than both together, 0.9 ms. Elsewhere no timer
-// is needed for that.
+// exit that comes peekNS after the last look. So none waits longer than both together, 0.35 ms: to stop the world the Go
+// runtime may need an interrupt taken on each of some processors, one after the other. Elsewhere no timer is needed for that.
 const (
-	holdNS   = 700_000
-	peekNS   = 200_000
+	holdNS   = 250_000
+	peekNS   = 100_000
 	holdLate = 2_000 // by which the preemption timer comes later than the processor's own
 )
 

@@ -332,27 +332,6 @@ func freeBlock(pa uint64, o owner) {
 	frames.lock.unlock()
 }
 
-// allocPages takes n consecutive frames for o, zeroed, n at most 512; 0 means that there are none.
-// Only for structures that the processor or a device wants in one piece.
-func allocPages(n int, o owner) uint64 {
-	if n == 1 {
-		return allocFrame(o)
-	}
-	pa, _ := takeBlock(o)
-	if pa == 0 {
-		return 0
-	}
-	for i := 0; i < framesPerBlock; i++ {
-		f := pa + uint64(i)*amd64.PageSize
-		if i < n {
-			*phys[page](f) = page{}
-		} else {
-			freeFrame(f, o)
-		}
-	}
-	return pa
-}
-
 // usedMemory is how much of the machine's memory Keel takes for itself, in bytes: what the firmware
 // leaves to it, but for free frames, boot modules and the memory of virtual machines. Where these come
 // and go meanwhile it is an estimate.

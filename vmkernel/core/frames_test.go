@@ -132,7 +132,7 @@ func TestFramesAreCountedAndOwned(t *testing.T) {
 	frameOwners[memoryOf(3)].home, frameOwners[memoryOf(5)].home = 1, 2
 	for step := range 20_000 {
 		o := []owner{ownerKeel, ownerUpper, memoryOf(3), overheadOf(3), memoryOf(5)}[r.IntN(5)]
-		switch r.IntN(14) {
+		switch r.IntN(15) {
 		case 0:
 			o.setAside(uint64(r.IntN(1500)), 0)
 		case 1:
@@ -148,7 +148,15 @@ func TestFramesAreCountedAndOwned(t *testing.T) {
 				}
 				held = append(held, piece{pa, o, true})
 			}
-		case 3, 4:
+		case 3:
+			n := 1 + r.IntN(5)
+			if pa, zero := takePages(n, overheadOf(4)); pa != 0 {
+				everUsed(pa, uint64(n), zero)
+				for i := range n {
+					held = append(held, piece{pa + uint64(i)<<12, overheadOf(4), false})
+				}
+			}
+		case 4, 5:
 			if len(held) == 0 {
 				continue
 			}
@@ -227,6 +235,33 @@ func TestAVMTakesOnlyWhatIsSetAsideForIt(t *testing.T) {
 	freeBlock(pa, o)
 	if n, budget := o.holds(); n != 0 || budget != 100 {
 		t.Errorf("after giving all back: %d held, %d set aside, want 100", n, budget)
+	}
+	checkFrames(t)
+}
+
+func TestConsecutiveFramesSplitNoBlockWhileASplitOneHasThem(t *testing.T) {
+	testFrames(t, 8)
+	o := overheadOf(0)
+	o.setAside(100, 0)
+	for range 200 {
+		if pa, _ := takePages(2, o); pa == 0 {
+			t.Fatal("there is room")
+		}
+	}
+	if n, budget := o.holds(); n != 400 || budget != 0 || frames.promised != 0 {
+		t.Errorf("%d held, %d set aside, %d promised: it took more than it was given", n, budget, frames.promised)
+	}
+	whole := 0
+	for i := range frames.n {
+		if blockAt(i).count == framesPerBlock {
+			whole++
+		}
+	}
+	if whole < 7 {
+		t.Errorf("%d of 7 blocks are whole: 400 frames fit the one that isn't", whole)
+	}
+	if pa, _ := takePages(framesPerBlock, o); pa%(framesPerBlock<<12) != 0 || pa == 0 {
+		t.Errorf("512 frames at %#x", pa)
 	}
 	checkFrames(t)
 }

@@ -181,6 +181,9 @@ func (c *cpu) follow(id uint32) bool {
 	if c.current != 0 {
 		if w := worldAt(c.current); w.state == stateRunning && w.cpu == c.id {
 			w.state = stateRunnable
+			if w.kind == kindVCPU {
+				at[vcpu](w.vcpu).lostTurn(w)
+			}
 		}
 	}
 	c.current = id

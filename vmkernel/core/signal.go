@@ -91,6 +91,8 @@ func sendSignal(w *world, sig int) {
 		} else {
 			c.resched = true
 		}
+	case stateRunnable:
+		sched.Urge(w.node, nanotime())
 	case stateBlocked:
 		if w.signalled() {
 			w.interruptWait()

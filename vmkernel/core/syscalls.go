@@ -130,10 +130,15 @@ const (
 // are of, gets more: it sleeps for 20 µs fifty times over whenever processors have become busy again, and
 // each time takes some 4,000 ticks from the guest that made them so. What it finds, a P whose thread is
 // in a system call for long, waits no more than two such sleeps.
+//
+// While the system group is paced the monitor sleeps for floodSleep at most, and not for up to 10 ms as it does where it finds
+// nothing to do for long: it ends the turns of goroutines that have had 10 ms, and others wait for those, the ones that serve
+// guests' exits among them.
 const (
 	sleepSlack   = 50_000
 	monitorSlack = 200_000
 	monitorSleep = 20_000
+	floodSleep   = 1_000_000
 )
 
 // sleep blocks the thread for ns.
@@ -146,6 +151,9 @@ func (w *world) sleep(ns uint64) int64 {
 	if w.signalled() {
 		sched.unlock()
 		return -int64(linux.EINTR)
+	}
+	if sched.Pacing() && slack == monitorSlack {
+		ns = min(ns, floodSleep)
 	}
 	w.block(waitSleep, nanotime()+ns+slack)
 	sched.unlock()

@@ -124,7 +124,9 @@ func (m *machine) newVCPU(i uint32) bool {
 	return w != nil
 }
 
-func (v *vcpu) destroy() {
+// retire ends what others know of v: it is no world any more, and the upper half doesn't see its page once all processors
+// have flushed.
+func (v *vcpu) retire() {
 	v.release()
 	if v.world != 0 {
 		sched.lock()
@@ -141,9 +143,18 @@ func (v *vcpu) destroy() {
 		if e := pte(v.upperPage, 1, false); e != nil {
 			*e = 0
 		}
-		carve(v.upperPage, v.upperPage+amd64.PageSize)
 		space.lock.unlock()
-		flushAll()
+	}
+}
+
+// free gives back what a retired v has. Its address goes to the next of its kind: were it never used again, every virtual
+// processor that ever was would cost a part of a page table.
+func (v *vcpu) free() {
+	if v.upperPage != 0 {
+		space.lock.lock()
+		carve(v.upperPage, v.upperPage+amd64.PageSize)
+		space.next = min(space.next, v.upperPage)
+		space.lock.unlock()
 	}
 	o := overheadOf(v.vm().id)
 	for i := 0; i < v.nframes; i++ {
@@ -479,6 +490,14 @@ func (v *vcpu) requestExit() {
 		v.giveBack(w)
 	}
 	sched.unlock()
+}
+
+// lostTurn is called when a virtual processor has lost its processor. One that was asked to leave while it had that needn't
+// wait for another turn, which may never come: it may have been paused meanwhile. The lock is held.
+func (v *vcpu) lostTurn(w *world) {
+	if atomic.LoadUint32(&v.exitReq) != 0 {
+		v.giveBack(w)
+	}
 }
 
 // giveBack ends the vmrun of a virtual processor that isn't running, without running it. Where it has

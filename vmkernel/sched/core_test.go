@@ -169,3 +169,32 @@ func TestTurnsThatCostTimeAreInTheWait(t *testing.T) {
 		t.Errorf("%d paced turns", paced)
 	}
 }
+
+// TestAThreadThatIsToStopIsPickedAtOnce: however short a paced thread has waited, and whoever waits as well.
+func TestAThreadThatIsToStopIsPickedAtOnce(t *testing.T) {
+	s, threads, vcpus := small(t, 1)
+	s.Wake(vcpus[0], 1000)
+	for _, id := range threads {
+		s.Wake(id, 1000)
+	}
+	urged := 0
+	for now, last := uint64(1000), uint64(0); now < 5e8; {
+		kicks(s)
+		id, next := s.Pick(0, now)
+		if id == vcpus[0] && s.Pacing() && now > last+10_000_000 {
+			last = now
+			now += 20_000
+			who := threads[urged%len(threads)]
+			s.Urge(who, now)
+			kicks(s)
+			if id, next = s.Pick(0, now); id != who {
+				t.Fatalf("world %d goes before the thread that is to stop", id)
+			}
+			urged++
+		}
+		now = next
+	}
+	if urged < 10 {
+		t.Errorf("%d threads were to stop", urged)
+	}
+}

@@ -25,8 +25,11 @@ package sched
 //
 // The system group: below its limit its threads go before all others, the one that has waited longest
 // first. Above it they are paced: they run when no guest wants the processor, and beyond that each is
-// picked when it has waited for SystemWait less a turn for each that waits here, for who runs, and for being
-// late, each with what it costs to begin one (Scheduler.TurnCost), so none waits for longer than SystemWait; turns are PacedSlice then. Shares mean nothing within the system group. It never stops one, since that may hold a lock that others
+// picked when it has waited for SystemWait less a turn for each that waits here, and for being late, so none waits for
+// longer than SystemWait. Their turns are as long as pacedPart of the limit allows, which is 190 µs for one thread and a limit
+// of 25 %, and PacedSlice at least, with what it costs to begin one (Scheduler.TurnCost): what is left of the limit works off
+// the excess, and who has little to do, the collector with the world stopped among them, does it in few turns. Shares mean
+// nothing within the system group. It never stops a thread, since that may hold a lock that others
 // spin for. With k threads wanting each processor, a flood so takes at most
 // max(limit, k*(PacedSlice + TurnCost)/SystemWait) of it: a limit of 10 % holds with four spinning threads a
 // processor whose turns cost nothing. Where the two promises contradict each other, with more than thirty such
@@ -156,17 +159,29 @@ func (s *Scheduler) systemDue(p *CPU) uint64 {
 	if !s.paced(p) {
 		return since
 	}
-	k, turn := uint64(p.nsys), s.pacedTurn()
-	return since + max(sub(SystemWait, (k+2)*turn), k*turn*5/4)
+	k, turn := uint64(p.nsys), s.pacedTurn(p)
+	return since + max(sub(SystemWait, k*turn+s.leastTurn()), k*turn*5/4)
 }
 
-// pacedTurn is a turn of a paced thread, and what it costs to begin it: else a slow machine would do nothing but begin turns.
-func (s *Scheduler) pacedTurn() uint64 { return PacedSlice + s.TurnCost }
+// leastTurn is the shortest turn of a paced thread, and what it costs to begin it: else a slow machine would do nothing but
+// begin turns.
+func (s *Scheduler) leastTurn() uint64 { return PacedSlice + s.TurnCost }
+
+// pacedTurn is a turn of a paced thread at processor p: those that wait there and the one that runs have such a turn in every
+// SystemWait, and take pacedPart of the limit together.
+func (s *Scheduler) pacedTurn(p *CPU) uint64 {
+	k, least := uint64(p.nsys), s.leastTurn()
+	if k == 0 || s.Nodes[p.current].flags&System != 0 {
+		k++
+	}
+	rate := uint64(s.Nodes[s.system].limit) * pacedPart / 1000 / uint64(s.online)
+	return max(least, (SystemWait-least)*rate/(1000*k+rate*(k-1)))
+}
 
 // systemSlice is a turn of such a thread while others wait: what those can still wait, divided by their number.
 func (s *Scheduler) systemSlice(p *CPU) uint64 {
 	if s.paced(p) {
-		return s.pacedTurn()
+		return s.pacedTurn(p)
 	}
 	age := uint64(0)
 	if id := p.queue[qSystem]; id != None {

@@ -14,7 +14,8 @@ const Never = ^uint64(0)
 // Times, in ns. The bounds that doc.go states follow from them.
 const (
 	Slice       = 1_000_000 // a world's turn while others wait
-	PacedSlice  = 25_000    // a turn of a thread of the system group above its limit, while guests wait
+	PacedSlice  = 25_000    // the shortest turn of a thread of the system group above its limit, while guests wait
+	pacedPart   = 750       // thousandths of the limit that such turns take where they are longer
 	SystemWait  = 1_000_000 // no thread of the system group waits longer
 	MaxTurnCost = 75_000    // more is the machine's fault
 	WakeCredit  = 1_000_000 // service that a sleeper may be ahead of who didn't sleep

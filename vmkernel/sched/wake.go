@@ -108,6 +108,20 @@ func (s *Scheduler) CanSwitch(c uint32, to ID, now uint64) bool {
 	return !s.ahead(to)
 }
 
+// Urge has a thread of the system group that waits go before the others that do, at once: the runtime wants it to stop, and
+// does nothing else until it has. It does nothing for others.
+func (s *Scheduler) Urge(id ID, now uint64) {
+	n := &s.Nodes[id]
+	if n.state != Ready || n.timed != qSystem {
+		return
+	}
+	p := &s.CPUs[n.cpu]
+	s.remove(&p.queue[qSystem], id, byDue)
+	s.insert(&p.queue[qSystem], id, byDue, sub(n.since, 2*SystemWait))
+	s.replay(cupSystem, n.cpu)
+	s.notice(id, n.cpu, now)
+}
+
 // Withdraw makes a world that waits for a processor, is parked, or is paused until it may go on, one
 // that wants none until it is woken. It does nothing for others.
 func (s *Scheduler) Withdraw(id ID, now uint64) {
@@ -151,7 +165,7 @@ func (s *Scheduler) notice(id ID, c uint32, now uint64) {
 		}
 	case x.flags&System != 0:
 		if s.paced(p) {
-			s.kick(c, max(p.started+s.pacedTurn(), now))
+			s.kick(c, max(p.started+s.pacedTurn(p), now))
 		} else {
 			s.kick(c, add(now, s.allowance(p.current, now)+minTimer))
 		}
