@@ -493,9 +493,13 @@ func (v *vcpu) requestExit() {
 }
 
 // lostTurn is called when a virtual processor has lost its processor. One that was asked to leave while it had that needn't
-// wait for another turn, which may never come: it may have been paused meanwhile. The lock is held.
+// wait for another turn, which may never come: it may have been paused meanwhile. A short run is over. The lock is held.
 func (v *vcpu) lostTurn(w *world) {
-	if atomic.LoadUint32(&v.exitReq) != 0 {
+	switch {
+	case atomic.LoadUint32(&v.exitReq) != 0:
+		v.giveBack(w)
+	case v.until != 0:
+		worldAt(w.caller).setResult(sys.RunOver)
 		v.giveBack(w)
 	}
 }
@@ -603,13 +607,8 @@ func (c *cpu) mustLeave(w *world, v *vcpu) bool {
 	v.lookOut(c)
 	sched.lock()
 	c.look()
-	stays := c.current == w.id
-	if !stays && v.until != 0 {
-		worldAt(w.caller).setResult(sys.RunOver)
-		v.giveBack(w)
-	}
 	sched.unlock()
-	if !stays {
+	if c.current != w.id {
 		return true
 	}
 	if holdTicks != 0 {
