@@ -59,7 +59,7 @@ func startClock(log *slog.Logger, built, seedFloor time.Time, set func(ns int64)
 		c.source = clockBuild
 	}
 	log.Warn("the machine's clock is wrong", "it says", time.Now().UTC().Format(time.RFC3339), "instead", now.UTC().Format(time.RFC3339), "from", c.source)
-	c.adjust(now.Sub(time.Now()))
+	c.adjust(time.Until(now))
 	return c
 }
 

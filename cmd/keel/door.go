@@ -22,7 +22,7 @@ func (h *host) openDoor() {
 		m.NIC = seed.NICAuto // so that it can be claimed
 	}
 	found := findCards(h.log)
-	n, err := startNetwork(h.log, &h.seed.Host, found, h.networkChanged)
+	n, err := startNetwork(h.log, &h.seed.Host, found, h.recover, h.networkChanged)
 	h.page.cards(found)
 	if err != nil {
 		level := slog.LevelError

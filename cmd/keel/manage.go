@@ -90,8 +90,8 @@ func cpuModel() string {
 
 func cardOf(c cards.Card) api.Card {
 	a := api.Card{Address: c.Function.Address.String(), Driver: c.Driver}
-	if c.MAC.Valid() {
-		a.MAC, a.Link = c.MAC.String(), c.Link.String()
+	if c.NIC != nil {
+		a.MAC, a.Link = c.NIC.MAC().String(), c.NIC.Link().String()
 	}
 	return a
 }
@@ -144,35 +144,46 @@ const maxTimeServers = 8
 func (m managed) Network() api.Network {
 	n := m.id.net.Load()
 	st, config := n.stack.State(), n.stack.Config()
+	n.mu.Lock()
+	wants, before := n.wants, n.base
+	n.mu.Unlock()
 	out := api.Network{
-		Card: api.Card{Address: n.function.Address.String(), Driver: n.nic.Driver(), MAC: n.nic.MAC().String(), Link: st.Link.String()},
+		Card: cardOf(n.card()),
 		VLAN: int(config.VLAN), Addresses: st.Addresses, Routers: st.Routers, DNS: st.DNS, NTP: st.NTP,
-		Config: n.configOf(config), Fallback: st.Fallback,
+		Config: configOf(config, wants), Fallback: st.Fallback,
 	}
 	if st.DHCP.IsValid() {
 		out.DHCP = st.DHCP.String()
 	}
 	if base, until, ok := n.stack.Trial(); ok {
-		out.Pending = &api.Pending{Until: until.UTC(), Old: n.configOf(base)}
+		out.Pending = &api.Pending{Until: until.UTC(), Old: configOf(base, before)}
 	}
 	return out
 }
 
-func (n *hostNetwork) configOf(c net.Config) api.NetworkConfig {
-	return api.NetworkConfig{NIC: n.wants, VLAN: int(c.VLAN), Addresses: c.Addresses, Routers: c.Routers, DNS: c.DNS, NTP: c.NTP, AllowFrom: c.AllowFrom}
+func configOf(c net.Config, wants string) api.NetworkConfig {
+	return api.NetworkConfig{NIC: wants, VLAN: int(c.VLAN), Addresses: c.Addresses, Routers: c.Routers, DNS: c.DNS, NTP: c.NTP, AllowFrom: c.AllowFrom}
 }
 
 // SetNetwork implements backend.Host.
 func (m managed) SetNetwork(c api.NetworkConfig) error {
 	n := m.id.net.Load()
-	if nic := strings.ToLower(c.NIC); nic != "" && nic != n.wants && nic != n.nic.MAC().String() {
-		return &api.Error{Code: api.CodeUnavailable, Message: fmt.Sprintf("nic: the host uses %s until it restarts: put another into its seed", n.nic.MAC())}
-	}
 	config := net.Config{Name: m.seed.Host.Name, VLAN: uint16(c.VLAN), Addresses: c.Addresses, Routers: c.Routers, DNS: c.DNS, NTP: c.NTP, AllowFrom: c.AllowFrom}
 	if c.VLAN < 0 || c.VLAN > net.MaxVLAN {
 		return invalid(fmt.Errorf("vlan: %d is none: give 1 to %d, or leave it out", c.VLAN, net.MaxVLAN))
 	}
-	_, err := n.stack.Try(config, net.ConfirmWithin, func(err error) {
+	if err := config.Check(); err != nil {
+		return invalid(err)
+	}
+	card, wants, err := n.pick(c.NIC)
+	if err != nil {
+		return invalid(err)
+	}
+	config.Card = card
+	_, _, pending := n.stack.Trial()
+	n.try(wants, pending)
+	_, err = n.stack.Try(config, net.ConfirmWithin, func(err error) {
+		n.settled(true)
 		m.id.audit.Event(audit.Entry{Action: "host.network.reverted", On: m.seed.Host.Name})
 		if err != nil {
 			m.log.Error("the network's change can't be made: it is as before", "error", err)
@@ -189,9 +200,11 @@ func (m managed) SetNetwork(c api.NetworkConfig) error {
 
 // ConfirmNetwork implements backend.Host.
 func (m managed) ConfirmNetwork() error {
-	if err := m.net().Confirm(); err != nil {
+	n := m.id.net.Load()
+	if err := n.stack.Confirm(); err != nil {
 		return conflict(err)
 	}
+	n.settled(false)
 	m.log.Info("the network's change is confirmed")
 	return nil
 }

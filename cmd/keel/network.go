@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -12,23 +13,22 @@ import (
 	"keel/drivers/cards"
 	"keel/drivers/metal"
 	"keel/drivers/nic"
-	"keel/drivers/pci"
 	"keel/vmkernel/net"
 	"keel/vmkernel/seed"
 )
 
 // hostNetwork is the host's own network.
 type hostNetwork struct {
-	log      *slog.Logger
-	stack    *net.Stack
-	nic      nic.NIC
-	function *pci.Function
-	wants    string // the seed's management.nic
-	changed  func() // told of what the status page shows
-	usable   chan struct{}
+	log     *slog.Logger
+	stack   *net.Stack
+	found   []cards.Card
+	changed func() // told of what the status page shows
+	usable  chan struct{}
 
-	mu   sync.Mutex
-	last string
+	mu    sync.Mutex
+	last  string
+	wants string // management.nic, of the seed or an administrator's
+	base  string // what that goes back to, while a change waits for confirmation
 }
 
 // findCards finds the machine's network cards, and says which have no driver.
@@ -43,14 +43,24 @@ func findCards(log *slog.Logger) []cards.Card {
 }
 
 // startNetwork gives the host its own network. Addresses come later: each time they change, one line of the log says
-// what they are.
-func startNetwork(log *slog.Logger, host *seed.Host, found []cards.Card, changed func()) (*hostNetwork, error) {
-	card, which, err := cards.Choose(found, macOf(host.Management.NIC))
+// what they are. While access to the host is recovered its seed can't keep it from being reached, by naming a card that isn't
+// there, or others' networks alone: whoever comes needs the code from its console.
+func startNetwork(log *slog.Logger, host *seed.Host, found []cards.Card, recovered bool, changed func()) (*hostNetwork, error) {
+	m := host.Management
+	card, err := cards.Choose(found, macOf(m.NIC))
+	if recovered && errors.Is(err, cards.ErrNoSuch) {
+		log.Warn("another network card than the seed's is taken, while access is recovered", "error", err)
+		m.NIC = seed.NICAuto
+		card, err = cards.Pick(found, nic.MAC{})
+	}
 	if err != nil {
 		return nil, err
 	}
-	n := &hostNetwork{log: log, nic: card, function: which.Function, wants: host.Management.NIC, changed: changed, usable: make(chan struct{}, 1)}
-	m := &host.Management
+	if recovered && len(m.AllowFrom) > 0 {
+		log.Warn("hosts in all networks may reach this one, while access is recovered", "otherwise", fmt.Sprint(m.AllowFrom))
+		m.AllowFrom = nil
+	}
+	n := &hostNetwork{log: log, found: found, wants: m.NIC, changed: changed, usable: make(chan struct{}, 1)}
 	n.stack, err = net.New(card, net.Config{Name: host.Name, VLAN: m.VLAN, Addresses: m.Addresses, Routers: m.Routers, DNS: m.DNS, NTP: m.NTP, AllowFrom: m.AllowFrom},
 		net.Events{Changed: n.stateChanged, Warning: n.warning})
 	if err != nil {
@@ -87,7 +97,8 @@ func (n *hostNetwork) stateChanged(s net.State) {
 	if !s.Link.Up {
 		level = slog.LevelWarn
 	}
-	n.log.Log(context.Background(), level, "network", "nic", n.function.Address.String(), "driver", n.nic.Driver(), "mac", n.nic.MAC().String(),
+	card := n.cardOf(s.Card)
+	n.log.Log(context.Background(), level, "network", "nic", card.Function.Address.String(), "driver", card.Driver, "mac", card.NIC.MAC().String(),
 		"link", s.Link.String(), "address", listOf(s.Addresses))
 	if s.Link.Up {
 		select {
@@ -98,7 +109,56 @@ func (n *hostNetwork) stateChanged(s net.State) {
 }
 
 func (n *hostNetwork) warning(err error) {
-	n.log.Warn("network trouble", "nic", n.function.Address.String(), "error", err)
+	n.log.Warn("network trouble", "nic", n.card().Function.Address.String(), "error", err)
+}
+
+// card is the one that the host is reached by.
+func (n *hostNetwork) card() cards.Card { return n.cardOf(n.stack.NIC()) }
+
+func (n *hostNetwork) cardOf(c nic.NIC) cards.Card {
+	return n.found[slices.IndexFunc(n.found, func(f cards.Card) bool { return f.NIC == c })]
+}
+
+// pick finds the card that an administrator asks for, and what management.nic is then.
+func (n *hostNetwork) pick(asked string) (nic.NIC, string, error) {
+	n.mu.Lock()
+	wants := n.wants
+	n.mu.Unlock()
+	asked = strings.ToLower(asked)
+	if asked == "" || asked == wants {
+		return n.stack.NIC(), wants, nil
+	}
+	if m := macOf(asked); asked != seed.NICAuto && asked != m.String() {
+		return nil, "", fmt.Errorf("nic: %.40q is none: give auto, or a card's MAC address as 52:54:00:12:34:56", asked)
+	}
+	c, err := cards.Pick(n.found, macOf(asked))
+	if err != nil {
+		return nil, "", fmt.Errorf("nic: %w", err)
+	}
+	return c, asked, nil
+}
+
+// try remembers what management.nic is, from now on and unless that is confirmed.
+func (n *hostNetwork) try(wants string, pending bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !pending {
+		n.base = n.wants
+	}
+	n.wants = wants
+}
+
+// settled switches the cards off that aren't in use; back: the change wasn't confirmed.
+func (n *hostNetwork) settled(back bool) {
+	n.mu.Lock()
+	if back {
+		n.wants = n.base
+	}
+	n.mu.Unlock()
+	cards.Rest(n.found, n.stack.NIC())
+	if n.changed != nil {
+		n.changed()
+	}
 }
 
 // addresses are what the host is reached by now.

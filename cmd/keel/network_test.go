@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"keel/drivers/cards"
 	"keel/drivers/nic"
 	"keel/drivers/pci"
 	"keel/vmkernel/net"
@@ -19,7 +20,7 @@ func (fakeCard) MAC() nic.MAC   { return nic.MAC{0x52, 0x54, 0, 0x12, 0x34, 0x56
 
 func TestNetworkIsOneLineForEachChange(t *testing.T) {
 	var b bytes.Buffer
-	w := &hostNetwork{log: newLogger(&b, slog.LevelInfo), nic: fakeCard{}, function: &pci.Function{Address: pci.At(0, 3, 0)}}
+	w := &hostNetwork{log: newLogger(&b, slog.LevelInfo), found: []cards.Card{{Function: &pci.Function{Address: pci.At(0, 3, 0)}, Driver: "e1000", NIC: fakeCard{}}}}
 	up := nic.Link{Up: true, Mbps: 1000}
 	with := []netip.Prefix{netip.MustParsePrefix("10.0.2.15/24")}
 	for _, s := range []net.State{
@@ -29,6 +30,7 @@ func TestNetworkIsOneLineForEachChange(t *testing.T) {
 		{Addresses: with},
 		{Link: up, Addresses: with},
 	} {
+		s.Card = fakeCard{}
 		w.stateChanged(s)
 	}
 	const about = " msg=network nic=0000:00:03.0 driver=e1000 mac=52:54:00:12:34:56 link="

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -102,16 +104,17 @@ func (p *statusPage) info() *status.Info {
 	for _, ca := range h.id.trust.CAs() {
 		i.CAs = append(i.CAs, status.CA{Name: ca.Subject.CommonName, Fingerprint: string(auth.FingerprintOf(ca))})
 	}
+	i.CAEnd = firstEnd(h.id.trust.CAs(), i.Now)
 	n := h.id.net.Load()
 	for _, a := range n.addresses() {
 		i.Addresses = append(i.Addresses, a.String())
 	}
 	for _, c := range p.found {
 		nic := status.NIC{Where: strings.TrimPrefix(c.Function.Address.String(), "0000:"), Driver: c.Driver}
-		if c.MAC.Valid() {
-			nic.MAC, nic.Link = c.MAC.String(), c.Link.String()
+		if c.NIC != nil {
+			nic.MAC, nic.Link = c.NIC.MAC().String(), c.NIC.Link().String()
 		}
-		if n != nil && c.Function.Address == n.function.Address {
+		if n != nil && c.NIC == n.stack.NIC() {
 			st := n.stack.State()
 			nic.Management, nic.Link, nic.Address = true, st.Link.String(), listOf(st.Addresses)
 		}
@@ -126,6 +129,18 @@ func (p *statusPage) info() *status.Info {
 	}
 	i.State = p.state(claim.Open, n != nil && len(i.Addresses) > 0 && n.stack.State().Link.Up)
 	return i
+}
+
+// firstEnd says of the CA that ends first when that is, once it is near.
+func firstEnd(cas []*x509.Certificate, now time.Time) string {
+	if len(cas) == 0 {
+		return ""
+	}
+	first := slices.MinFunc(cas, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+	if end := auth.End(first, now); end != "" {
+		return first.Subject.CommonName + " " + end
+	}
+	return ""
 }
 
 // startingFor is how long a host may take to its door before it counts as one that nobody reaches.

@@ -72,7 +72,7 @@ func (a *app) signHost(ctx context.Context, c *config.Context, h *config.Host, c
 // vouch signs a host's certificate, for its address and for what it asks for: of that, what the administrator knows, and
 // the rest if he says so. It returns nil if he doesn't: a host shows no certificate that leaves out one of its names.
 func (a *app) vouch(ctx context.Context, ca *auth.CA, h *config.Host, request *auth.Request, address string, known []string) (*x509.Certificate, error) {
-	names, addresses := request.Names, request.Addresses
+	names, addresses := slices.Clone(request.Names), slices.Clone(request.Addresses)
 	if ip, err := netip.ParseAddr(address); err != nil {
 		names = append(names, address)
 	} else {

@@ -3,6 +3,8 @@ package main
 import (
 	"crypto/x509"
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -32,12 +34,12 @@ var remoteRuns = []remoteRun{
 	{line: "host support -o support.tar.gz"}, {line: "host time show"}, {line: "host time set --server 192.0.2.123"}, {line: "host network show"},
 	{line: "host network set --dns 192.0.2.53"}, {line: "host network confirm", code: exit.Conflict},
 	{line: "image upload vmlinuz --name other"}, {line: "image list"}, {line: "image delete other"},
-	{line: "vm create -f vm.yaml"}, {line: "vm list"}, {line: "vm get demo"}, {line: "vm update -f vm2.yaml"}, {line: "vm edit demo"}, {line: "vm start demo --wait"},
+	{line: "vm create -f vm.yaml"}, {line: "vm list"}, {line: "vm get demo"}, {line: "vm get demo --manifest"}, {line: "vm update -f vm2.yaml"}, {line: "vm edit demo"}, {line: "vm start demo --wait"},
 	{line: "vm stats demo"}, {line: "vm console demo --timeout 500ms", stdin: "hello\n"}, {line: "vm log demo"}, {line: "vm events demo"}, {line: "events"},
 	{line: "vm pause demo"}, {line: "vm resume demo"}, {line: "vm nmi demo"}, {line: "vm reset demo"}, {line: "vm shutdown demo --wait"},
 	{line: "vm start demo --wait"}, {line: "vm kill demo --wait"}, {line: "op list"}, {line: "op wait OPERATION"}, {line: "op cancel OPERATION", code: exit.Conflict}, {line: "vm delete demo"},
 	{line: "audit tail"}, {line: "audit tail --follow", until: "/v1/audit/follow"}, {line: "audit verify"}, {line: "audit export -o audit.json"},
-	{line: "audit forwarding show"}, {line: "audit forwarding set --off"}, {line: "trust show"}, {line: "trust distrust DISTRUSTED"},
+	{line: "audit forwarding show"}, {line: "audit forwarding set --off"}, {line: "trust show"}, {line: "trust ca add next-ca.pem"}, {line: "trust ca remove DISTRUSTED"},
 	{line: "cert revoke 4a5b6c7d8e9f00112233445566778899"}, {line: "host restart old"},
 	{line: "trust lockdown old"}, // it doesn't know her: she came by what stands before it
 }
@@ -54,11 +56,12 @@ func TestKeelctlWorksWithHostsOfOlderVersions(t *testing.T) {
 		document []byte
 		unknown  []string // what the host doesn't know
 	}{
-		{"as recorded", recorded, []string{"audit tail --follow"}},
+		{"as recorded", recorded, []string{"audit tail --follow", "trust ca add next-ca.pem"}},
 		{"older still", cut(t, recorded,
-			"paths./v1/vms/{vm}/nmi", "paths./v1/host/support", "components.schemas.HostTimeSetRequest.properties.servers",
+			"paths./v1/vms/{vm}/nmi", "components.schemas.VMCPUSpecRequest.properties.shares", "components.schemas.VMSpecRequest.properties.onCrash",
+			"paths./v1/host/support", "components.schemas.HostTimeSetRequest.properties.servers",
 			"components.schemas.Host.properties.health", "components.schemas.VMSummary.properties.labels", "components.schemas.VM.properties.reason"),
-			[]string{"audit tail --follow", "vm nmi demo", "host support -o support.tar.gz", "host time set --server 192.0.2.123"}},
+			[]string{"audit tail --follow", "trust ca add next-ca.pem", "vm nmi demo", "host support -o support.tar.gz", "host time set --server 192.0.2.123"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inVMDir(t)
@@ -74,13 +77,14 @@ func TestKeelctlWorksWithHostsOfOlderVersions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			write(t, "next-ca.pem", second.CertificatePEM())
 			r := boot(t, rigOptions{cas: []*x509.Certificate{ca.Certificate, second.Certificate}})
 			address := apitest.NewOlder(t, c.document, r.Parts, r.address, apitest.User(t, ca, "alice", auth.Grant{Role: auth.Admin}, 0, time.Now()))
 			s.must(t, "host", "add", address, "--name", "old", "--fingerprint", r.fingerprint())
 			for _, run := range remoteRuns {
 				line := strings.Replace(run.line, "DISTRUSTED", string(second.Fingerprint()), 1)
-				if strings.Contains(line, "OPERATION") {
-					line = strings.Replace(line, "OPERATION", operation(t, s), 1)
+				if verb, ok := strings.CutSuffix(line, " OPERATION"); ok {
+					line = verb + " " + operation(t, s)
 				}
 				s.stdin = run.stdin
 				got := s.ends(t, run, strings.Fields(line))
@@ -161,6 +165,31 @@ func contents(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// TestWhatANewerHostKnowsIsShownButNotLost has a host of a newer version describe a VM.
+func TestWhatANewerHostKnowsIsShownButNotLost(t *testing.T) {
+	s, r := managed(t, rigOptions{})
+	s.env["EDITOR"] = "false" // it must not come to that
+	host := scripted(r.Trust, r.Key, func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method + " " + r.URL.Path {
+		case "GET /v1/version":
+			io.WriteString(w, `{"version":"9.9","host":"newer","api":"v1","build":"","more":true,"you":{"name":"alice","role":"admin","notAfter":"2030-01-01T00:00:00Z"}}`)
+		case "GET /v1/trust":
+			io.WriteString(w, `{"more":[]}`)
+		case "GET /v1/vms/demo":
+			io.WriteString(w, `{"spec":{"name":"demo","id":"`+id1+`","memory":{"size":67108864,"colour":"red"}},"state":"hibernating","since":"2026-11-28T12:00:00Z"}`)
+		default:
+			t.Errorf("%s %s", r.Method, r.URL)
+		}
+	})
+	defer host.Close()
+	s.must(t, "host", "add", host.Listener.Addr().String(), "--fingerprint", r.fingerprint())
+	if out := s.must(t, "vm", "get", "demo", "--host", "newer").out; !strings.Contains(out, "hibernating") {
+		t.Errorf("%s", out)
+	}
+	s.fails(t, 8, `unknown field "colour"`, "vm", "get", "demo", "--host", "newer", "--manifest")
+	s.fails(t, 8, `unknown field "colour"`, "vm", "edit", "demo", "--host", "newer")
 }
 
 // A command that asks a host is among those that are run against older ones.

@@ -88,7 +88,7 @@ func TestInterruptingAWaitLeavesTheOperation(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	time.Sleep(100 * time.Millisecond) // until it waits
+	time.Sleep(time.Second) // until it waits
 	wait.cancel()
 	got := wait.end(t)
 	if got.code != 130 || !strings.Contains(got.errout, "goes on: `keelctl op wait ") {
@@ -140,6 +140,9 @@ func TestWhatAHostSaysOfItself(t *testing.T) {
 	r.lines.Write([]byte("level=INFO msg=\"a line\x1b[2J\"\n"))
 	if out := s.must(t, "host", "log").out; !strings.Contains(out, "a line") || strings.Contains(out, "\x1b") {
 		t.Errorf("%q", out)
+	}
+	if got := s.fails(t, 7, "the time that was given for /v1/host/log is over", "host", "log", "--follow", "--timeout", "300ms"); !strings.Contains(got.out, "a line") {
+		t.Errorf("%+v", got)
 	}
 	follow := s.background(nil, "host", "log", "--follow")
 	follow.out.waitFor(t, "a line")
@@ -306,7 +309,7 @@ func TestLockdown(t *testing.T) {
 	if out := s.must(t, "trust", "lockdown", "keel-1").out; !strings.Contains(out, "locked down  yes") || !r.Trust.Lockdown().Locked {
 		t.Errorf("%s", out)
 	}
-	s.fails(t, 2, "your own operator CA", "trust", "distrust", "SHA256:"+ownFingerprint(t, s))
+	s.fails(t, 2, "your own operator CA", "trust", "ca", "remove", "SHA256:"+ownFingerprint(t, s))
 }
 
 func ownFingerprint(t *testing.T, s *session) string {

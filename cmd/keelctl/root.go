@@ -34,7 +34,7 @@ Begin with ` + "`keelctl init`" + `, which makes your keys and says what comes n
   keelctl seed create -f host.yaml -o seed.tar
   keelctl host add 192.0.2.10
   keelctl vm list`,
-		Args:          cobra.NoArgs,
+		Args:          subcommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          help,
@@ -66,9 +66,22 @@ func (a *app) group(root *cobra.Command, id string, commands ...*cobra.Command) 
 // help is what a command does that only has subcommands.
 func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
+// subcommand is Args of a command that only has subcommands: what is left over was to be one.
+func subcommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	text := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		text += ": did you mean " + strings.Join(like, " or ") + "?"
+	}
+	return errors.New(text)
+}
+
 // nouns makes a command that only has subcommands.
 func nouns(noun, short, long, example string, commands ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: noun, Short: short, Long: long, Example: example, Args: cobra.NoArgs, RunE: help}
+	cmd := &cobra.Command{Use: noun, Short: short, Long: long, Example: example, Args: subcommand, RunE: help}
 	cmd.AddCommand(commands...)
 	return cmd
 }

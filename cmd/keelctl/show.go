@@ -50,7 +50,7 @@ func show(w io.Writer, s *seed.Seed) error {
 	row("on panic", "%s", s.Host.OnPanic)
 	row("log", "%s and above", s.Host.Log.Level)
 	showManagement(row, &s.Host.Management)
-	showTrust(row, &s.Host.Trust)
+	showTrust(row, &s.Host)
 	if c := s.Host.Audit.Collector; c != nil {
 		row("audit log", "sent to %s", c.Address)
 	}

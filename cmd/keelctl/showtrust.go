@@ -8,8 +8,13 @@ import (
 )
 
 // showTrust says whom the host trusts. The token is a secret, and not shown.
-func showTrust(row func(name, format string, args ...any), t *seed.Trust) {
-	if len(t.OperatorCAs) == 0 {
+func showTrust(row func(name, format string, args ...any), h *seed.Host) {
+	t := &h.Trust
+	switch {
+	case len(t.OperatorCAs) > 0:
+	case h.Management.NIC == "":
+		row("trusts", "nobody, and has no network to be reached by")
+	default:
 		row("trusts", "nobody yet: the host offers a claim")
 	}
 	for _, text := range t.OperatorCAs {

@@ -42,6 +42,15 @@ func TestTrustIsShownWithoutItsToken(t *testing.T) {
 	if r := keelctl("seed", "show", "a.tar"); !strings.Contains(r.out, "signature     none\n") && !strings.Contains(r.out, "signature   none\n") {
 		t.Errorf("of one that isn't signed:\n%s", r.out)
 	}
+	for yaml, want := range map[string]string{hostYAML: "nobody, and has no network", hostYAML + "management: {nic: auto}\n": "nobody yet: the host offers a claim"} {
+		write(t, "plain.yaml", []byte(yaml))
+		if r := keelctl("seed", "create", "-f", "plain.yaml", "-o", "plain.tar"); r.code != 0 {
+			t.Fatalf("%+v", r)
+		}
+		if r := keelctl("seed", "show", "plain.tar"); !strings.Contains(r.out, want) {
+			t.Errorf("show lacks %q:\n%s", want, r.out)
+		}
+	}
 	for _, r := range []result{r, keelctl("seed", "show", "signed.tar", "-o", "json")} {
 		if r.code != 0 || strings.Contains(r.out+r.errout, token) {
 			t.Errorf("shows the token, or fails:\n%+v", r)

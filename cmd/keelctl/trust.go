@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"keel/cmd/keelctl/exit"
 	"keel/cmd/keelctl/output"
 	"keel/vmkernel/api"
 	"keel/vmkernel/api/client"
@@ -19,7 +20,11 @@ func (a *app) trustCommand() *cobra.Command {
 		"A host trusts the operator CAs of its seed, and those that were given to it by a claim. Lockdown has it take no others.",
 		`  keelctl trust show
   keelctl trust lockdown keel-1`,
-		a.trustShow(), a.trustLockdown(), a.trustDistrust())
+		a.trustShow(), a.trustLockdown(),
+		nouns("ca", "Have a host trust other operator CAs",
+			"A host has its operator CAs from its seed, or from a claim. These commands change which it trusts until it restarts.",
+			`  keelctl trust ca add next-ca.pem`,
+			a.trustCAAdd(), a.trustCARemove()))
 }
 
 func (a *app) showTrustOf(t api.Trust) error {
@@ -80,64 +85,35 @@ func (a *app) trustShow() *cobra.Command {
 }
 
 func (a *app) trustLockdown() *cobra.Command {
+	var after time.Duration
 	cmd := &cobra.Command{
 		Use:   "lockdown NAME",
 		Short: "Have a host take no claims and no new administrators from now on",
-		Long: `Lock a host down: it takes no claims, no new operator CAs and no administrators whom it
-doesn't know yet. Only a restart ends it, or somebody in front of the machine by the entry
+		Long: `Lock a host down, at once or after a time: it takes no claims, no new operator CAs and no
+administrators whom it doesn't know yet. What was set can be brought forward, and not put off. Only a restart ends it, or somebody in front of the machine by the entry
 "Recover access" of its boot menu. The host has to be named. For lockdown from each start on
 see trust.lockdown in the seed. It needs the role admin.`,
-		Example:           "  keelctl trust lockdown keel-1",
+		Example:           "  keelctl trust lockdown keel-1\n  keelctl trust lockdown keel-1 --after 24h",
 		Args:              oneOf("host"),
 		ValidArgsFunction: a.completeHosts,
 		RunE: func(_ *cobra.Command, args []string) error {
 			a.options.host = args[0]
 			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
 				var t api.Trust
-				if err := r.Post(ctx, client.Path("trust", "lockdown"), nil, &t); err != nil {
+				request := client.Request{Method: http.MethodPost, Path: client.Path("trust", "lockdown")}
+				if after != 0 {
+					request.Query = url.Values{"after": {after.String()}}
+				}
+				if _, err := r.Call(ctx, request, &t); err != nil {
 					return err
 				}
 				return a.showTrustOf(t)
 			})
 		},
 	}
+	cmd.Flags().DurationVar(&after, "after", 0, "when it comes, from now on (default at once)")
 	a.contextFlag(cmd)
 	a.timeoutFlag(cmd)
-	a.outputFlag(cmd)
-	return cmd
-}
-
-func (a *app) trustDistrust() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "distrust FINGERPRINT",
-		Short: "Have a host trust an operator CA no more",
-		Long: `Have a host trust an operator CA no more: none of its users comes in, and those that are in
-are put out within seconds. The last CA can't be distrusted, and neither can your own. Take
-it out of the seed as well. It needs the role admin.`,
-		Example: `  keelctl trust distrust "SHA256:8vXt BLjD ..."`,
-		Args:    oneOf("CA's fingerprint"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := auth.ParseFingerprint(args[0])
-			if err != nil {
-				return exit.With(exit.Usage, err)
-			}
-			c, err := a.context()
-			if err != nil {
-				return err
-			}
-			if own, err := readCertificate(c.CAFile()); err == nil && auth.FingerprintOf(own) == f {
-				return exit.Errorf(exit.Usage, "%s is your own operator CA: you would not come in again", f)
-			}
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var t api.Trust
-				if _, err := r.Call(ctx, client.Request{Method: http.MethodDelete, Path: client.Path("trust", "cas", string(f))}, &t); err != nil {
-					return err
-				}
-				return a.showTrustOf(t)
-			})
-		},
-	}
-	a.remoteFlags(cmd)
 	a.outputFlag(cmd)
 	return cmd
 }

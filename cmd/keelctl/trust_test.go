@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,16 @@ import (
 )
 
 // TestAHostThatKeepsItsKeyIsSigned is about hosts that no release has yet: this one is made here.
+// scripted is a host that answers as it is told.
+func scripted(trust *auth.Store, key *auth.HostKey, answer http.HandlerFunc) *httptest.Server {
+	host := httptest.NewUnstartedServer(answer)
+	host.TLS = trust.ServerConfig(key)
+	host.Config.ErrorLog = log.New(io.Discard, "", 0)
+	host.EnableHTTP2 = true
+	host.StartTLS()
+	return host
+}
+
 func TestAHostThatKeepsItsKeyIsSigned(t *testing.T) {
 	s := newSessionWithKeys(t)
 	ca := s.ca(t)
@@ -32,7 +44,7 @@ func TestAHostThatKeepsItsKeyIsSigned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	host := scripted(trust, key, func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method + " " + r.URL.Path {
 		case "GET /v1/version":
 			json.NewEncoder(w).Encode(api.Version{Version: "9.9", Host: "keel-9", You: api.Caller{Name: "alice", Role: "admin"}})
@@ -49,11 +61,7 @@ func TestAHostThatKeepsItsKeyIsSigned(t *testing.T) {
 		default:
 			t.Errorf("%s %s", r.Method, r.URL)
 		}
-	}))
-	host.TLS = trust.ServerConfig(key)
-	host.Config.ErrorLog = log.New(io.Discard, "", 0)
-	host.EnableHTTP2 = true
-	host.StartTLS()
+	})
 	defer host.Close()
 	address := host.Listener.Addr().String()
 	if got := s.must(t, "host", "add", address, "--fingerprint", key.Fingerprint().Groups()); key.SignedBy() != "" || !strings.Contains(got.errout, "add it again with --names keel-9") {
@@ -81,9 +89,32 @@ func TestALostCAIsReplacedInFrontOfTheMachine(t *testing.T) {
 	s.fails(t, 4, "doesn't trust the operator CA", "host", "add", r.address, "--fingerprint", r.fingerprint())
 	s.must(t, "host", "claim", r.address, "--code", r.Trust.ClaimState().Code)
 	s.must(t, "trust", "show")
-	s.must(t, "trust", "distrust", string(auth.FingerprintOf(old.ca(t))))
+	s.must(t, "trust", "ca", "remove", string(auth.FingerprintOf(old.ca(t))))
 	old.must(t, "host", "remove", "keel-1")
 	old.fails(t, 4, "doesn't trust the operator CA", "host", "add", r.address, "--fingerprint", r.fingerprint())
+}
+
+// TestAnotherCAComesAndGoes gives a host another CA, locks it down, and takes the CA away again.
+func TestAnotherCAComesAndGoes(t *testing.T) {
+	s, r := managed(t, rigOptions{})
+	next := newSessionWithKeys(t)
+	ca := next.ca(t)
+	file := filepath.Join(t.TempDir(), "next.pem")
+	if err := os.WriteFile(file, auth.CertificatePEM(ca), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.fails(t, 1, "no such file", "trust", "ca", "add", file+"x")
+	if out := s.must(t, "trust", "ca", "add", file).out; !strings.Contains(out, string(auth.FingerprintOf(ca))) {
+		t.Errorf("%s", out)
+	}
+	next.must(t, "host", "add", r.address, "--fingerprint", r.fingerprint())
+	if out := s.must(t, "trust", "lockdown", "keel-1", "--after", "2h").out; !strings.Contains(out, "from ") {
+		t.Errorf("%s", out)
+	}
+	s.must(t, "trust", "ca", "remove", string(auth.FingerprintOf(ca)))
+	next.fails(t, 4, "doesn't trust the operator CA", "vm", "list")
+	s.must(t, "trust", "lockdown", "keel-1")
+	s.fails(t, 5, "Recover access", "trust", "ca", "add", file)
 }
 
 func TestKeysNeverLeaveAndAreNotOverwritten(t *testing.T) {

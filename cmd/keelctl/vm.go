@@ -124,15 +124,19 @@ description alone, as ` + "`create`, `update`" + ` and seeds take it. It needs t
 		ValidArgsFunction: a.completeVMs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var v api.VM
-				if err := r.Get(ctx, client.Path("vms", args[0]), nil, &v); err != nil {
-					return err
-				}
 				if asManifest {
+					v, _, err := a.whole(ctx, r, args[0])
+					if err != nil {
+						return err
+					}
 					text, err := manifest.Format(&v.Spec)
 					if err == nil {
 						_, err = a.stdout.Write(text)
 					}
+					return err
+				}
+				var v api.VM
+				if err := r.Get(ctx, client.Path("vms", args[0]), nil, &v); err != nil {
 					return err
 				}
 				return a.print(v, func(rows *output.Rows) { a.fieldsOfVM(rows, v) })

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -98,8 +99,8 @@ func (a *app) loadVMs(names []string) (*manifest.Set, error) {
 // createAll makes the VMs of a set, with their images.
 func (a *app) createAll(ctx context.Context, u *uploads, start bool) error {
 	made := []api.VM{}
-	for _, vm := range u.set.Document.VMs {
-		spec, err := u.send(ctx, vm)
+	for i, vm := range u.set.Document.VMs {
+		spec, err := u.send(ctx, i, vm)
 		if err != nil {
 			return err
 		}
@@ -245,8 +246,8 @@ func (u *uploads) place(file string) (image string, send bool) {
 	return file, true
 }
 
-// send uploads the files of a VM that the host lacks, and returns the VM with the names of images.
-func (u *uploads) send(ctx context.Context, vm seed.VM) (seed.VM, error) {
+// send uploads the files of the i-th VM that the host lacks, and returns it as it was written, with the names of images.
+func (u *uploads) send(ctx context.Context, i int, vm seed.VM) (json.RawMessage, error) {
 	var fault error
 	eachFile(&vm, func(name *string) {
 		image, send := u.place(*name)
@@ -261,7 +262,10 @@ func (u *uploads) send(ctx context.Context, vm seed.VM) (seed.VM, error) {
 		}
 		*name = image
 	})
-	return vm, fault
+	if fault != nil {
+		return nil, fault
+	}
+	return u.set.Written(i, &vm)
 }
 
 func (a *app) vmUpdate() *cobra.Command {
@@ -322,8 +326,8 @@ func (a *app) updateAll(ctx context.Context, u *uploads, unassigned map[string]b
 		return a.plan(u, func(seed.VM) string { return "update" }, new(error))
 	}
 	changed := []api.VM{}
-	for _, vm := range u.set.Document.VMs {
-		spec, err := u.send(ctx, vm)
+	for i, vm := range u.set.Document.VMs {
+		spec, err := u.send(ctx, i, vm)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"os"
 	"os/exec"
@@ -41,8 +42,7 @@ func (a *app) withRemote(cmd *cobra.Command) *cobra.Command {
 }
 
 func (a *app) edit(ctx context.Context, r *remote, name string) error {
-	var now api.VM
-	header, err := r.Call(ctx, client.Request{Method: http.MethodGet, Path: client.Path("vms", name)}, &now)
+	now, header, err := a.whole(ctx, r, name)
 	if err != nil {
 		return err
 	}
@@ -76,6 +76,22 @@ func (a *app) edit(ctx context.Context, r *remote, name string) error {
 	return os.RemoveAll(dir)
 }
 
+// whole returns a VM, for what gives its description back: that must not lack what only a newer keelctl knows of.
+func (a *app) whole(ctx context.Context, r *remote, name string) (*api.VM, http.Header, error) {
+	var answer struct{ Spec json.RawMessage }
+	header, err := r.Call(ctx, client.Request{Method: http.MethodGet, Path: client.Path("vms", name)}, &answer)
+	if err != nil {
+		return nil, nil, err
+	}
+	v := &api.VM{}
+	d := json.NewDecoder(bytes.NewReader(answer.Spec))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v.Spec); err != nil {
+		return nil, nil, exit.Errorf(exit.Unsupported, "%s: its description of %s has something that this keelctl doesn't know, and would lose: use one of the host's version (`keelctl version`): %w", r.Name(), name, err)
+	}
+	return v, header, nil
+}
+
 // put gives a VM the description of a file.
 func (a *app) put(ctx context.Context, r *remote, path, id, tag string) error {
 	set, err := a.loadVMs([]string{path})
@@ -85,8 +101,12 @@ func (a *app) put(ctx context.Context, r *remote, path, id, tag string) error {
 	if len(set.Document.VMs) != 1 || set.Document.VMs[0].ID != id {
 		return exit.Errorf(exit.Conflict, "the file has to describe the VM with the id %s, and no other", id)
 	}
+	spec, err := set.Written(0, &set.Document.VMs[0])
+	if err != nil {
+		return err
+	}
 	var v api.VM
-	_, err = r.Call(ctx, client.Request{Method: http.MethodPut, Path: client.Path("vms", id), In: set.Document.VMs[0], Match: tag}, &v)
+	_, err = r.Call(ctx, client.Request{Method: http.MethodPut, Path: client.Path("vms", id), In: spec, Match: tag}, &v)
 	if err != nil {
 		return err
 	}

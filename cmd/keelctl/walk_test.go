@@ -115,6 +115,14 @@ func TestWrongUsageOfEveryCommandIsExitCode2(t *testing.T) {
 	})
 }
 
+func TestACommandThatIsNoneIsSaidToBeLikeOthers(t *testing.T) {
+	for typed, like := range map[string]string{"vm creat": "did you mean create?", "hots": "did you mean host?", "vm frobnicate": `unknown command "frobnicate"`} {
+		if r := keelctl(strings.Fields(typed)...); r.code != 2 || !strings.Contains(r.errout, like) || strings.Count(r.errout, "\n") != 2 {
+			t.Errorf("%s: %+v", typed, r)
+		}
+	}
+}
+
 func TestFlagsOverrideTheEnvironment(t *testing.T) {
 	s := newSession(t)
 	s.must(t, "init", "--context", "one")

@@ -7,6 +7,7 @@ package cards
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"keel/drivers/e1000"
@@ -32,9 +33,8 @@ var drivers = []driver{
 // A Card is a network card that was found.
 type Card struct {
 	Function *pci.Function
-	Driver   string   // "": none
-	MAC      nic.MAC  // of those that Choose has opened
-	Link     nic.Link // as it was then
+	Driver   string  // "": none
+	NIC      nic.NIC // of those that Choose has opened
 	open     func(*pci.Function) (nic.NIC, error)
 }
 
@@ -56,7 +56,7 @@ func Find(h pci.Host) (found []Card) {
 	return found
 }
 
-// Errors of Choose.
+// Errors of Choose and Pick.
 var (
 	ErrNone     = errors.New("the machine has no network card")
 	ErrNoDriver = errors.New("there is no driver for any of the machine's network cards")
@@ -66,20 +66,14 @@ var (
 // linkWait is how long a card may take to find its link, where there are several.
 const linkWait = 3 * time.Second
 
-// Choose opens the card with an address, or, where that is zero, the first whose link is up, and
-// where none is, the first. The others are switched off. Cards that can't be opened are named in the
-// error, if none is left.
-func Choose(found []Card, mac nic.MAC) (nic.NIC, Card, error) {
+// Choose opens the cards and picks the one with an address, or, where that is zero, as Pick does. The others are switched off.
+// Cards that can't be opened are named in the error, if none is left.
+func Choose(found []Card, mac nic.MAC) (nic.NIC, error) {
 	if len(found) == 0 {
-		return nil, Card{}, ErrNone
+		return nil, ErrNone
 	}
-	type opened struct {
-		nic.NIC
-		card Card
-	}
-	var list []opened
 	var failed []error
-	known := false
+	known, opened := false, false
 	for i := range found {
 		c := &found[i]
 		if c.open == nil {
@@ -91,50 +85,49 @@ func Choose(found []Card, mac nic.MAC) (nic.NIC, Card, error) {
 			failed = append(failed, err)
 			continue
 		}
-		c.MAC, c.Link = n.MAC(), n.Link()
-		list = append(list, opened{n, *c})
+		c.NIC, opened = n, true
 	}
-	switch {
-	case !known:
-		return nil, Card{}, ErrNoDriver
-	case len(list) == 0:
-		return nil, Card{}, errors.Join(failed...)
+	if !known {
+		return nil, ErrNoDriver
 	}
-	chosen := -1
-	if mac != (nic.MAC{}) {
-		for i, o := range list {
-			if o.MAC() == mac {
-				chosen = i
-			}
-		}
-		if chosen < 0 {
-			for _, o := range list {
-				o.card.Function.Disable()
-			}
-			return nil, Card{}, errors.Join(append(failed, fmt.Errorf("%v: %w", mac, ErrNoSuch))...)
-		}
-	} else {
-		chosen = 0
-		for deadline := time.Now().Add(linkWait); len(list) > 1; time.Sleep(50 * time.Millisecond) {
-			up := -1
-			for i := len(list) - 1; i >= 0; i-- {
-				if list[i].Link().Up {
-					up = i
-				}
-			}
-			if up >= 0 {
-				chosen = up
-				break
-			}
-			if time.Now().After(deadline) {
-				break
-			}
+	if !opened {
+		return nil, errors.Join(failed...)
+	}
+	n, err := Pick(found, mac)
+	Rest(found, n)
+	if err != nil {
+		return nil, errors.Join(append(failed, err)...)
+	}
+	return n, nil
+}
+
+// Pick finds the card with an address among those that Choose has opened, and switches it on. Where the address is zero that is
+// the first whose link is up within a while, and where none is, the first.
+func Pick(found []Card, mac nic.MAC) (nic.NIC, error) {
+	var list []*Card
+	for i := range found {
+		if c := &found[i]; c.NIC != nil && (mac == nic.MAC{} || c.NIC.MAC() == mac) {
+			list = append(list, c)
 		}
 	}
-	for i, o := range list {
-		if i != chosen {
-			o.card.Function.Disable()
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%v: %w", mac, ErrNoSuch)
+	}
+	up := -1
+	for deadline := time.Now().Add(linkWait); len(list) > 1 && up < 0 && time.Now().Before(deadline); {
+		if up = slices.IndexFunc(list, func(c *Card) bool { return c.NIC.Link().Up }); up < 0 {
+			time.Sleep(50 * time.Millisecond)
 		}
 	}
-	return list[chosen].NIC, list[chosen].card, nil
+	c := list[max(up, 0)]
+	return c.NIC, c.Function.Enable()
+}
+
+// Rest switches the cards off that Choose has opened, but one.
+func Rest(found []Card, but nic.NIC) {
+	for _, c := range found {
+		if c.NIC != nil && c.NIC != but {
+			c.Function.Disable()
+		}
+	}
 }

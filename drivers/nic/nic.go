@@ -7,6 +7,7 @@ package nic
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -99,6 +100,17 @@ type Stats struct {
 	Dropped                 uint64 // frames that were to be sent
 	Bad                     uint64 // frames that came damaged
 	Resets                  uint64
+}
+
+// Counters are what a driver counts Stats in. Their methods may be called from any goroutine.
+type Counters struct {
+	Received, ReceivedBytes, Sent, SentBytes, Dropped, Bad, Resets atomic.Uint64
+}
+
+// Stats implements NIC, for drivers that embed Counters.
+func (c *Counters) Stats() Stats {
+	return Stats{Received: c.Received.Load(), ReceivedBytes: c.ReceivedBytes.Load(), Sent: c.Sent.Load(),
+		SentBytes: c.SentBytes.Load(), Dropped: c.Dropped.Load(), Bad: c.Bad.Load(), Resets: c.Resets.Load()}
 }
 
 // How the driver of a card is served.

@@ -12,6 +12,7 @@ import (
 
 // A Device is a virtio network device. It implements nic.NIC.
 type Device struct {
+	nic.Counters
 	fn       *pci.Function
 	r        registers
 	features uint64
@@ -19,7 +20,6 @@ type Device struct {
 	to       nic.Receiver
 	irq      pci.Interrupt
 	kind     pci.Kind
-	stats    counters
 	up       atomic.Bool
 
 	// Only service touches these.
@@ -34,10 +34,6 @@ type Device struct {
 	tx      queue
 	free    []int // buffers
 	moved   time.Time
-}
-
-type counters struct {
-	received, receivedBytes, sent, sentBytes, dropped, bad, resets atomic.Uint64
 }
 
 // Open takes the device. It resets it, and doesn't receive before Start.
@@ -71,13 +67,6 @@ func (d *Device) Sums() bool { return d.features&featureCSUM != 0 }
 // Link implements nic.NIC. A device that doesn't tell is always up.
 func (d *Device) Link() nic.Link {
 	return nic.Link{Up: d.features&featureStatus == 0 || d.r.device.Read16(configStatus)&linkUp != 0}
-}
-
-// Stats implements nic.NIC.
-func (d *Device) Stats() nic.Stats {
-	s := &d.stats
-	return nic.Stats{Received: s.received.Load(), ReceivedBytes: s.receivedBytes.Load(), Sent: s.sent.Load(),
-		SentBytes: s.sentBytes.Load(), Dropped: s.dropped.Load(), Bad: s.bad.Load(), Resets: s.resets.Load()}
 }
 
 // Start implements nic.NIC.

@@ -54,12 +54,12 @@ func (d *Device) receive() (found bool) {
 		}
 		found = true
 		if n < headerSize+nic.HeaderSize {
-			d.stats.bad.Add(1)
+			d.Bad.Add(1)
 		} else {
 			b := d.rx.buffers.Bytes(i*bufferSize, n)
 			flags := b[0]
-			d.stats.received.Add(1)
-			d.stats.receivedBytes.Add(uint64(n - headerSize))
+			d.Received.Add(1)
+			d.ReceivedBytes.Add(uint64(n - headerSize))
 			d.to.Receive(b[headerSize:], d.features&featureGuestCSUM != 0 && flags&(flagNeedsSum|flagSumValid) != 0)
 		}
 		d.rx.put(i, bufferSize, true)
@@ -101,7 +101,7 @@ func (d *Device) restart() {
 	defer d.mu.Unlock()
 	d.stopped = true
 	d.reset = time.Now()
-	d.stats.resets.Add(1)
+	d.Resets.Add(1)
 	err := d.negotiate()
 	if err == nil {
 		err = d.run()

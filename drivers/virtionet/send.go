@@ -13,13 +13,13 @@ func (d *Device) Send(f *nic.Frame) bool {
 	s := f.Sum
 	bad := s != (nic.Checksum{}) && (!d.Sums() || s.Start < nic.HeaderSize || s.Offset < 0 || s.Start+s.Offset+2 > n)
 	if !d.up.Load() || n < nic.HeaderSize || n > nic.MaxFrame || bad {
-		d.stats.dropped.Add(1)
+		d.Dropped.Add(1)
 		return false
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopped || !d.room() {
-		d.stats.dropped.Add(1)
+		d.Dropped.Add(1)
 		return false
 	}
 	i := d.free[len(d.free)-1]
@@ -40,8 +40,8 @@ func (d *Device) Send(f *nic.Frame) bool {
 	}
 	d.tx.put(i, headerSize+n, false)
 	d.tx.tell(d)
-	d.stats.sent.Add(1)
-	d.stats.sentBytes.Add(uint64(n))
+	d.Sent.Add(1)
+	d.SentBytes.Add(uint64(n))
 	return true
 }
 

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -185,6 +186,18 @@ func TestWrongAddressKeepsNobodyOut(t *testing.T) {
 	}
 }
 
+// TestWrongCardAndNetworksKeepNobodyOut has a seed name a card that isn't there, and let nobody near the door who is: `Recover
+// access` lets an administrator in all the same.
+func TestWrongCardAndNetworksKeepNobodyOut(t *testing.T) {
+	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
+	path := ops.trusting(t, func(h *seed.Host) {
+		h.Management.NIC = "52:54:00:ff:ff:ff"
+		h.Management.AllowFrom = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	}, nil, nil)
+	r, address := bootDoor(t, path, "recover")
+	claimed(t, r, address, r.door(), newOperators(t, "new", time.Now().Add(-time.Hour)))
+}
+
 // TestStrangersDoNotReachTheDoor has the door be for other networks than the emulator's.
 func TestStrangersDoNotReachTheDoor(t *testing.T) {
 	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
@@ -245,4 +258,73 @@ func TestNetworkChangeReverts(t *testing.T) {
 	if err := conn.Post(ctx, client.Path("host", "network", "confirm"), nil, nil); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestNetworkCardIsChanged moves a host to its other card, in another network: back after a minute without a word, and for good
+// once that is confirmed there.
+func TestNetworkCardIsChanged(t *testing.T) {
+	const second = "52:54:00:12:34:57"
+	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
+	port := machine.FreePort(t)
+	there := localhost(port)
+	path := ops.trusting(t, func(h *seed.Host) { h.Management.NIC = machine.MAC }, nil, nil)
+	r, here := bootDoor(t, path, "", "-netdev", fmt.Sprintf("user,id=other,hostfwd=tcp:%s-:443", there), "-device", "e1000,netdev=other,mac="+second)
+	key := r.door()
+	ctx := patient(t)
+	change := func(address, nic string) error {
+		conn := dial(t, address, key, ops.admin())
+		defer conn.Close()
+		header, err := conn.Call(ctx, client.Request{Method: "GET", Path: client.Path("host", "network")}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = conn.Call(ctx, client.Request{Method: "PUT", Path: client.Path("host", "network"), In: api.NetworkConfig{NIC: nic}, Match: header.Get("ETag")}, nil)
+		return err
+	}
+	reached := func(address string) bool {
+		once, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		conn := dial(t, address, key, ops.admin())
+		defer conn.Close()
+		return conn.Get(once, client.Path("version"), nil, nil) == nil
+	}
+	until := func(address string) {
+		t.Helper()
+		for start := time.Now(); !reached(address); time.Sleep(time.Second) {
+			if time.Since(start) > time.Minute {
+				t.Fatalf("the host isn't reached at %s", address)
+			}
+		}
+	}
+	var refused *client.Refused
+	if err := change(here, "52:54:00:ff:ff:ff"); !errors.As(err, &refused) || refused.Answer.Code != api.CodeInvalid {
+		t.Errorf("a card that isn't there: %v", err)
+	}
+	if err := change(here, second); err != nil {
+		t.Fatal(err)
+	}
+	until(there)
+	if reached(here) {
+		t.Error("the host is still reached by the card before")
+	}
+	if _, err := r.WaitFor(ctx, regexp.MustCompile(`^level=WARN msg="the network's change is reverted`)); err != nil {
+		t.Fatal(err)
+	}
+	until(here)
+	if reached(there) {
+		t.Error("the host is still reached by the card that it has gone back from")
+	}
+	if err := change(here, second); err != nil {
+		t.Fatal(err)
+	}
+	until(there)
+	conn := dial(t, there, key, ops.admin())
+	var n api.Network
+	if err := conn.Post(ctx, client.Path("host", "network", "confirm"), nil, &n); err != nil {
+		t.Fatal(err)
+	}
+	if n.Pending != nil || n.Config.NIC != second || n.Card.MAC != second || n.Card.Driver != "e1000" {
+		t.Errorf("%+v", n)
+	}
+	r.wantNoErrors()
 }

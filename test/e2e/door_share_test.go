@@ -23,28 +23,15 @@ func TestFloodLeavesAGuestItsReservation(t *testing.T) {
 		t.Skip("reservations of processors aren't obeyed in this version")
 	}
 	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
-	v := linux("tux", 1, 128*mib, "workload.only=none workload.end=spin")
-	const reserved = 700 // thousandths, and Keel's own threads have 250
-	v.CPU.Reservation = reserved
-	path := ops.trusting(t, nil, []seed.VM{v}, files(t, fileLinux, fileInitrd))
+	path := ops.trusting(t, nil, []seed.VM{reserving("tux", 700)}, files(t, fileLinux, fileInitrd))
 	n, address := network(t, "e1000", 443)
 	r := run{machine.Boot(t, machine.Bochs{ISO: medium(t, path), Network: n, MemMiB: 1024}, 8*time.Minute), t}
 	key := r.door()
 	conn := dial(t, address, key, ops.admin())
 	ctx := patient(t)
-	// What the guest has used, and when, by the host's own clock.
-	look := func() (used uint64, at time.Time) {
-		t.Helper()
-		var s api.VMStats
-		if err := conn.Get(ctx, client.Path("vms", "tux", "stats"), nil, &s); err != nil {
-			t.Fatal(err)
-		}
-		return s.Used, timeOf(t, conn).Now
-	}
 	if _, err := r.WaitFor(ctx, regexp.MustCompile(`^tux\| WORKLOAD`)); err != nil {
 		t.Fatal(err)
 	}
-	look()
 	attack, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	for range 4 {
@@ -57,6 +44,31 @@ func TestFloodLeavesAGuestItsReservation(t *testing.T) {
 			}
 		})
 	}
+	r.wantShare(conn, "tux", 700)
+	stop()
+	wg.Wait()
+	r.wantNoErrors()
+}
+
+// reserving is a guest that wants all of one processor, of which it has reserved so many thousandths: Keel's own threads have 250.
+func reserving(name string, thousandths uint64) seed.VM {
+	v := linux(name, 1, 128*mib, "workload.only=none workload.end=spin")
+	v.CPU.Reservation = thousandths
+	return v
+}
+
+// wantShare fails unless a guest has had its reservation, less 2 % at most, for ten seconds by the host's own clock.
+func (r run) wantShare(conn *client.Conn, name string, thousandths uint64) {
+	r.t.Helper()
+	look := func() (used uint64, at time.Time) {
+		r.t.Helper()
+		var s api.VMStats
+		if err := conn.Get(r.t.Context(), client.Path("vms", name, "stats"), nil, &s); err != nil {
+			r.t.Fatal(err)
+		}
+		return s.Used, timeOf(r.t, conn).Now
+	}
+	look()
 	before, from := look()
 	var after uint64
 	to := from
@@ -64,12 +76,9 @@ func TestFloodLeavesAGuestItsReservation(t *testing.T) {
 		time.Sleep(time.Second)
 		after, to = look()
 	}
-	stop()
-	wg.Wait()
 	share := float64(after-before) / float64(to.Sub(from).Nanoseconds())
-	t.Logf("the guest had %.1f %% of the processor for %v", 100*share, to.Sub(from).Round(time.Millisecond))
-	if share < 0.98*reserved/1000 {
-		t.Errorf("the guest had %.1f %% of a processor, its reservation is %d %%", 100*share, reserved/10)
+	r.t.Logf("the guest had %.1f %% of the processor for %v", 100*share, to.Sub(from).Round(time.Millisecond))
+	if share < 0.98*float64(thousandths)/1000 {
+		r.t.Errorf("the guest had %.1f %% of a processor, its reservation is %d %%", 100*share, thousandths/10)
 	}
-	r.wantNoErrors()
 }

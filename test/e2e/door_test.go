@@ -12,7 +12,6 @@ import (
 
 	"github.com/coder/websocket"
 
-	"keel/test/machine"
 	"keel/vmkernel/api"
 	"keel/vmkernel/api/client"
 	"keel/vmkernel/auth"
@@ -162,75 +161,58 @@ func (c *console) send(text string) {
 func TestFromSeedToConsole(t *testing.T) {
 	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
 	path := ops.trusting(t, nil, []seed.VM{echoGuest("tux")}, files(t, fileLinux, fileInitrd))
-	qemu := func(n *machine.Network) machine.Machine {
-		return machine.QEMU{Kernel: image(t), Seed: path, Network: n, MemMiB: 1024}
-	}
-	for _, c := range []struct {
-		name, device string
-		machine      func(*machine.Network) machine.Machine
-	}{
-		{"QEMU/virtio-net", "virtio-net-pci,disable-legacy=on", qemu},
-		{"QEMU/e1000", "e1000", qemu},
-		{"QEMU/e1000e", "e1000e", qemu},
-		{"Bochs/e1000", "e1000", func(n *machine.Network) machine.Machine {
-			return machine.Bochs{ISO: medium(t, path), Network: n, MemMiB: 1024}
-		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			n, address := network(t, c.device, 443)
-			r := run{machine.Boot(t, c.machine(n), 7*time.Minute), t}
-			key := r.door()
-			ctx := patient(t)
-			conn := dial(t, address, key, ops.admin())
+	bootOnCards(t, path, 7*time.Minute, func(t *testing.T, r run, address string) {
+		key := r.door()
+		ctx := patient(t)
+		conn := dial(t, address, key, ops.admin())
 
-			var v api.Version
-			if err := conn.Get(ctx, client.Path("version"), nil, &v); err != nil {
-				t.Fatal(err)
-			}
-			if v.Host != "keel-test" || v.You.Name != "alice" || v.You.Role != "admin" {
-				t.Errorf("version %+v", v)
-			}
-			var h api.Host
-			if err := conn.Get(ctx, client.Path("host"), nil, &h); err != nil {
-				t.Fatal(err)
-			}
-			if h.State != "ready" || len(h.Hardware.Cards) != 1 || h.Hardware.Cards[0].Driver == "" || h.Hardware.CPUModel == "" {
-				t.Errorf("host %+v", h)
-			}
-			t.Logf("memory in use: %d KiB", h.Resources.MemoryUsed>>10)
+		var v api.Version
+		if err := conn.Get(ctx, client.Path("version"), nil, &v); err != nil {
+			t.Fatal(err)
+		}
+		if v.Host != "keel-test" || v.You.Name != "alice" || v.You.Role != "admin" {
+			t.Errorf("version %+v", v)
+		}
+		var h api.Host
+		if err := conn.Get(ctx, client.Path("host"), nil, &h); err != nil {
+			t.Fatal(err)
+		}
+		if h.State != "ready" || len(h.Hardware.Cards) != 1 || h.Hardware.Cards[0].Driver == "" || h.Hardware.CPUModel == "" {
+			t.Errorf("host %+v", h)
+		}
+		t.Logf("memory in use: %d KiB", h.Resources.MemoryUsed>>10)
 
-			var op api.Operation
-			if _, err := conn.Call(ctx, client.Request{Method: "POST", Path: client.Path("vms", "tux", "start"), Query: url.Values{"wait": {"60s"}}}, &op); err != nil {
-				t.Fatal(err)
-			}
-			if op.State != api.OpSucceeded {
-				t.Fatalf("start: %+v", op)
-			}
-			k := openConsole(t, ctx, conn, "tux")
-			k.expect("WORKLOAD echo")
-			k.send("hello there\r")
-			k.expect("you typed hello there")
-			k.send("off\r")
-			if _, err := r.WaitFor(ctx, stoppedLine); err != nil {
-				t.Fatal(err)
-			}
-			r.wantReasons(map[string]string{"tux": "power-off"})
+		var op api.Operation
+		if _, err := conn.Call(ctx, client.Request{Method: "POST", Path: client.Path("vms", "tux", "start"), Query: url.Values{"wait": {"60s"}}}, &op); err != nil {
+			t.Fatal(err)
+		}
+		if op.State != api.OpSucceeded {
+			t.Fatalf("start: %+v", op)
+		}
+		k := openConsole(t, ctx, conn, "tux")
+		k.expect("WORKLOAD echo")
+		k.send("hello there\r")
+		k.expect("you typed hello there")
+		k.send("off\r")
+		if _, err := r.WaitFor(ctx, stoppedLine); err != nil {
+			t.Fatal(err)
+		}
+		r.wantReasons(map[string]string{"tux": "power-off"})
 
-			var records api.AuditRecords
-			if err := conn.Get(ctx, client.Path("audit", "records"), url.Values{"from": {"0"}, "count": {"100"}}, &records); err != nil {
-				t.Fatal(err)
+		var records api.AuditRecords
+		if err := conn.Get(ctx, client.Path("audit", "records"), url.Values{"from": {"0"}, "count": {"100"}}, &records); err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprintf("%s", records.Records)
+		for _, want := range []string{"seed.applied", "vm.started", "vm.stopped", "alice"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("the audit log lacks %s: %s", want, text)
 			}
-			text := fmt.Sprintf("%s", records.Records)
-			for _, want := range []string{"seed.applied", "vm.started", "vm.stopped", "alice"} {
-				if !strings.Contains(text, want) {
-					t.Errorf("the audit log lacks %s: %s", want, text)
-				}
-			}
-			if err := conn.Post(ctx, client.Path("host", "shutdown"), api.HostStop{}, nil); err != nil {
-				t.Fatal(err)
-			}
-			r.end()
-			r.wantNoErrors()
-		})
-	}
+		}
+		if err := conn.Post(ctx, client.Path("host", "shutdown"), api.HostStop{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		r.end()
+		r.wantNoErrors()
+	})
 }

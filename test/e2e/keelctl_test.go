@@ -96,6 +96,17 @@ func (r run) echoes() {
 	}
 }
 
+// tuxYAML is a guest that sends back what is typed.
+const tuxYAML = `apiVersion: keel/v1
+kind: VM
+name: tux
+id: 0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a01
+memory: {size: 128MiB}
+boot: {kernel: vmlinuz, initrd: initrd, cmdline: "console=ttyS0 quiet mitigations=off workload.quick workload.only=none workload.end=echo"}
+serial: [{name: ttyS0, log: host}]
+onPowerOff: stop
+`
+
 // TestKeelctlManagesAHost is the README's first hour, by the command itself: keys, a signed seed, a host that is
 // recognised, a VM whose files are sent to it and whose console is typed into, a second administrator who comes and
 // goes, an audit log that is checked, and a host that restarts and proves itself by its token.
@@ -128,15 +139,7 @@ trust: {operatorCAs: [`+filepath.Join(alice.dir, "contexts", "default", "ca.pem"
 
 	alice.link("vmlinuz", guest.Kernel(t))
 	alice.write("initrd", string(guest.Workload(t)))
-	alice.write("vm.yaml", `apiVersion: keel/v1
-kind: VM
-name: tux
-id: 0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a01
-memory: {size: 128MiB}
-boot: {kernel: vmlinuz, initrd: initrd, cmdline: "console=ttyS0 quiet mitigations=off workload.quick workload.only=none workload.end=echo"}
-serial: [{name: ttyS0, log: host}]
-onPowerOff: stop
-`)
+	alice.write("vm.yaml", tuxYAML)
 	alice.must("vm", "create", "-f", "vm.yaml", "--start", "--wait")
 	if out := alice.must("vm", "list"); !strings.Contains(out, "running") {
 		t.Errorf("vm list: %s", out)
@@ -209,49 +212,25 @@ name: keel-1
 management: {nic: auto}
 trust: {operatorCAs: [`+filepath.Join(alice.dir, "contexts", "default", "ca.pem")+`]}
 ---
-apiVersion: keel/v1
-kind: VM
-name: tux
-id: 0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a01
-memory: {size: 128MiB}
-boot: {kernel: vmlinuz, initrd: initrd, cmdline: "console=ttyS0 quiet mitigations=off workload.quick workload.only=none workload.end=echo"}
-serial: [{name: ttyS0, log: host}]
-onPowerOff: stop
-`)
+`+tuxYAML)
 	alice.must("seed", "create", "-f", "host.yaml", "-o", "seed.tar")
-	path := filepath.Join(alice.cwd, "seed.tar")
-	qemu := func(n *machine.Network) machine.Machine {
-		return machine.QEMU{Kernel: image(t), Seed: path, Network: n, MemMiB: 1024}
-	}
-	for _, c := range []struct {
-		name, device string
-		machine      func(*machine.Network) machine.Machine
-	}{
-		{"QEMU/e1000", "e1000", qemu},
-		{"QEMU/e1000e", "e1000e", qemu},
-		{"Bochs/e1000", "e1000", func(n *machine.Network) machine.Machine {
-			return machine.Bochs{ISO: medium(t, path), Network: n, MemMiB: 1024}
-		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			n, address := network(t, c.device, 443)
-			r := run{machine.Boot(t, c.machine(n), 8*time.Minute), t}
-			key := r.door()
-			a := &administrator{t, keelctl, alice.dir, alice.cwd}
-			name := strings.ToLower(strings.ReplaceAll(c.name, "/", "-"))
-			a.must("host", "add", address, "--name", name, "--fingerprint", string(key))
-			r.echoes()
-			_, out, errout := a.run("hello there\roff\r", "vm", "console", "tux", "--host", name, "--timeout", "15s")
-			if !strings.Contains(out, "you typed hello there") {
-				t.Errorf("console: %s%s", out, errout)
-			}
-			if _, err := r.WaitFor(t.Context(), stoppedLine); err != nil {
-				t.Fatal(err)
-			}
-			a.must("audit", "verify", "--host", name)
-			a.must("host", "shutdown", name, "--wait")
-			r.end()
-			r.wantNoErrors()
-		})
-	}
+	archive := filepath.Join(alice.cwd, "seed.tar")
+	bootOnCards(t, archive, 8*time.Minute, func(t *testing.T, r run, address string) {
+		key := r.door()
+		a := &administrator{t, keelctl, alice.dir, alice.cwd}
+		name := strings.ToLower(strings.ReplaceAll(strings.SplitN(t.Name(), "/", 2)[1], "/", "-"))
+		a.must("host", "add", address, "--name", name, "--fingerprint", string(key))
+		r.echoes()
+		_, out, errout := a.run("hello there\roff\r", "vm", "console", "tux", "--host", name, "--timeout", "15s")
+		if !strings.Contains(out, "you typed hello there") {
+			t.Errorf("console: %s%s", out, errout)
+		}
+		if _, err := r.WaitFor(t.Context(), stoppedLine); err != nil {
+			t.Fatal(err)
+		}
+		a.must("audit", "verify", "--host", name)
+		a.must("host", "shutdown", name, "--wait")
+		r.end()
+		r.wantNoErrors()
+	})
 }

@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"crypto"
+	"crypto/x509"
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -26,15 +29,25 @@ func TestAnImageWithACATakesOnlyItsSeeds(t *testing.T) {
 	ca, stranger := newCA(), newCA()
 	pem := filepath.Join(t.TempDir(), "ca.pem")
 	writeFile(t, pem, ca.CertificatePEM())
-	kernel := machine.BuildImageThat(t, "./cmd/keel", []string{"-ca", pem, "-minimum", "7"})
+	good, goodKey := newSeeder(t, ca, now)
+	gone, goneKey := newSeeder(t, ca, now)
+	revoked := filepath.Join(t.TempDir(), "revoked.json")
+	writeFile(t, revoked, fmt.Appendf(nil, `[{"issuer":%q,"serial":%q}]`, ca.Fingerprint(), auth.Serial(gone)))
+	kernel := machine.BuildImageThat(t, "./cmd/keel", []string{"-ca", pem, "-minimum", "7", "-revoked", revoked})
 
 	plain := pack(t, []seed.VM{metal("good", "h")}, files(t, fileMB))
-	signed := func(by *auth.CA, sequence uint64) []byte {
-		s, err := seed.Sign(plain, func(manifest []byte) ([]byte, error) { return by.SignSeed(manifest, sequence, now) })
+	sign := func(by func(manifest []byte) ([]byte, error)) []byte {
+		s, err := seed.Sign(plain, by)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
+	}
+	signed := func(by *auth.CA, sequence uint64) []byte {
+		return sign(func(manifest []byte) ([]byte, error) { return by.SignSeed(manifest, sequence, now) })
+	}
+	seeded := func(by *x509.Certificate, key crypto.Signer) []byte {
+		return sign(func(manifest []byte) ([]byte, error) { return auth.SignSeed(manifest, by, key, 7, now) })
 	}
 	for _, c := range []struct {
 		name string
@@ -42,6 +55,8 @@ func TestAnImageWithACATakesOnlyItsSeeds(t *testing.T) {
 		says string // empty: it is taken
 	}{
 		{"signed", signed(ca, 7), ""},
+		{"signed by a key for seeds", seeded(good, goodKey), ""},
+		{"signed by one that the image has revoked", seeded(gone, goneKey), `was revoked`},
 		{"unsigned", plain, `the seed is not signed`},
 		{"foreign", signed(stranger, 7), `this host takes those of`},
 		{"older", signed(ca, 6), `the seed is too old: its sequence is 6`},
@@ -65,4 +80,26 @@ func TestAnImageWithACATakesOnlyItsSeeds(t *testing.T) {
 			r.Stop()
 		})
 	}
+}
+
+// newSeeder makes a key that may sign seeds, and its certificate.
+func newSeeder(t *testing.T, ca *auth.CA, now time.Time) (*x509.Certificate, crypto.Signer) {
+	t.Helper()
+	key, err := auth.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := auth.NewRequest(key, "builder")
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := auth.ParseRequest(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ca.SignSeeder(request, 0, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, key
 }

@@ -14,6 +14,9 @@ type Network struct {
 	Device string      // QEMU's -device, such as "virtio-net-pci,disable-legacy=on"; Bochs has "e1000"
 	MAC    string      // default MAC
 	TCP    map[int]int // ports of 127.0.0.1 that lead to ports of the machine
+	// Cable, where it isn't 0, has the card in no network of the emulator's: its frames go as UDP datagrams to the port of
+	// 127.0.0.1 behind this one, and those that come to this one are for it.
+	Cable int
 }
 
 // The machine's addresses.
@@ -28,11 +31,19 @@ func (n *Network) qemu() []string {
 	if n == nil {
 		return nil
 	}
+	if n.Cable != 0 {
+		cable := fmt.Sprintf("dgram,id=net,local.type=inet,local.host=127.0.0.1,local.port=%d,remote.type=inet,remote.host=127.0.0.1,remote.port=%d", n.Cable, n.Cable+1)
+		return []string{"-netdev", cable, "-device", n.device()}
+	}
 	user := "user,id=net"
 	for host, guest := range n.TCP {
 		user += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", host, guest)
 	}
-	return []string{"-netdev", user, "-device", n.Device + ",netdev=net,id=nic,mac=" + orDefault(n.MAC, MAC)}
+	return []string{"-netdev", user, "-device", n.device()}
+}
+
+func (n *Network) device() string {
+	return n.Device + ",netdev=net,id=nic,mac=" + orDefault(n.MAC, MAC)
 }
 
 func (n *Network) bochsSlot() string {
@@ -50,6 +61,10 @@ func (n *Network) bochs(dir string) ([]string, error) {
 	if n.Device != bochsCard {
 		return nil, fmt.Errorf("network card %q: Bochs has %s", n.Device, bochsCard)
 	}
+	card := fmt.Sprintf("%s: enabled=1, mac=%s, ethmod=", bochsCard, orDefault(n.MAC, MAC))
+	if n.Cable != 0 {
+		return []string{card + fmt.Sprintf("socket, ethdev=%d", n.Cable)}, nil
+	}
 	const file = "slirp.conf"
 	text := "# slirp config\n"
 	for host, guest := range n.TCP {
@@ -58,7 +73,27 @@ func (n *Network) bochs(dir string) ([]string, error) {
 	if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
 		return nil, err
 	}
-	return []string{fmt.Sprintf("%s: enabled=1, mac=%s, ethmod=slirp, script=%s", bochsCard, orDefault(n.MAC, MAC), file)}, nil
+	return []string{card + "slirp, script=" + file}, nil
+}
+
+// FreeCable returns a port for Network.Cable that was free just now, and so was the one behind it.
+func FreeCable(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		a, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := a.LocalAddr().(*net.UDPAddr).Port
+		b, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port + 1})
+		a.Close()
+		if err == nil {
+			b.Close()
+			return port
+		}
+	}
+	t.Fatal("machine: no two UDP ports in a row are free")
+	return 0
 }
 
 // FreePort returns a TCP port of 127.0.0.1 that nobody listened on just now.

@@ -64,11 +64,11 @@ func run(words map[string]string) error {
 			return err
 		}
 	}
-	n, c, err := cards.Choose(found, mac)
+	n, err := cards.Choose(found, mac)
 	if err != nil {
 		return err
 	}
-	say("chosen %v driver=%s mac=%v link=%v", c.Function, n.Driver(), n.MAC(), n.Link())
+	say("chosen driver=%s mac=%v link=%v", n.Driver(), n.MAC(), n.Link())
 	addressed := make(chan struct{}, 1)
 	s, err := net.New(n, net.Config{Name: "netecho"}, net.Events{
 		Changed: func(st net.State) {

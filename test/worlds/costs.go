@@ -28,45 +28,64 @@ func some(s *sys.WorldStats) string {
 	return strings.Join(list, ",")
 }
 
-// flat is by how much a cost at 1,000 worlds may exceed that at 10: decisions take a logarithm of their number.
-const flat = 2.0
+// Bounds of what decisions and switches cost, which take a logarithm of the worlds' number: by how much a cost at 1,000
+// worlds may exceed that at 10, and what it may be at any number, in ticks.
+const (
+	flat         = 2.0
+	mostDecision = 3300
+	mostSwitch   = 4700
+)
 
-// checkCosts measures what a decision and a switch from one world to the next cost with 10, 100 and 1,000 virtual processors that
-// all want to run.
+// A cost is what the host's decisions and switches took, in ticks each.
+type cost struct{ decision, change float64 }
+
+// costOf has n virtual processors spin that all want to run, and reports what that cost.
+func costOf(e *env, n int) (cost, string, error) {
+	var list []func() (*guest, error)
+	for left := n; left > 0; left -= sys.MaxVCPUs {
+		list = append(list, of(spin, min(left, sys.MaxVCPUs), sys.CPUPolicy{Shares: 1000}))
+	}
+	all, err := guests(list...)
+	if err != nil {
+		return cost{}, "", err
+	}
+	time.Sleep(warmUp)
+	var before, after sys.Stats
+	sys.GetStats(&before)
+	s := observe(all, 200*time.Millisecond)
+	sys.GetStats(&after)
+	if err := stopAll(all); err != nil {
+		return cost{}, "", err
+	}
+	decisions, switches := after.Decisions-before.Decisions, after.Switches-before.Switches
+	if decisions == 0 || switches == 0 {
+		return cost{}, "", fmt.Errorf("no decision with %d worlds", n)
+	}
+	c := cost{float64(after.DecisionTicks-before.DecisionTicks) / float64(decisions), float64(after.SwitchTicks-before.SwitchTicks) / float64(switches)}
+	return c, fmt.Sprintf("worlds=%d decisions=%d ticks=%.0f switches=%d ticks=%.0f busy=%.1f%%", n, decisions, c.decision, switches, c.change,
+		100*float64(s.total())/float64(s.wall)/float64(e.cpus)), nil
+}
+
+// checkCosts measures what a decision, and a switch from one world to the next with the decision in it, cost with 10, 100 and
+// 1,000 virtual processors.
 func checkCosts(e *env) (string, error) {
 	var report []string
-	var first, last float64
+	var first cost
 	for _, n := range []int{10, 100, 1000} {
-		var list []func() (*guest, error)
-		for left := n; left > 0; left -= sys.MaxVCPUs {
-			list = append(list, of(spin, min(left, sys.MaxVCPUs), sys.CPUPolicy{Shares: 1000}))
+		c, line, err := costOf(e, n)
+		all := strings.Join(append(report, line), "; ")
+		report = append(report, line)
+		if first.decision == 0 {
+			first = c
 		}
-		all, err := guests(list...)
-		if err != nil {
-			return strings.Join(report, "; "), err
+		switch {
+		case err != nil:
+			return all, err
+		case c.decision > mostDecision, c.change > mostSwitch:
+			return all, fmt.Errorf("with %d worlds a decision costs %.0f ticks, at most %d are allowed, and a switch %.0f, at most %d", n, c.decision, mostDecision, c.change, mostSwitch)
+		case c.decision > flat*first.decision, c.change > flat*first.change:
+			return all, fmt.Errorf("costs aren't flat: with %d worlds more than %.1f times as much as with 10", n, flat)
 		}
-		time.Sleep(warmUp)
-		var before, after sys.Stats
-		sys.GetStats(&before)
-		s := observe(all, 200*time.Millisecond)
-		sys.GetStats(&after)
-		if err := stopAll(all); err != nil {
-			return strings.Join(report, "; "), err
-		}
-		decisions, switches := after.Decisions-before.Decisions, after.Switches-before.Switches
-		if decisions == 0 || switches == 0 {
-			return strings.Join(report, "; "), fmt.Errorf("no decision with %d worlds", n)
-		}
-		each := float64(after.DecisionTicks-before.DecisionTicks) / float64(decisions)
-		report = append(report, fmt.Sprintf("worlds=%d decisions=%d ticks=%.0f switches=%d ticks=%.0f busy=%.1f%%", n, decisions, each, switches,
-			float64(after.SwitchTicks-before.SwitchTicks)/float64(switches), 100*float64(s.total())/float64(s.wall)/float64(e.cpus)))
-		if first == 0 {
-			first = each
-		}
-		last = each
-	}
-	if last > flat*first {
-		return strings.Join(report, "; "), fmt.Errorf("a decision costs %.0f ticks with 1,000 worlds, and %.0f with 10", last, first)
 	}
 	return strings.Join(report, "; "), nil
 }

@@ -40,6 +40,7 @@ var checks = []check{
 	{"refusals", checkRefusals},
 	{"counters", checkCounters},
 	{"costs", checkCosts},
+	{"tickless", checkTickless},
 	{"churn", checkChurn},
 }
 

@@ -14,7 +14,8 @@
 //     unknown-field), a route (no-route), a method (method). What an administrator asked for is done as a whole or not at
 //     all; a newer client says which of its wishes the older host can't meet.
 //   - A client ignores fields of answers that it doesn't know, and takes a value that it doesn't know (a state, an event's
-//     kind) for text to show. It doesn't rely on fields that were added after the first release of v1 being there.
+//     kind) for text to show. It doesn't rely on fields that were added after the first release of v1 being there, sends
+//     no more than it was asked to (defaults are the server's), and gives back no description of which it knows a part.
 //
 // GET /v1/version names the host's release; a client names its own in User-Agent, and `keelctl version` shows both.
 // testdata/older has the documents of older releases, against which tests hold this one: each release adds its own.

@@ -164,8 +164,10 @@ var Routes = []Route{
 
 	{Method: "GET", Pattern: "/v1/trust", Name: "GetTrust", Summary: "Whom the host believes, and by what it is known", Roles: admins, Out: Trust{}},
 	{Method: "POST", Pattern: "/v1/trust/revocations", Name: "Revoke", Summary: "End the use of a client certificate", Roles: admins, Class: Stop, In: Revocation{}, Out: Trust{}},
+	{Method: "POST", Pattern: "/v1/trust/cas", Name: "TrustCA", Summary: "Trust another operator CA, until the host restarts; not under lockdown", Roles: admins, Class: Change, In: NewCA{}, Out: Trust{}},
 	{Method: "DELETE", Pattern: "/v1/trust/cas/{ca}", Name: "DistrustCA", Summary: "Trust an operator CA no more, by its fingerprint; not the last", Roles: admins, Class: Stop, Out: Trust{}},
-	{Method: "POST", Pattern: "/v1/trust/lockdown", Name: "LockDown", Summary: "Take no claims, no new authorities and no unknown administrators from now on", Roles: admins, Class: Change, Out: Trust{}},
+	{Method: "POST", Pattern: "/v1/trust/lockdown", Name: "LockDown", Summary: "Take no claims, no new authorities and no unknown administrators, from now on or after a time", Roles: admins, Class: Change, Out: Trust{},
+		Query: []Param{{"after", "duration", "when from now on (default 0s: at once); it can't be put off later, only brought forward"}}},
 	{Method: "POST", Pattern: "/v1/trust/proof", Name: "ProveHost", Summary: "Prove that the host knows its seed's token", Roles: everybody, Scope: Free, In: Nonce{}, Out: Proof{}},
 	{Method: "POST", Pattern: "/v1/trust/host-certificate", Name: "SetHostCertificate", Summary: "Give the host a certificate that an operator CA has signed", Roles: admins, Class: Change, In: HostCertificate{}, Out: Trust{}},
 	{Method: "POST", Pattern: "/v1/claim", Name: "ClaimHost", Summary: "Give an operator CA to a host, by the code on its console; only while a claim is open", Roles: Stranger, Scope: Free, Class: Change, In: Claim{}, Out: Claimed{}},

@@ -18,6 +18,12 @@ type CA struct {
 	NotAfter    time.Time `json:"notAfter"`
 }
 
+// NewCA gives the host another operator CA: for a new one before the old one's end. It holds until the host restarts: the seed is
+// to have it as well.
+type NewCA struct {
+	Certificate string `json:"certificate"` // PEM
+}
+
 // Revocation ends the use of a client certificate, on open connections within seconds. It holds until the host restarts:
 // the seed is to have it as well.
 type Revocation struct {

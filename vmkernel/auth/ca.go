@@ -103,6 +103,18 @@ func checkCA(c *x509.Certificate) error {
 	return nil
 }
 
+// End says, of a CA that a host trusts, when it ends, in few words; empty, while that is more than WarnBefore away.
+func End(c *x509.Certificate, now time.Time) string {
+	day := c.NotAfter.UTC().Format(time.DateOnly)
+	switch left := c.NotAfter.Sub(now); {
+	case left < 0:
+		return "ended " + day
+	case left < WarnBefore:
+		return "ends " + day
+	}
+	return ""
+}
+
 // CertificatePEM and KeyPEM write the two parts of a CA.
 func (ca *CA) CertificatePEM() []byte   { return CertificatePEM(ca.Certificate) }
 func (ca *CA) KeyPEM() ([]byte, error)  { return KeyPEM(ca.key) }

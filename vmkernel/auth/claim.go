@@ -117,7 +117,7 @@ var (
 	ErrCode = errors.New("the code is wrong, or meant for another host: it stands on the host's console")
 )
 
-// ErrTooMany is the error of a claim that was not looked at.
+// ErrTooMany is the error of a claim that was not looked at, or of a wrong code too many.
 type ErrTooMany struct{ Wait time.Duration }
 
 func (e ErrTooMany) Error() string {
@@ -141,14 +141,16 @@ func (s *Store) takeClaim(r ClaimRequest, host Fingerprint, from netip.Addr) (*x
 	if !s.claimOpen() {
 		return nil, ClaimAnswer{}, ErrNoClaim
 	}
-	if wait := s.claim.limit.wait(from, s.uptime()); wait > 0 {
+	if wait := s.claim.limit.full(s.uptime()); wait > 0 {
 		return nil, ClaimAnswer{}, ErrTooMany{wait}
 	}
 	if len(r.CA) > MaxPEM {
 		return nil, ClaimAnswer{}, fmt.Errorf("the CA's certificate has %d bytes; at most %d are possible", len(r.CA), MaxPEM)
 	}
 	if !hmac.Equal([]byte(r.Proof), []byte(r.proof(s.claim.code, proofClaim, host))) {
-		s.claim.limit.failed(from, s.uptime())
+		if wait := s.claim.limit.failed(from, s.uptime()); wait > 0 {
+			return nil, ClaimAnswer{}, ErrTooMany{wait}
+		}
 		return nil, ClaimAnswer{}, ErrCode
 	}
 	// Only one with the code has his certificate looked at.

@@ -151,24 +151,43 @@ func TestGuessingACodeIsSlowed(t *testing.T) {
 	}
 	// From everywhere: bounded in number and in memory.
 	tries := 0
-	for i := range 10000 {
-		if looked(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}).String()) {
+	for i := range 2 * totalFree {
+		if looked(netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8), byte(i)}).String()) {
 			tries++
 		}
 	}
 	if tries > totalFree {
 		t.Errorf("%d tries at once", tries)
 	}
-	for i := range 10000 {
-		m.uptime += totalEvery
-		looked(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}).String())
-	}
 	if n := len(m.claim.limit.sources); n > maxSources {
 		t.Errorf("%d sources are remembered", n)
 	}
-	m.uptime += time.Minute
+	m.uptime += totalEvery
 	if _, _, err := m.Claim(right, hostKey, from); err != nil {
-		t.Errorf("the right one, a minute later: %v", err)
+		t.Errorf("the right one: %v", err)
+	}
+}
+
+// TestWrongCodesDoNotShutTheRightOneOut has strangers try as often as the door lets them, one of them behind the same address
+// as the administrator.
+func TestWrongCodesDoNotShutTheRightOneOut(t *testing.T) {
+	m := newMachine(t, Config{})
+	ca := newCA(t, "ops")
+	wrong, right := claimBy(t, newCode(), ca), claimBy(t, m.ClaimState().Code, ca)
+	const perSecond = 50 * MaxTries // the door's handshakes, see door.Limits
+	for i := range 60 * perSecond {
+		source := from
+		if i%2 == 1 {
+			source = netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8), byte(i)})
+		}
+		m.Claim(wrong, hostKey, source)
+		m.uptime += time.Second / perSecond
+	}
+	if wait := m.claim.limit.sources[source(from)].wait(m.uptime, triesEvery, triesFree); wait > triesEvery {
+		t.Errorf("a source is told to wait for %s", wait)
+	}
+	if _, _, err := m.Claim(right, hostKey, from); err != nil {
+		t.Errorf("the right one: %v", err)
 	}
 }
 
@@ -180,7 +199,7 @@ func TestRecoverAccessOpensOneClaimFor15Minutes(t *testing.T) {
 	if !state.Open || state.Ends != RecoverWindow {
 		t.Fatalf("%+v", state)
 	}
-	m.LockNow()
+	m.Lock(0)
 	m.uptime = RecoverWindow - 1
 	if !m.ClaimOpen() {
 		t.Error("lockdown has closed it")

@@ -21,6 +21,8 @@
 //     so that the claimer knows that it was this host that took it.
 //   - From a proof the secret could be guessed without asking anybody. A code has 80 bits, a token of NewToken's 256; no
 //     guessing gets that far within a window of 15 minutes, or at all.
+//   - Nor by asking: a connection may try MaxTries codes, strangers get 50 connections a second at the door, and a thousand
+//     tries a second from all together are the most that is looked at: 2 × 10¹³ years in the mean.
 //
 // The token serves a host for as long as its seed does, for it has to prove itself anew after each restart; only
 // someone who was let in may ask for a proof. Who reads the seed has the token, and can pass for the host until the next.

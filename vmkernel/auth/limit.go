@@ -5,15 +5,20 @@ import (
 	"time"
 )
 
-// How often a code may be tried. Guessing one of 80 bits is hopeless at any rate that a network allows; the limits keep
-// the log readable and the processor free.
+// How often a code may be tried. It has 80 bits: at a thousand tries a second, from all sources together, finding it takes
+// 2 × 10¹³ years in the mean. The door lets strangers in at 50 connections a second, of which each may try MaxTries times, and so
+// that limit can't be reached by strangers who would shut an administrator out. What a source is told to wait keeps wrong codes
+// from being a business; a right one is taken meanwhile, since the administrator may be behind the same address as they.
 const (
 	triesFree  = 5                // wrong codes of a source that cost no waiting
-	triesEvery = 10 * time.Second // a source may try again after that, for each wrong code beyond
-	totalFree  = 200              // the same for all sources together
-	totalEvery = 100 * time.Millisecond
+	triesEvery = 10 * time.Second // a source is told to wait so long, for each wrong code beyond
+	totalFree  = 10_000           // wrong codes of all sources together that cost no waiting
+	totalEvery = time.Millisecond
 	maxSources = 256
 )
+
+// MaxTries is how many claims a connection may try.
+const MaxTries = 5
 
 // limiter counts wrong codes: for each source, that is an IPv4 address or the /64 of an IPv6 one, and for all together.
 // What it keeps is bounded: with more sources than maxSources the one that waits least is forgotten.
@@ -42,21 +47,21 @@ func source(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// wait says how long a source has to wait until its next try is looked at.
-func (l *limiter) wait(from netip.Addr, now time.Duration) time.Duration {
-	w := l.total.wait(now, totalEvery, totalFree)
-	if b := l.sources[source(from)]; b != nil {
-		w = max(w, b.wait(now, triesEvery, triesFree))
-	}
-	return w
+// full says how long until a try is looked at at all; 0: now.
+func (l *limiter) full(now time.Duration) time.Duration {
+	return l.total.wait(now, totalEvery, totalFree)
 }
 
-// failed counts a wrong code.
-func (l *limiter) failed(from netip.Addr, now time.Duration) {
+// failed counts a wrong code, and says how long its source had still to wait: one that doesn't isn't told to wait for longer.
+func (l *limiter) failed(from netip.Addr, now time.Duration) time.Duration {
 	l.total.failed(now, totalEvery)
 	p := source(from)
 	b := l.sources[p]
-	if b == nil {
+	if b != nil {
+		if wait := b.wait(now, triesEvery, triesFree); wait > 0 {
+			return wait
+		}
+	} else {
 		if l.sources == nil {
 			l.sources = map[netip.Prefix]*bucket{}
 		}
@@ -67,6 +72,7 @@ func (l *limiter) failed(from netip.Addr, now time.Duration) {
 		l.sources[p] = b
 	}
 	b.failed(now, triesEvery)
+	return 0
 }
 
 // forget makes room for a source.

@@ -1,6 +1,10 @@
 package auth
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 // Lockdown has a host take no claims and no new administrators, except from someone in front of the machine.
 //
@@ -39,7 +43,7 @@ func (s *Store) admitAdmin(id Identity, present bool) error {
 func (s *Store) know(id Identity) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.admit(id); err != nil {
+	if err := s.admit(id, s.clock()); err != nil {
 		return err
 	}
 	if id.Role == Admin && len(s.admins) < MaxAdmins {
@@ -48,17 +52,29 @@ func (s *Store) know(id Identity) error {
 	return nil
 }
 
-// LockNow locks the host down at once, and tells who watches. Those who have come in as administrators stay known.
-func (s *Store) LockNow() {
-	s.mu.Lock()
-	if !s.lockedDown() {
-		s.lock.On, s.lock.After = true, s.uptime()
+// MaxLockAfter is how far off a lockdown may be.
+const MaxLockAfter = 30 * 24 * time.Hour
+
+// Lock locks the host down after a time, 0 for at once, and tells who watches. Those who have come in as administrators by
+// then stay known. A lockdown that was set can be brought forward, and not put off: it is to hold against who has stolen an
+// administrator's key, too.
+func (s *Store) Lock(after time.Duration) error {
+	if after < 0 || after > MaxLockAfter {
+		return fmt.Errorf("%s is no time for a lockdown to come: give up to %s, or 0s for at once", after, MaxLockAfter)
 	}
-	if !s.claim.present {
-		s.claim = claim{}
+	s.mu.Lock()
+	if at := s.uptime() + after; !s.lock.On || at < s.lock.After {
+		s.lock.On, s.lock.After = true, at
+	} else if after > 0 {
+		defer s.mu.Unlock()
+		if s.lockedDown() {
+			return errors.New("the host is locked down already, and only a restart ends that")
+		}
+		return fmt.Errorf("the lockdown comes in %s already: it can't be put off, only brought forward", (s.lock.After - s.uptime()).Round(time.Second))
 	}
 	s.mu.Unlock()
 	s.changed()
+	return nil
 }
 
 // LockdownState is what there is to say about a host's lockdown.

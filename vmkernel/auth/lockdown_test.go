@@ -80,7 +80,7 @@ func TestLockdownFromBootKnowsTheSeedsAdministrators(t *testing.T) {
 func TestNobodyIsLockedOutByAccident(t *testing.T) {
 	ca := newCA(t, "ops")
 	m := newMachine(t, Config{}, ca)
-	m.LockNow()
+	m.Lock(0)
 	anna, late := identity(t, m, ca, "anna", Admin), identity(t, m, ca, "late", Admin)
 	// Whether someone could come in is no coming in: a certificate is public.
 	if _, err := m.Identify(chain(user(t, ca, "late", Grant{Role: Admin})), now); err != nil || m.Lockdown().Admins != 0 {
@@ -94,13 +94,75 @@ func TestNobodyIsLockedOutByAccident(t *testing.T) {
 	}
 }
 
-func TestLockNowEndsAClaimAndTellsThoseWhoWatch(t *testing.T) {
+func TestLockEndsAClaimAndTellsThoseWhoWatch(t *testing.T) {
 	m := newMachine(t, Config{})
 	told := 0
 	m.Watch(func() { told++ })
 	m.uptime = time.Minute
-	m.LockNow()
+	m.Lock(0)
 	if m.ClaimOpen() || told != 1 || !m.Lockdown().Locked {
 		t.Errorf("open %v, told %d times, %+v", m.ClaimOpen(), told, m.Lockdown())
+	}
+}
+
+func TestLockdownComesWhenItWasAskedFor(t *testing.T) {
+	m := newMachine(t, Config{})
+	ok := func(after time.Duration, want bool) {
+		t.Helper()
+		if err := m.Lock(after); (err == nil) != want {
+			t.Errorf("in %s: %v", after, err)
+		}
+	}
+	m.uptime = time.Hour
+	ok(-1, false)
+	ok(MaxLockAfter+1, false)
+	ok(2*time.Hour, true)
+	if s := m.Lockdown(); !s.On || s.Locked || s.In != 2*time.Hour || !m.ClaimOpen() {
+		t.Errorf("%+v, claim %v", s, m.ClaimOpen())
+	}
+	ok(3*time.Hour, false) // it isn't put off
+	ok(time.Hour, true)
+	m.uptime += time.Hour
+	if s := m.Lockdown(); !s.Locked || m.ClaimOpen() {
+		t.Errorf("%+v, claim %v", s, m.ClaimOpen())
+	}
+	ok(time.Minute, false)
+	ok(0, true) // it is already
+}
+
+func TestNoCAIsTrustedUnderLockdown(t *testing.T) {
+	old, fresh := newCA(t, "ops"), newCA(t, "next")
+	m := newMachine(t, Config{}, old)
+	told := 0
+	m.Watch(func() { told++ })
+	if err := m.Trust(fresh.Certificate); err != nil || told != 1 {
+		t.Fatalf("%v, told %d times", err, told)
+	}
+	if _, err := m.Identify(chain(user(t, fresh, "anna", Grant{Role: Admin})), now); err != nil {
+		t.Errorf("its administrator: %v", err)
+	}
+	if err := m.Trust(user(t, old, "anna", Grant{Role: Admin})); err == nil {
+		t.Error("a user's certificate is trusted as a CA")
+	}
+	if err := m.Distrust(fresh.Fingerprint()); err != nil {
+		t.Fatal(err)
+	}
+	m.Lock(0)
+	if err := m.Trust(fresh.Certificate); err != ErrLocked || len(m.CAs()) != 1 {
+		t.Errorf("%v, %d CAs", err, len(m.CAs()))
+	}
+}
+
+// TestACAsEndIsItsUsersEnd has a user whose certificate, signed by other tools, is valid for longer than his CA.
+func TestACAsEndIsItsUsersEnd(t *testing.T) {
+	ca := newCA(t, "ops")
+	m := newMachine(t, Config{}, ca)
+	anna := identity(t, m, ca, "anna", Operator)
+	anna.NotAfter = ca.Certificate.NotAfter.Add(time.Hour)
+	if err := m.Recheck(anna, ca.Certificate.NotAfter); err != nil {
+		t.Error(err)
+	}
+	if err := m.Recheck(anna, ca.Certificate.NotAfter.Add(time.Second)); ReasonOf(err) != Expired {
+		t.Errorf("%v", err)
 	}
 }

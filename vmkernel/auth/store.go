@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -161,7 +162,7 @@ func (s *Store) identify(chains [][]*x509.Certificate) (Identity, error) {
 		id.Issuer = FingerprintOf(chain[1])
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return id, s.admit(id)
+		return id, s.admit(id, s.clock())
 	}
 	if len(chains) > 0 && len(chains[0]) == 1 {
 		return Identity{}, refuse(BadPurpose, "the certificate is the operator CA's own: give a user's")
@@ -171,7 +172,7 @@ func (s *Store) identify(chains [][]*x509.Certificate) (Identity, error) {
 }
 
 // Recheck says whether someone who was let in may still stay: his certificate has neither expired nor been revoked, and
-// its CA is still trusted. A server asks for each request, and of all open connections when Watch says that something
+// its CA is still trusted and hasn't expired either. A server asks for each request, and of all open connections when Watch says that something
 // has changed. The error is a *Refusal.
 func (s *Store) Recheck(id Identity, now time.Time) error {
 	if now.After(id.NotAfter) {
@@ -180,14 +181,18 @@ func (s *Store) Recheck(id Identity, now time.Time) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.admit(id)
+	return s.admit(id, now)
 }
 
 // admit asks what can change while a certificate stays the same. The lock is held.
-func (s *Store) admit(id Identity) error {
+func (s *Store) admit(id Identity, now time.Time) error {
 	at := slices.IndexFunc(s.cas, func(a *anchor) bool { return a.fingerprint == id.Issuer })
 	if at < 0 {
 		return refuse(UnknownCA, "the certificate is of no operator CA that this host trusts")
+	}
+	if c := s.cas[at].certificate; now.After(c.NotAfter) {
+		return refuse(Expired, "the operator CA %s expired at %s, and the host's clock says %s: have the host trust its successor, "+
+			"by the seed or `Recover access` in the boot menu", quote(c.Subject.CommonName), stamp(c.NotAfter), stamp(now))
 	}
 	if s.revoked[RevokedCertificate{id.Issuer, id.Serial}] {
 		return refuse(Revoked, "the certificate %s of %s was revoked: have a new one signed, for a new key", id.Serial, id.Name)
@@ -242,6 +247,24 @@ func (s *Store) Revocations() []RevokedCertificate {
 	return slices.SortedFunc(maps.Keys(s.revoked), func(a, b RevokedCertificate) int {
 		return strings.Compare(string(a.Issuer)+a.Serial, string(b.Issuer)+b.Serial)
 	})
+}
+
+// ErrLocked is the error of Trust on a host that is locked down.
+var ErrLocked = errors.New("the host is locked down: it takes no new operator CA but by a claim after `Recover access` in its boot menu")
+
+// Trust has the host trust a CA more, until it restarts: put it into the seed as well. It is refused once the host is locked
+// down. One that is trusted already, by its key, stays as it is, unless this certificate is valid for longer.
+func (s *Store) Trust(c *x509.Certificate) error {
+	s.mu.Lock()
+	err := ErrLocked
+	if !s.lockedDown() {
+		_, err = s.add(c, false)
+	}
+	s.mu.Unlock()
+	if err == nil {
+		s.changed()
+	}
+	return err
 }
 
 // Distrust takes a CA from those that the host trusts, and so throws out all its users. It refuses to take the last.

@@ -21,7 +21,7 @@ func newHostKey(t testing.TB) *HostKey {
 }
 
 // shake has a client and the host's door shake hands, and exchange a byte, and returns what each says of it.
-func shake(t testing.TB, server, client *tls.Config) (serverErr, clientErr error, state tls.ConnectionState, seen tls.ConnectionState) {
+func shake(t testing.TB, server, client *tls.Config) (state, seen tls.ConnectionState, serverErr, clientErr error) {
 	t.Helper()
 	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
 	defer l.Close()
@@ -47,7 +47,7 @@ func shake(t testing.TB, server, client *tls.Config) (serverErr, clientErr error
 	}
 	b.Close()
 	serverErr = <-done
-	return serverErr, clientErr, s.ConnectionState(), c.ConnectionState()
+	return s.ConnectionState(), c.ConnectionState(), serverErr, clientErr
 }
 
 func presents(c *x509.Certificate, key crypto.Signer, more ...*x509.Certificate) *tls.Certificate {
@@ -63,7 +63,7 @@ func TestTheDoorOpensForWhoIsTrusted(t *testing.T) {
 	m, host := newMachine(t, Config{}, ca), newHostKey(t)
 	anna, key := userWithKey(t, ca, "anna", Grant{Role: Admin})
 	client := ClientConfig(presents(anna, key), Expect{Key: host.Fingerprint()})
-	serverErr, clientErr, state, seen := shake(t, m.ServerConfig(host), client)
+	state, seen, serverErr, clientErr := shake(t, m.ServerConfig(host), client)
 	if serverErr != nil || clientErr != nil {
 		t.Fatal(serverErr, clientErr)
 	}
@@ -145,7 +145,7 @@ func TestTheDoorStaysShut(t *testing.T) {
 		if test.change != nil {
 			test.change(client)
 		}
-		serverErr, clientErr, state, _ := shake(t, test.m.ServerConfig(host), client)
+		state, _, serverErr, clientErr := shake(t, test.m.ServerConfig(host), client)
 		if serverErr == nil || ReasonOf(serverErr) != test.reason {
 			t.Errorf("%s: %v, reason %s", test.name, serverErr, test.reason)
 		}
@@ -163,7 +163,7 @@ func TestSomeoneElsesCertificateIsNoWayIn(t *testing.T) {
 	ca := newCA(t, "ops")
 	m, host := newMachine(t, Config{}, ca), newHostKey(t)
 	anna := user(t, ca, "anna", Grant{Role: Admin})
-	serverErr, _, _, _ := shake(t, m.ServerConfig(host), ClientConfig(presents(anna, newKey(t)), Expect{}))
+	_, _, serverErr, _ := shake(t, m.ServerConfig(host), ClientConfig(presents(anna, newKey(t)), Expect{}))
 	if serverErr == nil || m.Lockdown().Admins != 0 {
 		t.Errorf("%v, %+v", serverErr, m.Lockdown())
 	}
@@ -174,23 +174,23 @@ func TestWhileAClaimIsOpenACertificateMayBeAbsentButNotWrong(t *testing.T) {
 	ca := newCA(t, "ops")
 	anna, key := userWithKey(t, ca, "anna", Grant{Role: Admin})
 	server := m.ServerConfig(host)
-	serverErr, clientErr, state, _ := shake(t, server, ClientConfig(nil, Expect{}))
+	state, _, serverErr, clientErr := shake(t, server, ClientConfig(nil, Expect{}))
 	if serverErr != nil || clientErr != nil {
 		t.Fatal(serverErr, clientErr)
 	}
 	if _, err := m.Peer(&state); ReasonOf(err) != NoCertificate {
 		t.Errorf("%v", err)
 	}
-	if serverErr, _, _, _ := shake(t, server, ClientConfig(presents(anna, key), Expect{})); serverErr == nil || ReasonOf(serverErr) != UnknownCA {
+	if _, _, serverErr, _ := shake(t, server, ClientConfig(presents(anna, key), Expect{})); serverErr == nil || ReasonOf(serverErr) != UnknownCA {
 		t.Errorf("a certificate of nobody: %v", serverErr)
 	}
 	if _, _, err := m.Claim(claimBy(t, m.ClaimState().Code, ca), hostKey, from); err != nil {
 		t.Fatal(err)
 	}
-	if serverErr, _, _, _ := shake(t, server, ClientConfig(nil, Expect{})); serverErr == nil || ReasonOf(serverErr) != NoCertificate {
+	if _, _, serverErr, _ := shake(t, server, ClientConfig(nil, Expect{})); serverErr == nil || ReasonOf(serverErr) != NoCertificate {
 		t.Errorf("without one, once claimed: %v", serverErr)
 	}
-	if serverErr, clientErr, _, _ := shake(t, server, ClientConfig(presents(anna, key), Expect{})); serverErr != nil || clientErr != nil {
+	if _, _, serverErr, clientErr := shake(t, server, ClientConfig(presents(anna, key), Expect{})); serverErr != nil || clientErr != nil {
 		t.Errorf("with one, once claimed: %v, %v", serverErr, clientErr)
 	}
 }
@@ -201,7 +201,7 @@ func TestAClientKnowsItsHost(t *testing.T) {
 	anna, key := userWithKey(t, ca, "anna", Grant{Role: Viewer})
 	try := func(e Expect) error {
 		t.Helper()
-		_, err, _, _ := shake(t, m.ServerConfig(host), ClientConfig(presents(anna, key), e))
+		_, _, _, err := shake(t, m.ServerConfig(host), ClientConfig(presents(anna, key), e))
 		return err
 	}
 	byCA := Expect{CAs: []*x509.Certificate{ca.Certificate}, Name: "192.0.2.5"}

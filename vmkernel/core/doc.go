@@ -33,7 +33,7 @@
 //     nothing: it has no lock of the lower half's, whose locks are held with interrupts off, and the thread that runs it is
 //     blocked in vmrun and holds no P.
 //   - A kill waits for no turn: who is to leave while its turn, a limit, a pause or HLT keeps it from running is handed back to
-//     its thread without running (requestExit).
+//     its thread without running (requestExit), and so is who loses its processor before it sees that (lostTurn).
 //   - A thread may hold a lock of the Go runtime at any time, and others spin for those. So it is never kept from running: the
 //     system group is paced beyond its limit, by when its threads are picked, and none of them is parked or paused. A thread
 //     that works for a virtual processor, in its name, is one of the system group again as soon as anything is to be decided

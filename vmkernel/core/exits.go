@@ -176,9 +176,10 @@ func (c *cpu) tick() {
 	sched.lock()
 	c.expireTimers(now)
 	if now >= sched.Until(c.id) {
-		c.resched = true
+		c.resched = true // look sets the timer
+	} else {
+		c.arm(now)
 	}
-	c.arm(now)
 	sched.unlock()
 }
 

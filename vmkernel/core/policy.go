@@ -143,12 +143,18 @@ func (c *cpu) look() {
 		c.resched = false
 		atomic.StoreUint32(&c.repick, 0)
 		c.settle(now)
+		guest := c.inGuest()
+		if guest {
+			if left := at[vcpu](worldAt(c.current).vcpu).lastExit; left != 0 {
+				sched.Skip(c.id, tscToNS(left), now)
+			}
+		}
 		t := amd64.RDTSC()
 		id, _ := sched.Pick(c.id, now)
 		c.counter.decisions++
 		c.counter.decisionTicks += amd64.RDTSC() - t
 		if c.follow(uint32(sched.Owner(id))) {
-			c.asked = began
+			c.asked, c.between = began, guest && c.inGuest()
 		}
 		if sched.Kicked() {
 			sched.kick()
@@ -195,11 +201,23 @@ func (c *cpu) follow(id uint32) bool {
 	return id != 0
 }
 
-// switched ends a switch, as far as what it costs is concerned: the next instructions are the world's.
+// inGuest says whether the processor runs a virtual processor, as far as the policy is concerned. The lock is held.
+func (c *cpu) inGuest() bool { return c.current != 0 && worldAt(c.current).kind == kindVCPU }
+
+// switched ends a switch, as far as what it costs is concerned: the next instructions are the world's. One from a guest
+// to another is nobody's time: else guests that share a processor would pay for that with some of their parts, which those with
+// one of their own don't. What a switch to or from a thread costs is theirs: the system group's limit is to cover its floods.
 func (c *cpu) switched() {
-	if c.asked != 0 {
-		c.counter.switchTicks += amd64.RDTSC() - c.asked
-		c.asked = 0
+	if c.asked == 0 {
+		return
+	}
+	t := amd64.RDTSC()
+	c.counter.switchTicks += t - c.asked
+	c.asked = 0
+	if c.between {
+		sched.lock()
+		sched.Skip(c.id, 0, tscToNS(t))
+		sched.unlock()
 	}
 }
 

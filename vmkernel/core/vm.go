@@ -273,20 +273,21 @@ func (m *machine) destroy() {
 		m.freeNested(m.root, 4)
 	}
 	memoryOf(id).letGo(never)
+	pa := uint64(addrOf(m)) - amd64.DirectMap
 	machinesLock.lock()
 	machines[id] = 0
-	pa := uint64(addrOf(m)) - amd64.DirectMap
 	for i := uint64(0); i < machinePages; i++ {
 		freeFrame(pa+i*amd64.PageSize, overheadOf(id))
 	}
 	overheadOf(id).letGo(never)
-	machinesLock.unlock()
+	// Under the lock: from the unlock on the next machine has the number, and frames.
 	if n, _ := memoryOf(id).holds(); n != 0 {
 		fatal("a virtual machine is gone and has page frames", n)
 	}
 	if n, _ := overheadOf(id).holds(); n != 0 {
 		fatal("a virtual machine is gone and has page frames for tables", n)
 	}
+	machinesLock.unlock()
 }
 
 // reset puts devices and virtual processors into the state after power-on.

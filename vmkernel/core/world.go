@@ -166,10 +166,18 @@ func (c *cpu) dispatch() {
 			continue
 		}
 		sched.unlock()
-		if c.resume(worldAt(c.current)) {
-			return
+		for on := true; on; on = c.chosen() {
+			if c.resume(worldAt(c.current)) {
+				return
+			}
 		}
 	}
+}
+
+// chosen says whether what the processor is to run was chosen when a virtual processor had to leave, see
+// mustLeave, and nothing has come up since that look is for.
+func (c *cpu) chosen() bool {
+	return c.asked != 0 && c.current != 0 && c.armed != 0 && atomic.LoadUint32(&c.kicked) == 0 && !c.mustAsk()
 }
 
 // resume prepares a thread to be resumed and returns true, or runs a virtual processor until it

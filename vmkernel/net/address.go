@@ -31,7 +31,7 @@ func (s *Stack) startDHCP() {
 	if s.client != nil {
 		return
 	}
-	c := dhcp.NewClient(s.link.card.MAC(), s.Config().Name)
+	c := dhcp.NewClient(s.link.card().MAC(), s.Config().Name)
 	current := func(f func()) {
 		s.call(func() {
 			if s.client == c {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"keel/drivers/nic"
 	"keel/vmkernel/net/dhcp"
 )
 
@@ -231,3 +232,60 @@ func TestChangeOfVLANIsFollowed(t *testing.T) {
 	}
 	until(t, "the listener in the other VLAN", func() bool { return reaches(t, peer, "192.0.2.1:443") })
 }
+
+// TestAnotherCardIsTriedAndGoneBackFrom moves a host to a card on another cable: it is reached there alone, then back, then for good.
+func TestAnotherCardIsTriedAndGoneBackFrom(t *testing.T) {
+	t.Parallel()
+	a, b := cable(false)
+	c, d := cable(true)
+	c.mac, d.mac = nic.MAC{2, 0, 0, 0, 0, 3}, nic.MAC{2, 0, 0, 0, 0, 4}
+	host, _ := start(t, a, Config{Addresses: prefixes(hostAt)})
+	listen(t, host)
+	peers := map[nic.NIC]*Stack{}
+	peers[a], _ = start(t, b, Config{Addresses: prefixes(peerAt)})
+	peers[c], _ = start(t, d, Config{Addresses: prefixes(peerAt)})
+	reachedBy := func(card *end) {
+		t.Helper()
+		for at, peer := range peers {
+			if got := reaches(t, peer, "192.0.2.1:443"); got != (at == nic.NIC(card)) {
+				t.Errorf("by %v: %v", at.MAC(), got)
+			}
+		}
+		if host.NIC() != nic.NIC(card) {
+			t.Errorf("it is on %v", host.NIC().MAC())
+		}
+	}
+	reachedBy(a)
+	ended := make(chan error, 1)
+	try := func(within time.Duration, card nic.NIC) {
+		t.Helper()
+		if _, err := host.Try(Config{Card: card, Addresses: prefixes(hostAt)}, within, func(err error) { ended <- err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	try(4*time.Second, c)
+	until(t, "the move", func() bool { return host.NIC() == nic.NIC(c) })
+	reachedBy(c)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	reachedBy(a)
+	try(20*time.Second, c)
+	until(t, "it is confirmed", func() bool { return host.Confirm() == nil })
+	reachedBy(c)
+	if st := host.State(); !st.Link.Up || len(st.Addresses) != 1 {
+		t.Errorf("%+v", st)
+	}
+	// A card that doesn't start changes nothing.
+	broken := &brokenCard{end: &end{mac: nic.MAC{2, 0, 0, 0, 0, 5}}}
+	try(20*time.Second, broken)
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "02:00:00:00:00:05: it burns") {
+		t.Errorf("%v", err)
+	}
+	reachedBy(c)
+}
+
+// brokenCard doesn't start.
+type brokenCard struct{ *end }
+
+func (*brokenCard) Start(nic.Receiver) error { return errors.New("it burns") }

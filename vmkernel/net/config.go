@@ -12,8 +12,9 @@ import (
 
 // Config is how the host is in its network.
 type Config struct {
-	Name string // of the host
-	VLAN uint16 // 1 to MaxVLAN; 0: none
+	Name string  // of the host
+	Card nic.NIC // nil: the one that the stack is on
+	VLAN uint16  // 1 to MaxVLAN; 0: none
 	// Addresses are the host's own. Without one of IPv4 that can be used, DHCP gives it.
 	Addresses []netip.Prefix
 	Routers   []netip.Addr // of each kind one, for given addresses
@@ -74,6 +75,7 @@ func isHost(a netip.Addr) bool {
 
 // State is how the host is reached.
 type State struct {
+	Card      nic.NIC
 	Link      nic.Link
 	Addresses []netip.Prefix // IPv4's first, without those that only the link knows
 	Routers   []netip.Addr
@@ -100,6 +102,7 @@ func (s *Stack) State() State {
 // snapshot copies the state. The lock is held.
 func (s *Stack) snapshot() State {
 	st := s.state
+	st.Card = s.link.card()
 	st.Addresses = slices.Clone(st.Addresses)
 	slices.SortFunc(st.Addresses, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
 	st.Routers = s.routers()
@@ -129,13 +132,21 @@ func (s *Stack) change(f func()) {
 // connections whose addresses do. It runs as one of calls.
 func (s *Stack) apply(c Config) error {
 	old := s.Config()
+	if c.Card == nil {
+		c.Card = s.link.card()
+	}
+	to, err := s.link.start(c.Card)
+	if err != nil {
+		return fmt.Errorf("net: card %v: %w", c.Card.MAC(), err)
+	}
+	moves := to != s.link.port.Load()
 	s.link.filter.allow(c.AllowFrom)
 	s.check.cancel()
-	if !wantsDHCP(c.Addresses) || c.VLAN != old.VLAN {
+	if !wantsDHCP(c.Addresses) || c.VLAN != old.VLAN || moves {
 		s.stopDHCP()
 	}
-	if c.VLAN != old.VLAN || !s.link.IsAttached() {
-		if err := s.join(c.VLAN); err != nil {
+	if c.VLAN != old.VLAN || moves || !s.link.IsAttached() {
+		if err := s.join(to, c.VLAN); err != nil {
 			return err
 		}
 		old.Addresses = nil
@@ -174,8 +185,8 @@ func (s *Stack) apply(c Config) error {
 	return nil
 }
 
-// join puts the host into a network, out of the one before: nothing that was known of that is kept.
-func (s *Stack) join(vlan uint16) error {
+// join puts the host into a network, by a card, out of the one before: nothing that was known of that is kept.
+func (s *Stack) join(to *port, vlan uint16) error {
 	if s.link.IsAttached() {
 		if e := s.stack.RemoveNIC(card); e != nil {
 			return fmt.Errorf("net: leaving the network: %v", e)
@@ -183,6 +194,9 @@ func (s *Stack) join(vlan uint16) error {
 	}
 	s.mu.Lock()
 	s.state.Addresses = nil
+	if s.link.port.Swap(to) != to {
+		s.state.Link = to.card.Link()
+	}
 	s.prefix, s.router = map[netip.Prefix]bool{}, map[netip.Addr]bool{}
 	s.mu.Unlock()
 	s.link.vlan.Store(uint32(vlan))

@@ -101,7 +101,7 @@ func (f *filter) guards(port uint16) bool {
 	return p != nil && slices.Contains(*p, port)
 }
 
-// isPing says whether an untagged frame is an echo request.
+// isPing says whether an untagged frame is an echo request, or may hide one: in fragments, or behind extension headers.
 func isPing(b []byte) bool {
 	p := b[nic.HeaderSize:]
 	switch uint16(b[12])<<8 | uint16(b[13]) {
@@ -109,10 +109,26 @@ func isPing(b []byte) bool {
 		if len(p) < header.IPv4MinimumSize || p[9] != uint8(header.ICMPv4ProtocolNumber) {
 			return false
 		}
+		if ip := header.IPv4(p); ip.More() || ip.FragmentOffset() != 0 {
+			return true
+		}
 		size := int(p[0]&15) * 4
 		return size < len(p) && p[size] == uint8(header.ICMPv4Echo)
 	case uint16(header.IPv6ProtocolNumber):
-		return len(p) > header.IPv6MinimumSize && p[6] == uint8(header.ICMPv6ProtocolNumber) && p[header.IPv6MinimumSize] == uint8(header.ICMPv6EchoRequest)
+		if len(p) <= header.IPv6MinimumSize {
+			return false
+		}
+		const options = 8 // bytes of those that multicast listener discovery has, see admits
+		if p[6] == uint8(header.IPv6HopByHopOptionsExtHdrIdentifier) && len(p) > header.IPv6MinimumSize+options &&
+			p[header.IPv6MinimumSize] == uint8(header.ICMPv6ProtocolNumber) && p[header.IPv6MinimumSize+1] == 0 {
+			return p[header.IPv6MinimumSize+options] == uint8(header.ICMPv6EchoRequest)
+		}
+		switch p[6] {
+		case uint8(header.IPv6HopByHopOptionsExtHdrIdentifier), uint8(header.IPv6RoutingExtHdrIdentifier),
+			uint8(header.IPv6FragmentExtHdrIdentifier), uint8(header.IPv6DestinationOptionsExtHdrIdentifier):
+			return true
+		}
+		return p[6] == uint8(header.ICMPv6ProtocolNumber) && p[header.IPv6MinimumSize] == uint8(header.ICMPv6EchoRequest)
 	}
 	return false
 }

@@ -99,6 +99,43 @@ func TestPingFloodIsAnsweredInPart(t *testing.T) {
 	}
 }
 
+// TestPingsDoNotHide behind what the limit of pings doesn't look through.
+func TestPingsDoNotHide(t *testing.T) {
+	v4 := func(flags, protocol byte, body ...byte) []byte {
+		ip := []byte{0x45, 0, 0, 0, 0, 0, flags, 0, 64, protocol, 0, 0, 192, 0, 2, 2, 192, 0, 2, 1}
+		return append(append(make([]byte, 12), 8, 0), append(ip, body...)...)
+	}
+	v6 := func(next byte, body ...byte) []byte {
+		ip := append([]byte{0x60, 0, 0, 0, 0, 8, next, 64}, make([]byte, 32)...)
+		return append(append(make([]byte, 12), 0x86, 0xDD), append(ip, body...)...)
+	}
+	for name, c := range map[string]struct {
+		frame []byte
+		ping  bool
+	}{
+		"IPv4":                    {v4(0, 1, 8, 0), true},
+		"its answer":              {v4(0, 1, 0, 0), false},
+		"a first fragment":        {v4(0x20, 1, 8, 0), true},
+		"a fragment":              {v4(1, 1, 0, 0), true},
+		"TCP":                     {v4(0, 6, 8, 0), false},
+		"IPv6":                    {v6(58, 128, 0), true},
+		"its neighbours":          {v6(58, 135, 0), false},
+		"behind options":          {v6(0, 58, 0, 5, 2, 0, 0, 0, 0, 128, 0), true},
+		"multicast listeners":     {v6(0, 58, 0, 5, 2, 0, 0, 0, 0, 130, 0), false},
+		"behind long options":     {v6(0, 58, 1, 5, 2, 0, 0, 0, 0, 130, 0), true},
+		"behind destination's":    {v6(60, 58, 0), true},
+		"behind a route":          {v6(43, 58, 0), true},
+		"IPv6's fragment":         {v6(44, 58, 0), true},
+		"TCP over IPv6":           {v6(6, 128, 0), false},
+		"nothing behind a header": {v4(0, 1), false},
+		"nothing behind IPv6's":   {v6(58), false},
+	} {
+		if isPing(c.frame) != c.ping {
+			t.Errorf("%s: %v", name, !c.ping)
+		}
+	}
+}
+
 // FuzzFilter has no frame make it panic, and none of a stranger's reach the port that is guarded.
 func FuzzFilter(f *testing.F) {
 	f.Add([]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 192, 0, 2, 2, 192, 0, 2, 1, 0, 67, 1, 187})

@@ -15,10 +15,10 @@ import (
 	"keel/vmkernel/net/dhcp"
 )
 
-// link is a network card as the stack's lowest layer. Package ethernet's endpoint stands above it.
+// link is the stack's lowest layer, on one network card at a time. Package ethernet's endpoint stands above it.
 type link struct {
-	card    nic.NIC
-	mac     tcpip.LinkAddress
+	port    atomic.Pointer[port]        // the card that it is on
+	ports   map[nic.NIC]*port           // those that it has been on: only what the stack's calls runs touches it
 	dhcp    atomic.Pointer[dhcp.Client] // none where the address is given
 	vlan    atomic.Uint32               // 0: none
 	filter  filter
@@ -30,30 +30,69 @@ type link struct {
 	to stack.NetworkDispatcher
 }
 
+// port is a card that was started for a link. What it has to say counts while the link is on it.
+type port struct {
+	link *link
+	card nic.NIC
+	mac  tcpip.LinkAddress
+}
+
 var (
 	_ stack.LinkEndpoint = (*link)(nil)
-	_ nic.Receiver       = (*link)(nil)
+	_ nic.Receiver       = (*port)(nil)
 )
 
 func newLink(card nic.NIC) *link {
-	m := card.MAC()
-	return &link{card: card, mac: tcpip.LinkAddress(m[:]), pings: rate.NewLimiter(pingRate, pingBurst)}
+	l := &link{ports: map[nic.NIC]*port{}, pings: rate.NewLimiter(pingRate, pingBurst)}
+	l.port.Store(l.newPort(card))
+	return l
 }
 
+func (l *link) newPort(card nic.NIC) *port {
+	m := card.MAC()
+	p := &port{l, card, tcpip.LinkAddress(m[:])}
+	l.ports[card] = p
+	return p
+}
+
+// start finds a card's port; the card is started if it hasn't been.
+func (l *link) start(card nic.NIC) (*port, error) {
+	if p := l.ports[card]; p != nil {
+		return p, nil
+	}
+	p := l.newPort(card)
+	if err := card.Start(p); err != nil {
+		delete(l.ports, card)
+		return nil, err
+	}
+	return p, nil
+}
+
+// card is the one that the link is on.
+func (l *link) card() nic.NIC { return l.port.Load().card }
+
 // LinkChanged implements nic.Receiver.
-func (l *link) LinkChanged(s nic.Link) { l.changed(s) }
+func (p *port) LinkChanged(s nic.Link) {
+	if p.link.port.Load() == p {
+		p.link.changed(s)
+	}
+}
 
 // Trouble implements nic.Receiver.
-func (l *link) Trouble(err error) { l.trouble(err) }
+func (p *port) Trouble(err error) { p.link.trouble(err) }
 
 // Receive implements nic.Receiver. The copy is all that is looked at.
-func (l *link) Receive(frame []byte, summed bool) {
+func (p *port) Receive(frame []byte, summed bool) {
+	l := p.link
+	if l.port.Load() != p {
+		return
+	}
 	view := buffer.NewViewWithData(frame)
 	b := view.AsSlice()
 	l.mu.RLock()
 	to := l.to
 	l.mu.RUnlock()
-	if to == nil || !l.forUs(b) || !l.untag(view, &summed) {
+	if to == nil || !p.forUs(b) || !l.untag(view, &summed) {
 		view.Release()
 		return
 	}
@@ -74,8 +113,8 @@ func (l *link) Receive(frame []byte, summed bool) {
 }
 
 // forUs says whether a frame is whole, and to the card or a group.
-func (l *link) forUs(b []byte) bool {
-	return len(b) >= nic.HeaderSize && (b[0]&1 != 0 || string(b[:6]) == string(l.mac))
+func (p *port) forUs(b []byte) bool {
+	return len(b) >= nic.HeaderSize && (b[0]&1 != 0 || string(b[:6]) == string(p.mac))
 }
 
 // headerSummed says whether the checksum of IPv4's header, if it is there, is right: the stack takes
@@ -105,7 +144,7 @@ func (l *link) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
 // offload leaves a packet's checksum to the card, where the stack did: it puts the pseudo-header's sum
 // where the card adds the rest.
 func (l *link) offload(pkt *stack.PacketBuffer) (sum nic.Checksum) {
-	if !l.card.Sums() {
+	if !l.card().Sums() {
 		return sum
 	}
 	var src, dst tcpip.Address
@@ -155,14 +194,14 @@ func (*link) SetMTU(uint32) {}
 func (*link) MaxHeaderLength() uint16 { return 0 }
 
 // LinkAddress implements stack.LinkEndpoint.
-func (l *link) LinkAddress() tcpip.LinkAddress { return l.mac }
+func (l *link) LinkAddress() tcpip.LinkAddress { return l.port.Load().mac }
 
 // SetLinkAddress implements stack.LinkEndpoint.
 func (*link) SetLinkAddress(tcpip.LinkAddress) {}
 
 // Capabilities implements stack.LinkEndpoint.
 func (l *link) Capabilities() stack.LinkEndpointCapabilities {
-	if l.card.Sums() {
+	if l.card().Sums() {
 		return stack.CapabilityTXChecksumOffload
 	}
 	return 0

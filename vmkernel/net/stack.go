@@ -26,7 +26,7 @@ import (
 // card is the one interface that the stack has.
 const card tcpip.NICID = 1
 
-// Stack is TCP/IP on a card.
+// Stack is TCP/IP on a card, one at a time.
 type Stack struct {
 	link   *link
 	stack  *stack.Stack
@@ -91,7 +91,7 @@ func New(c nic.NIC, config Config, events Events) (*Stack, error) {
 	s.link.vlan.Store(uint32(config.VLAN)) // before the first frame
 	go s.run(s.ctx)
 	// First: what the stack sends at once goes out, then.
-	err := c.Start(s.link)
+	err := c.Start(s.link.port.Load())
 	if err == nil {
 		err = s.wait(func() error { return s.apply(config) })
 	}
@@ -155,19 +155,13 @@ func (s *Stack) Close() {
 	s.stack.Close()
 }
 
-// NIC is the card.
-func (s *Stack) NIC() nic.NIC { return s.link.card }
+// NIC is the card that the host is reached by.
+func (s *Stack) NIC() nic.NIC { return s.link.card() }
 
 func (s *Stack) warn(err error) {
 	if s.events.Warning != nil {
 		s.events.Warning(err)
 	}
-}
-
-// Listen listens on a TCP port of all addresses, for those whom Config.AllowFrom lets in.
-func (s *Stack) Listen(port uint16) (net.Listener, error) {
-	s.link.filter.guard(port)
-	return gonet.ListenTCP(s.stack, tcpip.FullAddress{Port: port}, ipv6.ProtocolNumber)
 }
 
 // Dial connects over "tcp" or "udp" to an address and port that are numbers.

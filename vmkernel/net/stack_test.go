@@ -20,6 +20,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
 	"gvisor.dev/gvisor/pkg/waiter"
+
+	"keel/drivers/nic"
 )
 
 func TestConnections(t *testing.T) {
@@ -129,6 +131,68 @@ func TestOnePortAnswers(t *testing.T) {
 			t.Errorf("UDP port %d answers with %d bytes", p, n)
 		}
 		conn.Close()
+	}
+}
+
+// TestNothingElseAnswers sends the host packets of all protocols, and all messages of ICMP: it answers an echo request, and says
+// of the rest at most that it can't be reached.
+func TestNothingElseAnswers(t *testing.T) {
+	host, peer, at := pair(t, true)
+	if _, err := host.Listen(443); err != nil {
+		t.Fatal(err)
+	}
+	// So that each knows the other's Ethernet address.
+	if pings(t, peer, 1) != 1 {
+		t.Fatal("no answer to a ping")
+	}
+	answer := func(protocol, kind byte) header.IPv4 {
+		b := make([]byte, nic.HeaderSize+header.IPv4MinimumSize+64)
+		copy(b, at.mac[:])
+		copy(b[6:], at.peer.mac[:])
+		binary.BigEndian.PutUint16(b[12:], uint16(header.IPv4ProtocolNumber))
+		ip := header.IPv4(b[nic.HeaderSize:])
+		ip.Encode(&header.IPv4Fields{TotalLength: uint16(len(ip)), TTL: 64, Protocol: protocol,
+			SrcAddr: tcpip.AddrFrom4([4]byte{192, 0, 2, 2}), DstAddr: tcpip.AddrFrom4([4]byte{192, 0, 2, 1})})
+		ip.SetChecksum(^ip.CalculateChecksum())
+		if protocol == byte(header.ICMPv4ProtocolNumber) {
+			q := header.ICMPv4(ip.Payload())
+			q.SetType(header.ICMPv4Type(kind))
+			q.SetChecksum(header.ICMPv4Checksum(q, 0))
+		}
+		at.mu.Lock()
+		at.taken = nil
+		at.mu.Unlock()
+		at.wire <- b
+		time.Sleep(3 * time.Millisecond)
+		at.mu.Lock()
+		defer at.mu.Unlock()
+		if len(at.taken) < nic.HeaderSize+header.IPv4MinimumSize || at.taken[12] != 8 || at.taken[13] != 0 {
+			return nil
+		}
+		return header.IPv4(at.taken[nic.HeaderSize:])
+	}
+	echoes := 0
+	for kind := range 256 {
+		ip := answer(byte(header.ICMPv4ProtocolNumber), byte(kind))
+		switch {
+		case ip == nil:
+		case header.ICMPv4Type(kind) == header.ICMPv4Echo && header.ICMPv4(ip.Payload()).Type() == header.ICMPv4EchoReply:
+			echoes++
+		default:
+			t.Errorf("ICMP's message %d is answered by % x", kind, []byte(ip))
+		}
+	}
+	if echoes != 1 {
+		t.Error("a ping isn't answered")
+	}
+	for protocol := range 256 {
+		if protocol == int(header.ICMPv4ProtocolNumber) || protocol == int(header.TCPProtocolNumber) {
+			continue
+		}
+		ip := answer(byte(protocol), 0)
+		if ip != nil && (ip.TransportProtocol() != header.ICMPv4ProtocolNumber || header.ICMPv4(ip.Payload()).Type() != header.ICMPv4DstUnreachable) {
+			t.Errorf("protocol %d is answered by % x", protocol, []byte(ip))
+		}
 	}
 }
 
@@ -325,12 +389,36 @@ func FuzzFrames(f *testing.F) {
 		for len(a.peer.wire) > 0 {
 			<-a.peer.wire
 		}
-		s.link.Receive(frame, summed)
+		s.link.port.Load().Receive(frame, summed)
 		if len(frame) > 14 {
 			frame = append([]byte(nil), frame...)
-			m := s.link.card.MAC()
+			m := s.link.card().MAC()
 			copy(frame, m[:])
-			s.link.Receive(frame, summed)
+			s.link.port.Load().Receive(frame, summed)
+		}
+	})
+}
+
+// FuzzTimeAnswer has no answer of a time server make it panic, nor set the clock to a time that it doesn't name.
+func FuzzTimeAnswer(f *testing.F) {
+	sent := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	b := make([]byte, ntpSize)
+	b[0], b[1] = 4<<3|ntpServer, 2
+	f.Add(b, int64(time.Millisecond))
+	binary.BigEndian.PutUint32(b[ntpReceive:], uint32(sent.Unix()-ntpEpoch.Unix()))
+	binary.BigEndian.PutUint32(b[ntpTransmit:], uint32(sent.Unix()-ntpEpoch.Unix()))
+	f.Add(b, int64(time.Second))
+	f.Fuzz(func(t *testing.T, b []byte, took int64) {
+		if len(b) != ntpSize || took < 0 || took > int64(maxDelay) {
+			return
+		}
+		off, err := offsetOf(b, sent, time.Duration(took))
+		if err != nil {
+			return
+		}
+		at := sent.Add(off) // when the question was sent, by the server's clock
+		if at.After(timeOf(b[ntpReceive:])) || at.Add(time.Duration(took)).Before(timeOf(b[ntpTransmit:])) {
+			t.Errorf("off by %v: received %v, answered %v, after %v", off, timeOf(b[ntpReceive:]), timeOf(b[ntpTransmit:]), time.Duration(took))
 		}
 	})
 }

@@ -45,5 +45,5 @@ func (l *link) send(f *nic.Frame) bool {
 			f.Sum.Start += nic.TagSize
 		}
 	}
-	return l.card.Send(f)
+	return l.card().Send(f)
 }

@@ -16,12 +16,11 @@ func (s *Scheduler) bit(set, c uint32) bool { return s.Bits[set*s.words+c/64]>>(
 
 // allowed says whether a world may run on processor c.
 func (s *Scheduler) allowed(id ID, c uint32) bool {
-	set := s.Nodes[id].set
-	if !s.CPUs[c].online || !s.bit(fixedSets+set, c) {
-		return false
+	n, p := &s.Nodes[id], &s.CPUs[c]
+	if n.set == 0 {
+		return p.online && p.exclusive == 0 // as set 0 has it
 	}
-	x := s.CPUs[c].exclusive
-	return x == 0 || x == set
+	return p.online && (p.exclusive == 0 || p.exclusive == n.set) && s.bit(fixedSets+n.set, c)
 }
 
 // find returns a processor of a set (setIdle, setGuest) on which the world may run, the first from

@@ -170,6 +170,44 @@ func TestTurnsThatCostTimeAreInTheWait(t *testing.T) {
 	}
 }
 
+// TestSkippedTimeIsNobodys: two guests have a processor by turns, and each turn begins after what it takes to begin one. Neither is
+// charged for that, which the other's wait and its own count.
+func TestSkippedTimeIsNobodys(t *testing.T) {
+	const cost = 100_000
+	s, _, vcpus := small(t, 1)
+	other := s.Create(Root, 3, Group|Cosched, &Policy{Shares: 1000})
+	guests := []ID{vcpus[0], s.Create(other, 30, 0, &Policy{Shares: 1000})}
+	for _, id := range guests {
+		s.Wake(id, 1000)
+	}
+	kicks(s)
+	now, worked := uint64(1000), map[ID]uint64{}
+	for last := None; now < 1e9; {
+		id, next := s.Pick(0, now)
+		began := now
+		if id != last {
+			began += cost
+			s.Skip(0, 0, began)
+			last = id
+		}
+		left := max(next, began+1) - 2_000 // it left the guest a little before the decision
+		worked[id] += left - began
+		now = left + 2_000
+		s.Skip(0, left, now)
+	}
+	for _, id := range guests {
+		if u := s.Used(id); u != worked[id] {
+			t.Errorf("node %d is charged %d ns, and worked for %d", id, u, worked[id])
+		}
+		if used, waited, _, _ := s.Times(id, now); used+waited < now-2000 || used+waited > now {
+			t.Errorf("node %d: %d ns used and %d waited of %d", id, used, waited, now)
+		}
+	}
+	if bad := s.Check(); bad != "" {
+		t.Error(bad)
+	}
+}
+
 // TestAThreadThatIsToStopIsPickedAtOnce: however short a paced thread has waited, and whoever waits as well.
 func TestAThreadThatIsToStopIsPickedAtOnce(t *testing.T) {
 	s, threads, vcpus := small(t, 1)
@@ -196,5 +234,45 @@ func TestAThreadThatIsToStopIsPickedAtOnce(t *testing.T) {
 	}
 	if urged < 10 {
 		t.Errorf("%d threads were to stop", urged)
+	}
+}
+
+// TestAPacedThreadGetsSomewhere: beyond the system group's limit, while others of it wait at another processor, a thread isn't
+// interrupted all the time to see whether the limit is reached; and never before it has begun.
+func TestAPacedThreadGetsSomewhere(t *testing.T) {
+	const cost = 45_000
+	s, threads, vcpus := small(t, 2)
+	s.TurnCost = cost
+	for _, id := range append(vcpus[:1:1], threads...) {
+		s.Wake(id, 1000)
+	}
+	kicks(s)
+	next := []uint64{1000, 1000}
+	decisions := 0
+	for {
+		c := 0
+		if next[1] < next[0] {
+			c = 1
+		}
+		now := next[c]
+		if now > 5e8 {
+			break
+		}
+		_, next[c] = s.Pick(uint32(c), now)
+		if s.Pacing() {
+			decisions++
+		}
+		if next[c] < now+cost {
+			t.Fatalf("the next decision is due after %d ns, and a turn begins after %d", next[c]-now, cost)
+		}
+		for k := s.TakeKick(); k >= 0; k = s.TakeKick() {
+			next[k] = min(next[k], now+cost)
+		}
+	}
+	if decisions == 0 || decisions > 6000 {
+		t.Errorf("%d decisions in 0.5 s", decisions)
+	}
+	if bad := s.Check(); bad != "" {
+		t.Error(bad)
 	}
 }

@@ -34,7 +34,7 @@
 // # Locking
 //
 // One lock protects a Scheduler: every method needs it, and TakeKick is called before it is given
-// back. Decisions take one to two microseconds with up to a
+// back. Decisions take some 3,000 instructions, a microsecond, with up to a
 // thousand worlds, so one lock serves some tens of processors: with 64, at one decision a millisecond
 // each, it is held for a tenth of the time. For more, it can be divided: the queues of
 // a CPU and the state of the worlds in them are only reached through that CPU. What would

@@ -5,11 +5,11 @@ package sched
 // links, so that a world in the queue of any processor costs no memory there. (There are four links: k&3 spares
 // the check of the index.)
 //
-// The bound: the dist of the right
-// child is never above that of the left one. So a right spine of length d has 2^d - 1 nodes under
-// its top at least, and merging walks two right spines: 2 log2(n+1) steps, 34 for 100,000 worlds.
-// Taking a node out merges its children and then corrects dist upwards while it changes; each step
-// on that way makes a dist that is larger by one than the one below, so there are log2(n+1).
+// The bound: the dist of the right child is never above that of the left one. So a right spine of length d has
+// 2^d - 1 nodes under its top at least, and merging walks two right spines down and up again: 2 log2(n+1) steps, 34
+// for 100,000 worlds. Adding a node walks one. Both, and taking a node out, which merges its children, then correct
+// dist upwards while it changes; each step on that way makes a dist that is larger by one than the one below, so there
+// are log2(n+1).
 //
 // Keys are compared by their signed difference, so they may wrap; what is in one heap is less than
 // 2^63 apart, see tags.go.

@@ -19,8 +19,12 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 	}
 	s.charge(c, now)
 	s.pace(now)
-	s.unparkDue(c, now)
-	s.review(c, now)
+	if p.queue[qParked] != None {
+		s.unparkDue(c, now)
+	}
+	if id := p.queue[qLook]; id != None && s.Nodes[id].link[byDue].key <= now {
+		s.review(c, now)
+	}
 	was, id := p.current, None
 	if was != None {
 		stays := false
@@ -143,8 +147,10 @@ func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 			best = None
 		}
 	}
-	if r := s.pull(true, key, c); r != None {
-		best = r
+	if s.online > 1 {
+		if r := s.pull(true, key, c); r != None {
+			best = r
+		}
 	}
 	return best == None, best
 }
@@ -345,6 +351,12 @@ func (s *Scheduler) firstDue(c uint32, now uint64) ID {
 // are brought up to date; where that doesn't settle it in a few steps, the next turn does.
 func (s *Scheduler) firstKey(c uint32, skip ID) ID {
 	p := &s.CPUs[c]
+	if id := p.queue[qAny]; skip == None && p.queue[qSome]|p.queue[qPinned] == None {
+		for i := 0; i < 3 && id != None && s.refresh(id); i++ {
+			id = p.queue[qAny]
+		}
+		return id
+	}
 	best := None
 	for q := qAny; q <= qPinned; q++ {
 		if p.queue[q] == None {
@@ -402,18 +414,23 @@ func (s *Scheduler) timer(c uint32, now uint64) uint64 {
 			}
 			t = min(t, add(now, s.lead(id)))
 		case p.nq != 0 || s.waiting != 0:
-			if p.nsys != 0 || s.paced(p) {
+			switch {
+			case p.nsys != 0 || s.paced(p):
 				t = min(t, p.started+s.systemSlice(p))
-			} else {
+			case !s.pacing: // else the limit is behind it, and who waits elsewhere is for that processor
 				t = min(t, add(now, s.allowance(id, now)))
 			}
 		}
 	}
-	if t != Never && t < now+minTimer {
-		t = now + minTimer
+	if t != Never {
+		t = max(t, now+s.soonest())
 	}
 	return t
 }
+
+// soonest is how long after a decision the next one is at the earliest. The world's way to the processor begins with the
+// decision: a timer that came before it is there would have it decided for ever, and never do anything.
+func (s *Scheduler) soonest() uint64 { return minTimer + s.TurnCost }
 
 func add(a, b uint64) uint64 {
 	if b > Never-a {

@@ -108,7 +108,7 @@ func (s *Scheduler) insertKey(id ID, c uint32) {
 		n.heap = qPinned
 	}
 	s.insert(&p.queue[n.heap], id, byKey, key)
-	if n.heap == qAny {
+	if p.queue[qAny] == id {
 		s.replay(cupAny, c)
 	}
 }
@@ -133,8 +133,9 @@ func (s *Scheduler) dequeue(id ID, now uint64) {
 		s.unlink(&p.queue[qLook], id, byDue)
 	}
 	if n.timed != qSystem {
+		first := p.queue[qAny]
 		s.remove(&p.queue[n.heap], id, byKey)
-		if n.heap == qAny {
+		if first == id {
 			s.replay(cupAny, c)
 		}
 	}

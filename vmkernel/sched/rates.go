@@ -17,7 +17,7 @@ package sched
 //
 // A limit is a bucket: LimitBurst of wall time may be used ahead, so in every interval t a node with
 // limit l gets at most l*(t + LimitBurst) and what its worlds overrun by, which is less than
-// minTimer each, and is deducted. A world that has reached one (its own or one above it) is parked
+// Scheduler.soonest each, and is deducted. A world that has reached one (its own or one above it) is parked
 // until half the burst is free again.
 //
 // The system group isn't parked, and what it uses that nobody else wants is free: of what it used beyond its
@@ -74,12 +74,16 @@ func sub(a, b uint64) uint64 {
 	return a - b
 }
 
-// due is when the first reservation above a world, or its own, comes due, Never without one.
+// due is when the first reservation above a guest's world, or its own, comes due, Never without one.
 func (s *Scheduler) due(id ID, now uint64) uint64 {
-	t := Never
-	if s.reserves == 0 && s.Nodes[id].flags&System == 0 {
-		return t
+	if s.reserves == 0 {
+		return Never
 	}
+	return s.dueAbove(id, now)
+}
+
+func (s *Scheduler) dueAbove(id ID, now uint64) uint64 {
+	t := Never
 	for n := id; n != None; n = s.Nodes[n].parent {
 		if x := &s.Nodes[n]; x.reservation != 0 {
 			t = min(t, max(x.resTag, sub(now, ReserveLag)))
@@ -90,10 +94,14 @@ func (s *Scheduler) due(id ID, now uint64) uint64 {
 
 // release is when a world that has reached a limit may go on, 0 if it hasn't.
 func (s *Scheduler) release(id ID, now uint64) uint64 {
-	t := uint64(0)
 	if s.limits == 0 || s.Nodes[id].flags&System != 0 {
 		return 0
 	}
+	return s.releaseAbove(id, now)
+}
+
+func (s *Scheduler) releaseAbove(id ID, now uint64) uint64 {
+	t := uint64(0)
 	for n := id; n != None; n = s.Nodes[n].parent {
 		if x := &s.Nodes[n]; x.limit != 0 && x.limTag+minTimer > now+LimitBurst {
 			t = max(t, x.limTag-LimitBurst/2)
@@ -105,10 +113,14 @@ func (s *Scheduler) release(id ID, now uint64) uint64 {
 // allowance is how long a running world can go on before a limit is reached, if no other world
 // of the same group begins to run.
 func (s *Scheduler) allowance(id ID, now uint64) uint64 {
-	t := Never
 	if s.limits == 0 && s.Nodes[id].flags&System == 0 {
-		return t
+		return Never
 	}
+	return s.allowanceAbove(id, now)
+}
+
+func (s *Scheduler) allowanceAbove(id ID, now uint64) uint64 {
+	t := Never
 	for n := id; n != None; n = s.Nodes[n].parent {
 		if x := &s.Nodes[n]; x.limit != 0 {
 			// Each ns uses perLimit for each running world and gives one back.

@@ -23,28 +23,27 @@ func (s *Scheduler) append(first *ID, id ID, k int, key uint64) {
 
 // sort puts a node into its place in a ring sorted by key, behind its equals.
 func (s *Scheduler) sort(first *ID, id ID, k int, key uint64) {
-	next := *first
-	s.append(first, id, k, key)
-	if next == None {
-		return
-	}
-	if before(key, s.Nodes[next].link[k&3].key) {
-		*first = id // the ring is the same, begun one earlier
-		return
-	}
 	l := &s.Nodes[id].link[k&3]
-	last := l.left
-	if !before(key, s.Nodes[last].link[k&3].key) {
+	l.key, l.in = key, true
+	next := *first
+	if next == None {
+		l.left, l.right = id, id
+		*first = id
 		return
 	}
-	s.unlink(first, id, k)
-	for before(key, s.Nodes[last].link[k&3].key) {
-		last = s.Nodes[last].link[k&3].left
+	n := &s.Nodes[next].link[k&3]
+	prev := n.left
+	p := &s.Nodes[prev].link[k&3]
+	if before(key, n.key) {
+		*first = id
+	} else {
+		for before(key, p.key) {
+			next, n = prev, p
+			prev = p.left
+			p = &s.Nodes[prev].link[k&3]
+		}
 	}
-	p := &s.Nodes[last].link[k&3]
-	l.left, l.right, l.in = last, p.right, true
-	s.Nodes[p.right].link[k&3].left = id
-	p.right = id
+	l.left, l.right, p.right, n.left = prev, next, id, id
 }
 
 // unlink takes a node out of its ring, if it is in one.

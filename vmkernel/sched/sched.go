@@ -32,7 +32,7 @@ const (
 	keyTurns    = 4              // of its own, that a world's key is ahead of its processor's clock at most
 	holdMax     = 1_000_000      // after which a vCPU that was too far ahead is looked at again
 	parkMax     = 5_000_000      // likewise a parked world, so that changes of limits take effect
-	minTimer    = 10_000         // no timer is set for sooner
+	minTimer    = 10_000         // no timer is set for sooner, see soonest
 	maxCharge   = 1 << 36        // ns: what is charged at once; 68 s
 	maxDistance = 1 << 60        // of two tags in one group
 )
@@ -70,13 +70,13 @@ const (
 	gaveUp               // a waiting virtual processor ended its turn itself: nobody waits for it, see skew.go
 )
 
-// A link is a node's place in a heap.
+// A link is a node's place in a heap or a ring, see heap.go and ring.go.
 type link struct {
 	key         uint64
 	left, right ID
 	up          ID
 	ld, rd      uint8 // dist of left and right
-	in          bool  // it is in a heap
+	in          bool  // it is in one
 }
 
 // Links of a node.

@@ -3,13 +3,13 @@ package sched
 // Skew: a guest's kernel spins for a lock whose holder waits for a processor, and its clocks and
 // watchdogs compare virtual processors. So one doesn't run further ahead of one that wants to run and
 // can't than SkewMax of service. Worlds of a group with flag Cosched count their progress; those that
-// wait for a processor are in a heap, least progress first. It is relaxed: who blocks isn't waited
+// wait for a processor are in a ring, least progress first. It is relaxed: who blocks isn't waited
 // for, and a sibling that also runs may be ahead by what it was when both began. Nor is one waited for that
 // gave its turn up, which spins: it would have its siblings stopped, and be given their turns, when what it
 // spins for is that one of those goes on. It counts again once it has run, as if it had slept.
 //
 // The bound: of two worlds of the group that are runnable all the time, the one ahead stops at
-// SkewMax + minTimer; its processor runs the other one in its stead if that is allowed there, and has
+// SkewMax + Scheduler.soonest; its processor runs the other one in its stead if that is allowed there, and has
 // another look after what the other needs at least to be half of SkewMax behind. A world that wakes
 // starts at most WakeCredit behind the foremost, so the bound also holds from then on.
 //
@@ -61,7 +61,7 @@ func (s *Scheduler) bound(id ID, now uint64) {
 	for n := 0; n < MaxSiblings && i != id; n++ {
 		if x := &s.Nodes[i]; x.state == Running {
 			s.charge(x.cpu, now)
-			s.kick(x.cpu, add(now, s.lead(i)+minTimer))
+			s.kick(x.cpu, add(now, s.lead(i)+s.soonest()))
 		}
 		i = s.Nodes[i].sibling
 	}

@@ -66,6 +66,18 @@ func (s *Scheduler) Bring(now uint64) {
 	}
 }
 
+// Skip has the time from one to another, or since when processor c's running world was charged last, be nobody's: the processor
+// was on its way to or from that world, which waited for it.
+func (s *Scheduler) Skip(c uint32, from, to uint64) {
+	s.charge(c, from)
+	p := &s.CPUs[c]
+	if p.current == None || to <= p.since {
+		return
+	}
+	s.Nodes[p.current].waited += to - p.since
+	p.since, p.contended = to, s.contendedAt(to)
+}
+
 // Kicked says whether TakeKick has a processor to return.
 func (s *Scheduler) Kicked() bool { return s.kicks != 0 }
 

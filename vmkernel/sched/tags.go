@@ -89,10 +89,12 @@ func (s *Scheduler) contendedAt(now uint64) uint64 {
 
 // charge brings the account of processor c's running world up to date.
 func (s *Scheduler) charge(c uint32, now uint64) {
-	p := &s.CPUs[c]
-	if now <= p.since {
-		return // up to date, and clocks of processors may differ by a little
+	if p := &s.CPUs[c]; now > p.since { // else it is, and clocks of processors may differ by a little
+		s.chargeTo(p, now)
 	}
+}
+
+func (s *Scheduler) chargeTo(p *CPU, now uint64) {
 	total := s.contendedAt(now)
 	d, fair := now-p.since, total-p.contended
 	if p.nq != 0 || fair > d {

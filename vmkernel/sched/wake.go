@@ -148,7 +148,7 @@ func (s *Scheduler) Until(c uint32) uint64 { return s.CPUs[c].until }
 func (s *Scheduler) notice(id ID, c uint32, now uint64) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
 	if n.state == Parked {
-		s.kick(c, max(n.link[byKey].key, now+minTimer))
+		s.kick(c, max(n.link[byKey].key, now+s.soonest()))
 		return
 	}
 	if p.current == None {
@@ -167,7 +167,7 @@ func (s *Scheduler) notice(id ID, c uint32, now uint64) {
 		if s.paced(p) {
 			s.kick(c, max(p.started+s.pacedTurn(p), now))
 		} else {
-			s.kick(c, add(now, s.allowance(p.current, now)+minTimer))
+			s.kick(c, add(now, s.allowance(p.current, now)+s.soonest()))
 		}
 	case s.precedes(id, c, now):
 		s.kick(c, now)

@@ -6,9 +6,6 @@ import (
 	"keel/vmkernel/auth"
 )
 
-// MaxLockdownAfter is the longest time after which a host can lock itself down.
-const MaxLockdownAfter = 30 * 24 * time.Hour
-
 // Trust says who may manage the host: see package auth, which obeys it. The zero value trusts nobody yet.
 type Trust struct {
 	OperatorCAs []string                  `json:"operatorCAs,omitempty"` // certificates in PEM, one each
@@ -109,7 +106,7 @@ func (d *Decoder) lockdown(trust *object) *HostLockdown {
 	o := d.object(n)
 	l := &HostLockdown{}
 	if after := o.require("after", "a time such as 24h, or now"); after != nil && !(after.Kind == String && after.Text == afterNow) {
-		l.After = After(d.duration(after, MaxLockdownAfter))
+		l.After = After(d.duration(after, auth.MaxLockAfter))
 	}
 	for _, n := range o.list("administrators", auth.MaxAdmins) {
 		l.Administrators = append(l.Administrators, d.fingerprint(n))

@@ -47,6 +47,7 @@ type Info struct {
 	Addresses []string // where the door is, as one gives them to keelctl
 	Key       string   // fingerprint of the host's
 	CAs       []CA
+	CAEnd     string // of the one that ends first, once that is near; "": it isn't
 	Lockdown  bool
 	NICs      []NIC
 
@@ -157,7 +158,7 @@ func (p *Page) header(i *Info) {
 	p.put(0, 0, Columns, i.State.colour(), state)
 	at := len(state) + 1
 	room := Columns - at - 2
-	version = clip(version, room/2)
+	version = clip(version, max(room/2, room-len(i.Name)-1)) // the version of what isn't a release has the commit at its end
 	p.put(at, 0, room-len(version), bright|onBlue, i.Name)
 	p.put(Columns-1-len(version), 0, len(version), bright|onBlue, version)
 }
@@ -215,6 +216,9 @@ func (l *lines) door(i *Info) {
 		}
 		room := valueTo - valueAt - len(ca.Fingerprint) - 2
 		l.add(label, grey, "%s  %s", ca.Fingerprint, clip(ca.Name, max(room, 8)))
+	}
+	if i.CAEnd != "" {
+		l.add("", yellow, "%s: give the host another", i.CAEnd)
 	}
 	if i.Lockdown {
 		l.add("", yellow, "lockdown: only Recover access lets a new administrator in")

@@ -12,7 +12,7 @@ func host() *Info {
 		State: Ready, Name: "keel-1", Version: "0.4.0", Maker: "QEMU", Product: "Standard PC (Q35 + ICH9, 2009)", Serial: "SN-4711",
 		CPUs: 4, Virt: "amd-v", Memory: 16 << 30, Free: 12<<30 + 300<<20, Running: 3, Defined: 5,
 		Addresses: []string{"10.0.2.15", "2001:db8::15"}, Key: "SHA256:" + strings.Repeat("abcd", 10) + "xyz",
-		CAs:   []CA{{"ops", "SHA256:" + strings.Repeat("ABCD", 10) + "xyz"}},
+		CAs:   []CA{{Name: "ops", Fingerprint: "SHA256:" + strings.Repeat("ABCD", 10) + "xyz"}},
 		NICs:  []NIC{{"00:03.0", "virtio-net", "52:54:00:12:34:56", "1000Mbit/s", "10.0.2.15/24", true}, {Where: "00:04.0"}},
 		Clock: "SNTP from 10.0.2.3", Now: time.Date(2026, 11, 28, 19, 30, 0, 0, time.UTC), Seed: `boot module 1 "seed"`,
 	}
@@ -31,10 +31,15 @@ func TestPageSaysWhatThereIs(t *testing.T) {
 	if strings.Contains(text, "Claim") {
 		t.Errorf("a claim that isn't open:\n%s", text)
 	}
+	i.Version = "v0.0.0-20261128214444-24f0c85ecd55+dirty" // of what isn't a release
+	if text := Render(i).String(); !strings.Contains(text, "keel-1") || !strings.Contains(text, i.Version+"\n") {
+		t.Errorf("the version is cut:\n%s", text)
+	}
 	i.DMAProtected, i.Lockdown, i.LastError, i.NotUsed = true, true, "vm crashed", []string{"medium: older than the one in use"}
+	i.CAEnd = "ops ends 2027-01-01"
 	i.Claim, i.ClaimUntil = "7XK2-M4QP", i.Now.Add(15*time.Minute)
 	text = Render(i).String()
-	for _, want := range []string{"DMA protection: on\n", "lockdown: only Recover access", "vm crashed", "medium: older", "Claim code  7XK2-M4QP until 19:45 UTC", "keelctl host claim 10.0.2.15"} {
+	for _, want := range []string{"DMA protection: on\n", "lockdown: only Recover access", "ops ends 2027-01-01: give the host another", "vm crashed", "medium: older", "Claim code  7XK2-M4QP until 19:45 UTC", "keelctl host claim 10.0.2.15"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}
@@ -48,7 +53,7 @@ func TestPageSaysWhatThereIs(t *testing.T) {
 func hostile() *Info {
 	long := strings.Repeat("\x1b[2J\n\u202eäöü%s\x00\xff", 100)
 	i := &Info{State: State("X" + long[:0]), Name: long, Version: long, Maker: long, Product: long, Serial: long, CPUs: 1 << 60, Virt: long,
-		Memory: 1<<64 - 1, Free: 1<<64 - 1, Running: 1 << 60, Defined: 1 << 60, Key: long, Lockdown: true, Clock: long,
+		Memory: 1<<64 - 1, Free: 1<<64 - 1, Running: 1 << 60, Defined: 1 << 60, Key: long, CAEnd: long, Lockdown: true, Clock: long,
 		Now: time.Unix(1<<40, 0), Seed: long, LastError: long, Claim: long, ClaimUntil: time.Unix(1<<40, 0)}
 	for n := range 100 {
 		i.Addresses = append(i.Addresses, long)

@@ -26,6 +26,7 @@ type Backend interface {
 
 	Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, block bool) linux.Errno
 	RunBriefly(h sys.VMHandle, cpu int, flags uint64, event virt.Event) int64
+	Pause(h sys.VMHandle, on bool) error
 	Kick(h sys.VMHandle, cpu int) error
 	NMI(h sys.VMHandle) error
 	Line(h sys.VMHandle, gsi uint8, level bool)
@@ -109,6 +110,13 @@ func (Kernel) ReadPort(h sys.VMHandle, port uint16, size int) uint32 {
 
 func (Kernel) WritePort(h sys.VMHandle, port uint16, size int, v uint32) {
 	sys.VMPortWrite(h, port, size, v)
+}
+
+func (Kernel) Pause(h sys.VMHandle, on bool) error {
+	if on {
+		return sys.VMPause(h)
+	}
+	return sys.VMResume(h)
 }
 
 func (Kernel) FreeMemory() uint64 { return stats().FreeMemory }

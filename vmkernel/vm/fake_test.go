@@ -37,6 +37,8 @@ type fakeMachine struct {
 	cfg       sys.VMConfig
 	cpu       sys.CPUPolicy // that SetCPU gave it
 	runs      int
+	paused    bool
+	running   bool // virtual processor 0
 	low, high []byte
 	resident  uint64 // of its memory: the pages in there
 	there     map[uint64]bool
@@ -221,9 +223,40 @@ func (f *fake) SetCPU(h sys.VMHandle, p *sys.CPUPolicy) error {
 }
 
 func (f *fake) VCPUStats(h sys.VMHandle, cpu int, s *sys.WorldStats) error {
-	f.machine(h, "VCPUStats")
-	*s = sys.WorldStats{Used: 1000, Ready: 10, Limited: 1, Stolen: 11, MaxReady: uint64(cpu)}
+	m := f.machine(h, "VCPUStats")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	*s = sys.WorldStats{State: sys.WorldBlocked, Used: 1000, Ready: 10, Limited: 1, Stolen: 11, MaxReady: uint64(cpu)}
+	if cpu == 0 && m.running {
+		s.State = sys.WorldRunning
+	}
 	return nil
+}
+
+// Pause is what it says in package sys.
+func (f *fake) Pause(h sys.VMHandle, on bool) error {
+	m := f.machine(h, "Pause")
+	f.mu.Lock()
+	m.paused = on
+	f.mu.Unlock()
+	if on { // out of guest mode
+		f.Kick(h, 0)
+	}
+	return nil
+}
+
+// enter says whether virtual processor 0 may run now, and that it does.
+func (f *fake) enter(m *fakeMachine) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m.running = !m.paused
+	return m.running
+}
+
+func (f *fake) leave(m *fakeMachine) {
+	f.mu.Lock()
+	m.running = false
+	f.mu.Unlock()
 }
 
 func (f *fake) Nodes() *sys.Nodes { return &f.nodes }
@@ -232,6 +265,15 @@ func (f *fake) Run(h sys.VMHandle, cpu int, flags uint64, event virt.Event, bloc
 	m := f.machine(h, "Run")
 	p := m.pages[cpu]
 	if cpu == 0 && f.run != nil {
+		for !f.enter(m) {
+			select {
+			case <-m.kicks[cpu]:
+				p.State.Exit = virt.Exit{Kind: virt.KindNop}
+				return 0
+			case <-time.After(time.Millisecond):
+			}
+		}
+		defer f.leave(m)
 		m.runs++
 		p.Last += 1000
 		return f.run(m, p, flags, event)

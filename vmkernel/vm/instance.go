@@ -28,17 +28,12 @@ type instance struct {
 	share   *share // of the host's memory; nil until it is admitted
 	slot    *slot  // and of its processors
 
-	stopping  atomic.Bool
-	attention atomic.Bool   // stopping, or paused: what a processor looks at between two entries
-	ending    chan struct{} // closed with the first reason
+	stopping atomic.Bool   // what a processor looks at between two entries
+	ending   chan struct{} // closed with the first reason
 
 	mu     sync.Mutex // devices hold theirs when they take it: nothing is called with it but Backend
 	reason Reason
 	gone   bool // the handle is no longer this instance's
-
-	paused  bool
-	resting int       // processors at the gate
-	gate    sync.Cond // paused, resting or stopping has changed
 
 	given         []sys.Range // back, by the balloon, and not dealt with yet: its mutex guards it
 	releaseFailed bool        // it was said that the host couldn't take back what the balloon gave
@@ -46,7 +41,6 @@ type instance struct {
 
 func newInstance(b Backend, host Host, spec *seed.VM, log *slog.Logger, out outlets) (*instance, error) {
 	in := &instance{backend: b, host: host, spec: spec, log: log, ending: make(chan struct{}), gone: true, given: make([]sys.Range, 0, sys.MaxRanges)}
-	in.gate.L = &in.mu
 	var err error
 	in.board, err = newBoard(spec, in, in, func(gsi uint8) device.Line { return &line{in, gsi} }, out, in)
 	return in, err
@@ -99,9 +93,7 @@ func (in *instance) stop(r Reason) {
 	}
 	in.reason = r
 	in.stopping.Store(true)
-	in.attention.Store(true)
 	close(in.ending)
-	in.gate.Broadcast()
 	in.kick()
 }
 

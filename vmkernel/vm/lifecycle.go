@@ -149,7 +149,7 @@ func (v *VM) Pause(ctx context.Context) error {
 		return err
 	}
 	in := v.run.in
-	in.pause()
+	in.pause(true)
 	v.enter(Paused, AtRest, "")
 	v.mu.Unlock()
 	return in.rested(ctx)
@@ -162,7 +162,7 @@ func (v *VM) Resume() error {
 	if err := v.want("resume", Paused); err != nil {
 		return err
 	}
-	v.run.in.resume()
+	v.run.in.pause(false)
 	v.enter(Running, GoesOn, "")
 	return nil
 }

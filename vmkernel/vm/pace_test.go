@@ -36,7 +36,6 @@ func (p *paced) next(got step) int64 {
 	p.cpu.page.State.Exit = virt.Exit{Kind: virt.KindNop}
 	if len(p.steps) == 0 {
 		p.cpu.in.stopping.Store(true)
-		p.cpu.in.attention.Store(true)
 	}
 	return s.r
 }

@@ -1,19 +1,20 @@
 package vm
 
-import "context"
+import (
+	"context"
+	"time"
 
-// How a VM rests: each processor's goroutine, back from guest mode, finds attention set and waits at the gate.
+	"keel/vmkernel/sys"
+)
 
-// pause closes the gate and calls the processors to it.
-func (in *instance) pause() {
+// pause has the lower half keep the processors from guest mode, or ends that. The goroutines that run them stay where they
+// are, or wait at their next entry; a stop has them come back.
+func (in *instance) pause(on bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.stopping.Load() {
-		return
+	if !in.gone && !in.stopping.Load() {
+		in.backend.Pause(in.handle, on)
 	}
-	in.paused = true
-	in.attention.Store(true)
-	in.kick()
 }
 
 // kick has the processors come back from guest mode. The instance's mutex is held.
@@ -26,44 +27,29 @@ func (in *instance) kick() {
 	}
 }
 
-// rested waits until all processors rest, or needn't.
+// restsWithin is how often a paused VM's processors are asked whether they rest.
+const restsWithin = time.Millisecond
+
+// rested waits until no processor runs, or the instance ends.
 func (in *instance) rested(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() {
-		in.mu.Lock()
-		in.gate.Broadcast()
-		in.mu.Unlock()
-	})()
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for in.paused && !in.stopping.Load() && in.resting < len(in.cpus) {
-		if ctx.Err() != nil {
-			return ctx.Err()
+	for i := range in.cpus {
+		for in.runs(i) {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(restsWithin):
+			}
 		}
-		in.gate.Wait()
 	}
 	return nil
 }
 
-// resume opens the gate.
-func (in *instance) resume() {
+// runs says whether a processor does.
+func (in *instance) runs(cpu int) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.paused = false
-	in.attention.Store(in.stopping.Load())
-	in.gate.Broadcast()
-}
-
-// attend is where a processor goes that finds attention set. It says whether it runs on.
-func (in *instance) attend() bool {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for in.paused && !in.stopping.Load() {
-		in.resting++
-		in.gate.Broadcast()
-		in.gate.Wait()
-		in.resting--
-	}
-	return !in.stopping.Load()
+	var s sys.WorldStats
+	return !in.gone && !in.stopping.Load() && in.backend.VCPUStats(in.handle, cpu, &s) == nil && s.State == sys.WorldRunning
 }
 
 // nmi sends an NMI, while there is a machine.

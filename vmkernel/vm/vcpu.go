@@ -77,7 +77,7 @@ func (c *vcpu) loop() {
 		}
 	}()
 	p := rare
-	for !c.in.attention.Load() || c.in.attend() {
+	for !c.in.stopping.Load() {
 		if p == brisk {
 			var r int64
 			if c.kernel {

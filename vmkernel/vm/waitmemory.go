@@ -70,7 +70,7 @@ func (s *share) await(ask func(n uint64, patient bool) error) (pages uint64, ok 
 			patient = true
 		}
 		time.Sleep(pause)
-		if s.in.attention.Load() && !s.in.attend() { // it rests meanwhile where it is paused
+		if s.in.stopping.Load() {
 			s.wait.over(began)
 			return 0, false
 		}

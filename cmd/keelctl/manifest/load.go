@@ -30,7 +30,8 @@ type Set struct {
 	Unassigned []Unassigned
 	NoHost     bool // no document of kind Host: the host has the defaults
 
-	files files
+	files   files
+	written []*seed.Node // Document.VMs, as they were written
 }
 
 // Unassigned is a VM without an id in its YAML, for which one was made.
@@ -214,6 +215,7 @@ func (r *run) vm(d document, index int) {
 	vm, problems := r.decoder.VM(n)
 	r.problems(problems)
 	r.set.Document.VMs = append(r.set.Document.VMs, vm)
+	r.set.written = append(r.set.written, n)
 	if id != "" {
 		r.set.Unassigned = append(r.set.Unassigned, Unassigned{VM: vm.Name, ID: id, Pos: n.Pos, doc: d, index: index})
 	}

@@ -22,6 +22,7 @@ type Model struct {
 
 // A Card is one of them. It implements nic.NIC.
 type Card struct {
+	nic.Counters
 	model Model
 	fn    *pci.Function
 	r     pci.Registers
@@ -30,7 +31,6 @@ type Card struct {
 	to    nic.Receiver
 	rx    ring
 	tx    ring
-	stats counters
 
 	link atomic.Uint64 // 1 + Mbps, 0: down
 
@@ -46,10 +46,6 @@ type Card struct {
 	context nic.Checksum
 	spans   []uint8     // descriptors that the frame beginning here takes, 0: none begins
 	since   []time.Time // when it was sent
-}
-
-type counters struct {
-	received, receivedBytes, sent, sentBytes, dropped, bad, resets atomic.Uint64
 }
 
 // Open takes the card, resets it and leaves it without receiving.
@@ -151,13 +147,6 @@ func linkOf(status uint32) nic.Link {
 		return nic.Link{}
 	}
 	return nic.Link{Up: true, Mbps: [4]int{10, 100, 1000, 1000}[status>>statusSpeed&3]}
-}
-
-// Stats implements nic.NIC.
-func (c *Card) Stats() nic.Stats {
-	s := &c.stats
-	return nic.Stats{Received: s.received.Load(), ReceivedBytes: s.receivedBytes.Load(), Sent: s.sent.Load(),
-		SentBytes: s.sentBytes.Load(), Dropped: s.dropped.Load(), Bad: s.bad.Load(), Resets: s.resets.Load()}
 }
 
 // Start implements nic.NIC.

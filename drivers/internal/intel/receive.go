@@ -56,10 +56,10 @@ func (c *Card) receive() (found bool) {
 			c.broken = fmt.Errorf("receive descriptor %d says %#x: %d bytes in a buffer of %d", i, state, n, bufferSize)
 			return found
 		case state&rxErrors != 0 || n < nic.HeaderSize:
-			c.stats.bad.Add(1)
+			c.Bad.Add(1)
 		default:
-			c.stats.received.Add(1)
-			c.stats.receivedBytes.Add(uint64(n))
+			c.Received.Add(1)
+			c.ReceivedBytes.Add(uint64(n))
 			c.to.Receive(c.rx.buffers.Bytes(i*bufferSize, n), state&(rxIXSM|rxTCPCS|rxTCPE|rxIPE) == rxTCPCS)
 		}
 		c.give(i)
@@ -117,7 +117,7 @@ func (c *Card) restart() {
 	defer c.mu.Unlock()
 	c.stopped = true
 	c.reset = time.Now()
-	c.stats.resets.Add(1)
+	c.Resets.Add(1)
 	if err := c.stop(); err != nil {
 		if !c.gone {
 			c.to.Trouble(fmt.Errorf("%w; it had to be reset: %w", err, c.broken))

@@ -11,13 +11,13 @@ import (
 func (c *Card) Send(f *nic.Frame) bool {
 	n := f.Len()
 	if c.link.Load() == 0 || n < nic.HeaderSize || n > nic.MaxFrame || len(f.Parts) == 0 {
-		c.stats.dropped.Add(1)
+		c.Dropped.Add(1)
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped || !c.room() {
-		c.stats.dropped.Add(1)
+		c.Dropped.Add(1)
 		return false
 	}
 	span, i := 1, (c.tx.head+c.tx.used)%txEntries
@@ -25,7 +25,7 @@ func (c *Card) Send(f *nic.Frame) bool {
 	if s := f.Sum; s != (nic.Checksum{}) {
 		options = txTXSM
 		if s.Start < nic.HeaderSize || s.Offset < 0 || s.Start+s.Offset+2 > n || s.Start+s.Offset > 0xFF {
-			c.stats.dropped.Add(1)
+			c.Dropped.Add(1)
 			return false
 		}
 		if s != c.context {
@@ -45,8 +45,8 @@ func (c *Card) Send(f *nic.Frame) bool {
 	c.spans[first], c.since[first] = uint8(span), time.Now()
 	c.tx.used += span
 	c.r.Write32(regTDT, uint32((i+1)%txEntries))
-	c.stats.sent.Add(1)
-	c.stats.sentBytes.Add(uint64(n))
+	c.Sent.Add(1)
+	c.SentBytes.Add(uint64(n))
 	return true
 }
 

@@ -53,6 +53,8 @@ func (c *Conn) Lines(ctx context.Context, path string, query url.Values, receive
 			return nil
 		case err != nil && !timer.Stop() && dead:
 			return fail(Timeout, "%s has said nothing for %s: the connection is dead", c.where(), silence)
+		case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+			return fail(Timeout, "%s: the time that was given for %s is over", c.where(), path)
 		case err != nil:
 			return c.failed(ctx, r, err)
 		}

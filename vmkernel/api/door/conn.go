@@ -18,6 +18,7 @@ type Peer struct {
 	Known  bool   // false: a stranger without a certificate, who may claim the host
 	ID     any    // what Config.Identify knows of him
 
+	Claims int32          // that this connection has tried: for its user to count, atomically
 	Source netip.AddrPort // where the connection comes from
 	conn   *conn
 }

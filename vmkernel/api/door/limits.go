@@ -11,7 +11,7 @@ type Limits struct {
 	Open      int // connections of known callers
 	ForAdmins int // of these, the last are for administrators
 	PerCaller int // of one caller
-	Strangers int // connections without a certificate, while there is a claim
+	Strangers int // connections without a certificate, while there is a claim; one more takes another's place
 
 	HelloTime     time.Duration // from the connection to its ClientHello
 	HandshakeTime time.Duration // to the handshake's end
@@ -34,7 +34,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		HalfOpen: 64, PerSource: 48, Known: 16,
-		Open: 128, ForAdmins: 16, PerCaller: 32, Strangers: 4,
+		Open: 128, ForAdmins: 16, PerCaller: 32, Strangers: 16,
 		HelloTime: 5 * time.Second, HandshakeTime: 10 * time.Second, HandshakeBytes: 12 << 10, StrangerTime: time.Minute, WriteTime: 40 * time.Second,
 		Rate: 50, Burst: 100, Rate1: 20, Burst1: 40, Sources: 1024,
 	}

@@ -86,8 +86,19 @@ func (d *Door) admit(c *conn) bool {
 		places -= l.ForAdmins
 	}
 	caller := callerKey(p)
-	if p.Known && len(d.open)-d.callers[strangers] >= places || d.callers[caller] >= most {
+	if p.Known && (len(d.open)-d.callers[strangers] >= places || d.callers[caller] >= most) {
 		return false
+	}
+	if !p.Known && d.callers[strangers] >= most { // the newcomer may be the one with the code
+		out := d.worstStranger()
+		if out == nil {
+			return false
+		}
+		d.release(out)
+		go func() {
+			d.refuse(out, Crowded, nil)
+			out.abort()
+		}()
 	}
 	d.drop(c)
 	c.open = true
@@ -98,6 +109,24 @@ func (d *Door) admit(c *conn) bool {
 		d.rates.welcome(c.source, d.config.Now())
 	}
 	return true
+}
+
+// worstStranger is the one who goes when another comes: of the source that has most, the oldest. The mutex is held.
+func (d *Door) worstStranger() *conn {
+	counts := map[netip.Prefix]int{}
+	for c := range d.open {
+		if !c.peer.Known {
+			counts[c.source]++
+		}
+	}
+	var worst *conn
+	for c := range d.open {
+		if !c.peer.Known && (worst == nil || counts[c.source] > counts[worst.source] ||
+			counts[c.source] == counts[worst.source] && c.began.Before(worst.began)) {
+			worst = c
+		}
+	}
+	return worst
 }
 
 // strangers is the caller whom all without a certificate are counted as.
@@ -122,12 +151,17 @@ func (d *Door) leave(c *conn) {
 	defer d.mu.Unlock()
 	d.drop(c)
 	if c.open {
-		c.open = false
-		delete(d.open, c)
-		caller := callerKey(c.peer)
-		if d.callers[caller]--; d.callers[caller] == 0 {
-			delete(d.callers, caller)
-		}
+		d.release(c)
+	}
+}
+
+// release gives an open connection's place back. The mutex is held.
+func (d *Door) release(c *conn) {
+	c.open = false
+	delete(d.open, c)
+	caller := callerKey(c.peer)
+	if d.callers[caller]--; d.callers[caller] == 0 {
+		delete(d.callers, caller)
 	}
 }
 

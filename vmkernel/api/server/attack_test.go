@@ -369,55 +369,10 @@ func TestWebSocketsThatAreNone(t *testing.T) {
 	r.alive()
 }
 
-// crowd is a listener's other end: it dials from many addresses of loopback.
-func crowd(t *testing.T, address string, source int) (net.Conn, error) {
+// dialFrom dials from one of many addresses of loopback.
+func dialFrom(t *testing.T, address string, source int) (net.Conn, error) {
 	d := net.Dialer{Timeout: 2 * time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, byte(1+source/250), byte(1+source%250))}}
 	return d.Dial("tcp", address)
-}
-
-// heap is the bytes of the heap that are in use.
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapInuse + m.StackInuse
-}
-
-func TestThousandsOfHalfOpenConnections(t *testing.T) {
-	r := newRig(t)
-	r.alive()
-	before, routines := heap(), runtime.NumGoroutine()
-	const many = 3000
-	var held []net.Conn
-	most := 0
-	for i := range many {
-		conn, err := crowd(t, r.address, i%7) // few sources, many connections
-		if err != nil {
-			continue
-		}
-		if i%2 == 1 {
-			conn.Write([]byte{22, 3, 1, 2, 0, 1, 0, 1, 0xFC}) // the beginning of a ClientHello
-		}
-		held = append(held, conn)
-		if len(held) > 300 { // or the test's own descriptors run out
-			held[0].Close()
-			held = held[1:]
-		}
-		if i%500 == 250 {
-			r.alive()
-			most = max(most, runtime.NumGoroutine())
-		}
-	}
-	r.alive()
-	after := heap()
-	s := r.server.doors[0].Stats()
-	t.Logf("%d connections: half open %d, crowded out %d; heap and stacks %d KiB more, goroutines %d more", many, s.HalfOpen, s.Refused[door.Crowded], int64(after-before)>>10, most-routines)
-	if s.HalfOpen > 64 || most-routines > 400 || after > before && after-before > 8<<20 {
-		t.Error("that is too much")
-	}
-	for _, conn := range held {
-		conn.Close()
-	}
 }
 
 func TestTheSameSourcesCrowdDoesNotShutAnAdministratorOut(t *testing.T) {
@@ -443,7 +398,7 @@ func TestFloodOfHandshakes(t *testing.T) {
 	for i := range 16 {
 		wait.Go(func() {
 			for !done.Load() {
-				raw, err := crowd(t, r.address, i)
+				raw, err := dialFrom(t, r.address, i)
 				if err != nil {
 					continue
 				}
@@ -520,7 +475,7 @@ func TestWhoDoesNotReadIsCutOff(t *testing.T) {
 				b = append(append(b, "/v1/vms"...), 0x01, 1, 'a')
 				ask = frame(1, 4|1, uint32(2*i+1), b)
 			}
-			conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+			conn.SetWriteDeadline(time.Now().Add(5 * time.Second)) // they are small: only a slow machine blocks them
 			if _, err := conn.Write(ask); err != nil {
 				break
 			}

@@ -195,7 +195,9 @@ func (c *call) readBody() error {
 	case c.r.ContentLength > maxBody:
 		return tooLarge()
 	}
+	c.rest() // a body takes as long as its sender likes
 	text, err := io.ReadAll(io.LimitReader(c.r.Body, maxBody+1))
+	c.work()
 	switch {
 	case err != nil:
 		return failf(api.CodeTimeout, "the body didn't come within %s", c.s.times.body)

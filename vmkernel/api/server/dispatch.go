@@ -37,12 +37,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.id, _ = c.peer.ID.(*auth.Identity)
-	if !s.calls.enter(c.peer.Caller, c.peer.Admin) {
+	caller, most := c.peer.Caller, maxCallerUses
+	if c.id == nil { // or one stranger would take all that they may have
+		caller, most = "from "+c.peer.Source.String(), maxStrangerUses
+	}
+	if !s.calls.enter(caller, most, c.peer.Admin) {
 		s.count(api.CodeTooMany)
-		c.fail(failf(api.CodeTooMany, "too many calls at once: the host answers %d, of one caller %d", maxCalls, maxCallerUses))
+		c.fail(failf(api.CodeTooMany, "too many calls at once: the host answers %d, of one caller %d", maxCalls, most))
 		return
 	}
-	defer s.calls.leave(c.peer.Caller)
+	defer s.calls.leave(caller)
 	defer c.recovered()
 	c.work()
 	defer c.rest()
@@ -153,8 +157,19 @@ func (c *call) admit() error {
 // detail is what the log is to hold of what was asked for, beside the route and the path.
 func (c *call) detail() string {
 	switch in := c.in.(type) {
-	case nil, *api.Claim, *api.HostCertificate, *api.Nonce:
+	case nil:
+		if c.route.Class != api.Read {
+			return c.query.Encode()
+		}
+		return ""
+	case *api.Claim, *api.HostCertificate, *api.Nonce:
 		return "" // nothing that anybody would read
+	case *api.NewCA:
+		if ca, err := auth.ParseCA([]byte(in.Certificate)); err == nil {
+			c.entry.On = string(auth.FingerprintOf(ca))
+			return ca.Subject.CommonName
+		}
+		return ""
 	case *api.VMSpec:
 		c.entry.On = in.Name
 		return fmt.Sprintf("id=%s cpus=%d memory=%d kernel=%s", in.ID, in.CPU.Count, in.Memory.Size, in.Boot.Direct.Kernel)

@@ -52,6 +52,7 @@ var handlers = map[string]handler{
 
 	"GetTrust":           getTrust,
 	"Revoke":             revoke,
+	"TrustCA":            trustCA,
 	"DistrustCA":         distrustCA,
 	"LockDown":           lockDown,
 	"ProveHost":          proveHost,

@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strconv"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/auth"
 )
 
 func getVersion(c *call) (any, error) {
@@ -60,6 +62,12 @@ func (s *Server) info() api.Host {
 	}
 	if f := s.Audit.Forwarding(); f.Err != nil {
 		h.Health.Problems = append(h.Health.Problems, "the audit log's collector doesn't take records: "+f.Err.Error())
+	}
+	for _, ca := range s.Trust.CAs() {
+		if end := auth.End(ca, s.Now()); end != "" {
+			h.Health.Problems = append(h.Health.Problems, fmt.Sprintf("the operator CA %q %s, and nobody of it comes in after that: "+
+				"give the host another (`keelctl trust ca add`), and its seed", ca.Subject.CommonName, end))
+		}
 	}
 	h.Health.State = "ok"
 	if len(h.Health.Problems) > 0 {

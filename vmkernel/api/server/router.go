@@ -64,11 +64,10 @@ const maxVars = 2
 
 // find returns the node of a path, and the values of its variables. The path is as it came: a path that isn't in its
 // plain form has no node, rather than being put right.
-func (root *node) find(path string) (n *node, values [maxVars]string) {
+func (n *node) find(path string) (found *node, values [maxVars]string) {
 	if path == "" || path[0] != '/' {
 		return nil, values
 	}
-	n = root
 	vars := 0
 	for rest, more := path[1:], true; more && n != nil; {
 		var segment string

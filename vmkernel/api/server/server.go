@@ -49,6 +49,8 @@ const (
 	maxCalls      = 256 // at once
 	maxCallerUses = 64  // of one caller
 	forAdmins     = 64  // of maxCalls, for administrators alone
+
+	maxStrangerUses = 2 // of one connection without a certificate
 )
 
 // times are limits of time.
@@ -189,45 +191,6 @@ func (s *Server) refused(from netip.Addr, why string, err error) {
 	s.Audit.Refuse(from.String(), why)
 }
 
-// recheck ends the connections of those who may no longer stay, as soon as that is known.
-func (s *Server) recheck() {
-	changed := make(chan struct{}, 1)
-	defer s.Trust.Watch(func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	})()
-	tick := time.NewTicker(s.times.recheck)
-	defer tick.Stop()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-changed:
-		case <-tick.C:
-		}
-		s.mu.Lock()
-		doors := s.doors
-		s.mu.Unlock()
-		now := s.Now()
-		for _, d := range doors {
-			d.Recheck(func(p *door.Peer) bool {
-				id, known := p.ID.(*auth.Identity)
-				if !known {
-					return true // a stranger's time is short anyway
-				}
-				err := s.Trust.Recheck(*id, now)
-				if err != nil {
-					s.Audit.Refuse(p.Source.String(), string(auth.ReasonOf(err)))
-					s.Log.Info("connection ended", "user", id.Name, "from", p.Source.String(), "cause", err.Error())
-				}
-				return err == nil
-			})
-		}
-	}
-}
-
 // debugLog takes what net/http has to say.
 type debugLog struct{ log *slog.Logger }
 
@@ -243,15 +206,15 @@ type calls struct {
 	by    map[string]int
 }
 
-// enter says whether there is room for another call of a caller.
-func (c *calls) enter(caller string, admin bool) bool {
+// enter says whether there is room for another call of a caller, who may have so many.
+func (c *calls) enter(caller string, his int, admin bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	most := maxCalls
 	if !admin {
 		most -= forAdmins
 	}
-	if c.total >= most || c.by[caller] >= maxCallerUses {
+	if c.total >= most || c.by[caller] >= his {
 		return false
 	}
 	c.total++

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"math"
+	"sync/atomic"
 	"time"
 
 	"keel/vmkernel/api"
@@ -57,6 +59,22 @@ func revoke(c *call) (any, error) {
 	return c.changed("revoked")
 }
 
+func trustCA(c *call) (any, error) {
+	ca, err := auth.ParseCA([]byte(c.in.(*api.NewCA).Certificate))
+	if err != nil {
+		return nil, failf(api.CodeInvalid, "certificate: %s", err)
+	}
+	if now := c.s.Now(); now.Before(ca.NotBefore) || now.After(ca.NotAfter) {
+		return nil, failf(api.CodeInvalid, "certificate: the CA is valid from %s to %s, and the host's clock says %s", stamp(ca.NotBefore), stamp(ca.NotAfter), stamp(now))
+	}
+	if err := c.s.Trust.Trust(ca); err != nil {
+		return nil, failf(api.CodeConflict, "%s", err)
+	}
+	return c.changed("trusted")
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
 func distrustCA(c *call) (any, error) {
 	f, err := auth.ParseFingerprint(c.variable("ca"))
 	if err != nil {
@@ -79,8 +97,10 @@ func distrustCA(c *call) (any, error) {
 }
 
 func lockDown(c *call) (any, error) {
-	c.s.Trust.LockNow()
-	return c.changed("locked")
+	if err := c.s.Trust.Lock(c.duration("after", 0, math.MaxInt64)); err != nil {
+		return nil, failf(api.CodeConflict, "%s", err)
+	}
+	return c.changed("lockdown")
 }
 
 func proveHost(c *call) (any, error) {
@@ -100,6 +120,9 @@ func setHostCertificate(c *call) (any, error) {
 
 // claimHost is the one thing that a stranger can do.
 func claimHost(c *call) (any, error) {
+	if atomic.AddInt32(&c.peer.Claims, 1) > auth.MaxTries {
+		return nil, failf(api.CodeTooMany, "this connection has tried %d claims: try again over another", auth.MaxTries)
+	}
 	r := auth.ClaimRequest(*c.in.(*api.Claim))
 	ca, answer, err := c.s.Trust.Claim(r, c.s.Key.Fingerprint(), c.peer.Source.Addr())
 	switch e := asError(err); {

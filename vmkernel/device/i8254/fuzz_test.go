@@ -5,12 +5,12 @@ import "testing"
 // clocked is a counter that is ticked clock by clock, as the data sheet tells it: the reference for the computed one.
 // Counts are binary and written whole.
 type clocked struct {
-	mode, count, next     int // next is the written count, 0 for none
-	element               int
-	gate, out             bool
-	armed, load, done     bool
-	trigger, gated, waits bool // waits: next replaces count at the end of the (half) period
-	edges                 uint32
+	mode, count, next int // next is the written count, 0 for none
+	element           int
+	gate, out         bool
+	armed, load, done bool
+	waits             bool // waits: next replaces count at the end of the (half) period
+	edges             uint32
 }
 
 func (c *clocked) set(out bool) {
