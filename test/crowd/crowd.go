@@ -22,6 +22,7 @@ type Crowd struct {
 	mac     nic.MAC // the target's; zero before it has answered
 	probes  int     // ARP's answers of the target
 	waiting map[flow]time.Time
+	taken   func(f flow, theirs uint32) // what is done with a connection that the machine has taken, by the sequence number it gave
 	counts  Counts
 	pulse   chan struct{} // something has come
 }
@@ -30,12 +31,13 @@ type Crowd struct {
 type Counts struct {
 	Opened, Reset int // connections that the machine has taken, and that it has ended
 	Pings, Pongs  int
+	Datagrams     int // of UDP
 }
 
-// flow is a connection of one of the crowd.
+// flow is a connection of one of the crowd, from a port of its own to one of the machine's.
 type flow struct {
-	host int
-	port uint16
+	host     int
+	port, to uint16
 }
 
 // crowdMAC begins the crowd's Ethernet addresses: one that is given out locally.
@@ -129,15 +131,44 @@ func (c *Crowd) caughtUp(ctx context.Context, host int) {
 // At once on their way to the machine: fewer than any card or socket holds.
 const (
 	window = 48
-	burst  = 32
+	burst  = 96
 )
 
 // HalfOpen begins n connections to a port that none of the crowd goes on with: a third of them isn't even acknowledged, a third
 // says nothing, and a third half of a greeting. It returns when the machine has answered each once, or the context ends.
 func (c *Crowd) HalfOpen(ctx context.Context, port uint16, n int) {
+	c.connect(ctx, n, func(i int) flow { return flow{i % c.hosts, uint16(1024 + i/c.hosts), port} }, c.leaveHalfOpen)
+}
+
+// Scan asks all of the machine's ports, and returns those of TCP that take a connection, and how many datagrams UDP's have
+// answered with.
+func (c *Crowd) Scan(ctx context.Context) (open []uint16, datagrams int) {
+	const last = 1<<16 - 1
+	c.connect(ctx, last, func(i int) flow { return flow{i % c.hosts, 1024, uint16(i + 1)} }, func(f flow, theirs uint32) {
+		c.mu.Lock()
+		open = append(open, f.to)
+		c.mu.Unlock()
+		c.sendTCP(f, firstSequence+1, 0, header.TCPFlagRst, nil)
+	})
+	for port := 1; port <= last && ctx.Err() == nil; port++ {
+		c.sendUDP(flow{port % c.hosts, 1024, uint16(port)})
+		if port%burst == 0 || port == last {
+			c.caughtUp(ctx, port%c.hosts)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return open, c.counts.Datagrams
+}
+
+// connect begins n connections and waits until the machine has said yes or no to each.
+func (c *Crowd) connect(ctx context.Context, n int, which func(i int) flow, taken func(flow, uint32)) {
 	if !c.find(ctx) {
 		return
 	}
+	c.mu.Lock()
+	c.taken = taken
+	c.mu.Unlock()
 	for i := 0; ctx.Err() == nil; {
 		c.mu.Lock()
 		var send []flow
@@ -147,7 +178,7 @@ func (c *Crowd) HalfOpen(ctx context.Context, port uint16, n int) {
 			}
 		}
 		for ; len(c.waiting) < window && i < n; i++ {
-			f := flow{i % c.hosts, uint16(1024 + i/c.hosts)}
+			f := which(i)
 			c.waiting[f] = time.Time{}
 			send = append(send, f)
 		}
@@ -160,7 +191,7 @@ func (c *Crowd) HalfOpen(ctx context.Context, port uint16, n int) {
 			return
 		}
 		for _, f := range send {
-			c.sendTCP(f, port, firstSequence, 0, header.TCPFlagSyn, nil)
+			c.sendTCP(f, firstSequence, 0, header.TCPFlagSyn, nil)
 		}
 		c.wait(ctx, 20*time.Millisecond)
 	}
@@ -182,14 +213,14 @@ func (c *Crowd) Ping(ctx context.Context) {
 	}
 }
 
-// reply is what one of the crowd says to an answer of the machine's to its SYN. The connection's number decides.
-func (c *Crowd) reply(f flow, port uint16, theirs uint32) {
+// leaveHalfOpen is what one of the crowd says to an answer of the machine's to its SYN. The connection's numbers decide.
+func (c *Crowd) leaveHalfOpen(f flow, theirs uint32) {
 	switch (f.host + int(f.port)) % 3 {
 	case 0:
 	case 1:
-		c.sendTCP(f, port, firstSequence+1, theirs+1, header.TCPFlagAck, nil)
+		c.sendTCP(f, firstSequence+1, theirs+1, header.TCPFlagAck, nil)
 	case 2:
-		c.sendTCP(f, port, firstSequence+1, theirs+1, header.TCPFlagAck|header.TCPFlagPsh, halfHello)
+		c.sendTCP(f, firstSequence+1, theirs+1, header.TCPFlagAck|header.TCPFlagPsh, halfHello)
 	}
 }
 

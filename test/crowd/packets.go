@@ -54,13 +54,20 @@ func (c *Crowd) ip(host int, protocol tcpip.TransportProtocolNumber, size int) (
 	return b, b[nic.HeaderSize+header.IPv4MinimumSize:]
 }
 
-func (c *Crowd) sendTCP(f flow, port uint16, seq, ack uint32, flags header.TCPFlags, data []byte) {
+func (c *Crowd) sendTCP(f flow, seq, ack uint32, flags header.TCPFlags, data []byte) {
 	b, p := c.ip(f.host, header.TCPProtocolNumber, header.TCPMinimumSize+len(data))
 	t := header.TCP(p)
-	t.Encode(&header.TCPFields{SrcPort: f.port, DstPort: port, SeqNum: seq, AckNum: ack, DataOffset: header.TCPMinimumSize, Flags: flags, WindowSize: 0xFFFF})
+	t.Encode(&header.TCPFields{SrcPort: f.port, DstPort: f.to, SeqNum: seq, AckNum: ack, DataOffset: header.TCPMinimumSize, Flags: flags, WindowSize: 0xFFFF})
 	copy(p[header.TCPMinimumSize:], data)
 	sum := header.PseudoHeaderChecksum(header.TCPProtocolNumber, tcpip.AddrFrom4(c.address(f.host).As4()), tcpip.AddrFrom4(c.target.As4()), uint16(len(p)))
 	t.SetChecksum(^t.CalculateChecksum(checksum.Checksum(data, sum)))
+	c.network.carry(b)
+}
+
+// sendUDP sends a datagram without a checksum, which IPv4 allows (RFC 768).
+func (c *Crowd) sendUDP(f flow) {
+	b, p := c.ip(f.host, header.UDPProtocolNumber, header.UDPMinimumSize+4)
+	header.UDP(p).Encode(&header.UDPFields{SrcPort: f.port, DstPort: f.to, Length: uint16(len(p))})
 	c.network.carry(b)
 }
 
@@ -95,6 +102,10 @@ func (c *Crowd) receive(frame []byte) {
 			if len(body) >= header.TCPMinimumSize {
 				c.receiveTCP(host, header.TCP(body))
 			}
+		case header.UDPProtocolNumber:
+			c.mu.Lock()
+			c.counts.Datagrams++
+			c.mu.Unlock()
 		case header.ICMPv4ProtocolNumber:
 			if len(body) >= header.ICMPv4MinimumSize && header.ICMPv4(body).Type() == header.ICMPv4EchoReply {
 				c.mu.Lock()
@@ -121,10 +132,10 @@ func (c *Crowd) receiveARP(a header.ARP, from nic.MAC) {
 }
 
 func (c *Crowd) receiveTCP(host int, t header.TCP) {
-	f := flow{host, t.DestinationPort()}
+	f := flow{host, t.DestinationPort(), t.SourcePort()}
 	c.mu.Lock()
 	_, waits := c.waiting[f]
-	taken := waits && t.Flags().Contains(header.TCPFlagSyn|header.TCPFlagAck)
+	then, taken := c.taken, waits && t.Flags().Contains(header.TCPFlagSyn|header.TCPFlagAck)
 	switch {
 	case t.Flags().Contains(header.TCPFlagRst):
 		c.counts.Reset++
@@ -135,7 +146,7 @@ func (c *Crowd) receiveTCP(host int, t header.TCP) {
 	}
 	c.mu.Unlock()
 	if taken {
-		c.reply(f, t.SourcePort(), t.SequenceNumber())
+		then(f, t.SequenceNumber())
 	}
 	c.tick()
 }

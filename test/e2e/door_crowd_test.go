@@ -108,6 +108,22 @@ func TestTenThousandHalfOpenConnections(t *testing.T) {
 	r.wantNoErrors()
 }
 
+// TestAScanFindsTheDoorAlone has a crowd ask all ports of a host.
+func TestAScanFindsTheDoorAlone(t *testing.T) {
+	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
+	n := crowdedNetwork(t, "virtio-net-pci,disable-legacy=on")
+	r := run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: ops.trusting(t, static, nil, nil), Network: n.card, MemMiB: 512}, 5*time.Minute), t}
+	r.door()
+	ctx := patient(t)
+	began := time.Now()
+	open, datagrams := n.crowd.Scan(ctx)
+	t.Logf("all ports of TCP and UDP asked in %v", time.Since(began).Round(time.Millisecond))
+	if err := ctx.Err(); err != nil || !slices.Equal(open, []uint16{443}) || datagrams != 0 {
+		t.Errorf("open: %v, %d datagrams, %v", open, datagrams, err)
+	}
+	r.wantNoErrors()
+}
+
 // mostAtRest is what the host may take for itself, bytes: the bar of the design.
 const mostAtRest = 64 << 20
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,5 +79,17 @@ func TestTenThousandHalfOpenConnections(t *testing.T) {
 	}
 	if most > before+mostCrowded {
 		t.Errorf("the host takes %d KiB more", int64(most-before)>>10)
+	}
+}
+
+func TestAScanFindsTheDoorAlone(t *testing.T) {
+	r := newRig(t)
+	n := r.onNetwork()
+	r.alive()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	open, datagrams := n.Crowd(netip.MustParseAddr("10.9.1.1"), 100, netip.MustParseAddr("10.9.0.1")).Scan(ctx)
+	if err := ctx.Err(); err != nil || !slices.Equal(open, []uint16{443}) || datagrams != 0 {
+		t.Errorf("open: %v, %d datagrams, %v", open, datagrams, err)
 	}
 }
