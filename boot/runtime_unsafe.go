@@ -21,26 +21,24 @@ func semawakeup(m unsafe.Pointer)
 func firstM() unsafe.Pointer
 
 // TamaGo's runtime starts with one processor, has no monitor that would take the P from a thread in a call, and its
-// threads wait for each other by spinning in semasleep.
+// threads wait for each other by spinning in semasleep. It has one clock.
 func init() {
-	sys.KeepsP = true
+	sys.KeepsP, sys.OneClock = true, true
 	lo := reflect.ValueOf(semasleep).Pointer()
 	hi := lo
 	for runtime.FuncForPC(hi).Entry() == lo { // whatever is inlined there
 		hi++
 	}
-	if offset := semaphoreOffset(); offset != 0 {
-		sys.Spins(lo, hi, offset-goos.TLS-8) // FS points 8 bytes behind the thread-local storage's start
-	}
+	sys.Spins(lo, hi, semaphoreOffset()-goos.TLS-8) // FS points 8 bytes behind the thread-local storage's start
 	var info sys.Info
 	if sys.GetInfo(&info) == nil {
 		runtime.GOMAXPROCS(int(info.CPUs))
 	}
 }
 
-// semaphoreOffset is where an m has the count of its semaphore: what counts along when it is woken thrice. 0: nothing does.
+// semaphoreOffset is where an m has the count of its semaphore: what counts along when it is woken thrice.
 func semaphoreOffset() uintptr {
-	const words, times = 256, 3
+	const words, times = 512, 3 // an m is in the allocator's class of 2 KiB
 	m := (*[words]uint32)(firstM())
 	before := *m
 	for range times {
@@ -55,5 +53,5 @@ func semaphoreOffset() uintptr {
 			return uintptr(i) * 4
 		}
 	}
-	return 0
+	panic("boot: this TamaGo's m has no semaphore's count in its first 2 KiB")
 }

@@ -18,7 +18,7 @@ var (
 var (
 	Hwinit0 = hwinit0
 	Hwinit1 = func() {}
-	InitRNG = func() {}
+	InitRNG = heapIsZeroed
 	Exit    = exit
 	Idle    = idle
 	ProcID  = procID
@@ -48,23 +48,8 @@ func GetRandomData(b []byte) {
 	}
 }
 
-// longestIdle is how long a thread without work sleeps at most, ns: no call tells it that another thread has
-// made some.
-const longestIdle = 100_000
-
-//go:noescape
-func nanosleep(t *[2]int64)
-
-// idle sleeps until a time by Nanotime, 0 for any.
-func idle(until int64) {
-	ns := int64(longestIdle)
-	if until != 0 {
-		ns = min(ns, until-Nanotime())
-	}
-	if ns > 0 {
-		nanosleep(&[2]int64{0, ns})
-	}
-}
+// idle waits until a time by Nanotime, 0 for any, or until there may be work.
+func idle(until int64)
 
 // stackSize is what the runtime allocates for a thread (os_tamago.go).
 const stackSize = 8 << 20
@@ -87,13 +72,45 @@ var (
 	altTaken [altMost]uint32
 )
 
+// The runtime's allocator: it gives addresses from bloc on, and clears those from blocMax on before.
+
+//go:linkname bloc runtime.bloc
+var bloc uintptr
+
+//go:linkname blocMax runtime.blocMax
+var blocMax uintptr
+
+//go:linkname memlock runtime.memlock
+var memlock uintptr
+
+//go:linkname lock runtime.lock
+func lock(l *uintptr)
+
+//go:linkname unlock runtime.unlock
+func unlock(l *uintptr)
+
 //go:linkname sysFreeOS runtime.sysFreeOS
 func sysFreeOS(p unsafe.Pointer, n uintptr)
 
+// heapIsZeroed has the runtime not clear memory that it hasn't used, which would have it backed. It is called after the
+// runtime has set these variables, and before it allocates.
+func heapIsZeroed() { blocMax = uintptr(RamStart+RamSize) - firstStack }
+
+// firstStack is more than the first thread's stack has, bytes.
+const firstStack = 1 << 20
+
 // task starts a thread: a world that runs fn on the stack of its g, as the stock runtime has it. The stack that ends
-// at sp goes back at once, so that the next thread's is the same memory, which has been zeroed already.
+// at sp goes back at once, untouched if it was allocated last.
 func task(sp, mp, gp, fn unsafe.Pointer) {
-	sysFreeOS(unsafe.Pointer(uintptr(sp)-stackSize), stackSize)
+	lock(&memlock)
+	last := uintptr(sp) == bloc
+	if last {
+		bloc -= stackSize
+	}
+	unlock(&memlock)
+	if !last {
+		sysFreeOS(unsafe.Pointer(uintptr(sp)-stackSize), stackSize)
+	}
 	clone(mp, gp, fn)
 }
 

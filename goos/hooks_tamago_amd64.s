@@ -8,7 +8,6 @@
 #define SYS_mmap           9
 #define SYS_rt_sigaction   13
 #define SYS_rt_sigreturn   15
-#define SYS_nanosleep      35
 #define SYS_clone          56
 #define SYS_exit           60
 #define SYS_sigaltstack    131
@@ -17,6 +16,7 @@
 #define SYS_clock_gettime  228
 #define SYS_exit_group     231
 #define SYS_getrandom      318
+#define SYS_keel_idle      0x4b2d // sys.NumIdle
 
 #define SIGFPE  8
 #define SIGSEGV 11
@@ -234,10 +234,8 @@ TEXT ·getrandom(SB), NOSPLIT, $0-16
 	SYSCALL
 	RET
 
-// func nanosleep(t *[2]int64)
-TEXT ·nanosleep(SB), NOSPLIT, $0-8
-	MOVQ t+0(FP), DI
-	XORL SI, SI
-	MOVL $SYS_nanosleep, AX
+TEXT ·idle(SB), NOSPLIT, $0-8
+	MOVQ until+0(FP), DI
+	MOVL $SYS_keel_idle, AX
 	SYSCALL
 	RET

@@ -72,11 +72,8 @@ func TestWhoHoldsAConsoleIsSaidAndItCanBeTakenOver(t *testing.T) {
 	io.WriteString(bobsHands, "no")
 	time.Sleep(50 * time.Millisecond)
 	io.WriteString(bobsHands, "\x1dt")
-	for range 200 { // until it is his
-		if strings.Contains(bob.must(t, "vm", "get", "demo").out, "bob types") {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
+	if !eventually(func() bool { return strings.Contains(bob.must(t, "vm", "get", "demo").out, "bob types") }) {
+		t.Fatal("it never was his")
 	}
 	io.WriteString(bobsHands, "three")
 	a.out.waitFor(t, "THREE") // the one who held it watches
@@ -98,14 +95,14 @@ func TestAWatcherOnlyReads(t *testing.T) {
 	s, r := running(t)
 	v := r.VMs.Get("demo")
 	w := s.background(strings.NewReader(""), "vm", "console", "demo", "--watch")
-	for i := range 500 {
+	i := 0
+	if !eventually(func() bool {
 		v.Port.Put("watched"[i%7])
-		time.Sleep(time.Millisecond)
-		if strings.Contains(w.out.String(), "watched") {
-			break
-		}
+		i++
+		return strings.Contains(w.out.String(), "watched")
+	}) {
+		t.Fatal("the watcher sees nothing")
 	}
-	w.out.waitFor(t, "watched")
 	w.cancel()
 	if got := w.end(t); got.code != 0 {
 		t.Errorf("%+v", got)

@@ -44,6 +44,29 @@ func boot(t *testing.T, o rigOptions) *rig {
 	return r
 }
 
+// longest is how long a test waits for what has to come, however busy the machine is: it comes at once on one that isn't.
+const longest = time.Minute
+
+// eventually waits until something is so; false: it never was.
+func eventually(is func() bool) bool {
+	for end := time.Now().Add(longest); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if is() {
+			return true
+		}
+	}
+	return false
+}
+
+// waitedFor says whether somebody waits for the end of an operation, or has done so: the audit log knows.
+func (r *rig) waitedFor() bool {
+	for _, text := range r.Log.Read(0, 1000).Records {
+		if strings.Contains(string(text), `"/v1/operations/{operation}/wait"`) {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *rig) fingerprint() string { return string(r.Key.Fingerprint()) }
 
 // managed returns an administrator's machine with a context for a host, and the host.
@@ -94,7 +117,7 @@ func (b *background) end(t *testing.T) result {
 	select {
 	case r := <-b.done:
 		return r
-	case <-time.After(10 * time.Second):
+	case <-time.After(longest):
 		t.Fatalf("the command hasn't ended; it wrote\n%s", b.out)
 		return result{}
 	}

@@ -107,11 +107,7 @@ func (s *syncBuffer) String() string {
 // waits until a text was written.
 func (s *syncBuffer) waitFor(t *testing.T, text string) {
 	t.Helper()
-	for range 500 {
-		if strings.Contains(s.String(), text) {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	if !eventually(func() bool { return strings.Contains(s.String(), text) }) {
+		t.Fatalf("%q was not written, but\n%s", text, s.String())
 	}
-	t.Fatalf("%q was not written in 5 s, but\n%s", text, s.String())
 }

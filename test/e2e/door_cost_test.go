@@ -1,21 +1,27 @@
 package e2e
 
 import (
+	"os"
 	"testing"
 	"time"
 
 	"keel/test/machine"
+	"keel/tools/kernel/toolchain"
 	"keel/vmkernel/api"
 	"keel/vmkernel/api/client"
 )
 
 // mostPerCall is what a small call over an open connection may cost, in ticks, one after the other on a processor that
-// idles in between. The bar of the design is 400,000, which calls hold that come 24 at once (382,000 to 432,000); these took
-// 628,000 when this was written.
-const mostPerCall = 700_000
+// idles in between: 320,000 when this was written. An image by TamaGo took 442,000: it reads the clock by system calls, and
+// the bar isn't its.
+const (
+	mostPerCall       = 400_000
+	mostPerTamaGoCall = 500_000
+)
 
 // TestSmallCallIsCheap counts what a small call costs the host, over an open connection, in Bochs, where a tick is an
-// instruction: the processor time of all of Keel's threads, the network's included.
+// instruction: the processor time of all of Keel's threads, the network's included. The time in which the processor waits
+// for the client isn't in it.
 func TestSmallCallIsCheap(t *testing.T) {
 	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
 	path := ops.trusting(t, nil, nil, nil)
@@ -38,7 +44,7 @@ func TestSmallCallIsCheap(t *testing.T) {
 		}
 		return ns
 	}
-	const warm, calls = 20, 100
+	const warm, calls = 20, 200 // enough that the collector has its part
 	cost := func(n int) uint64 {
 		before := used()
 		for range n {
@@ -52,7 +58,11 @@ func TestSmallCallIsCheap(t *testing.T) {
 	overhead := cost(0)
 	perCall := (cost(calls) - overhead) / calls * (machine.IPS / 1_000_000) / 1000
 	t.Logf("%d ticks a call", perCall)
-	if perCall > mostPerCall {
-		t.Errorf("a small call costs %d ticks, more than %d", perCall, mostPerCall)
+	most := uint64(mostPerCall)
+	if os.Getenv("TOOLCHAIN") == toolchain.TamaGo {
+		most = mostPerTamaGoCall
+	}
+	if perCall > most {
+		t.Errorf("a small call costs %d ticks, more than %d", perCall, most)
 	}
 }

@@ -4,7 +4,7 @@ import "time"
 
 // What would take too much room one by one is counted: events of an object that has more of them than a person would
 // read (a guest that reboots in a loop must neither fill the log nor push an administrator's acts out of it), and reads
-// while the collector is down (pressure.go). For each caller, act and object one record an interval says how many.
+// while there is no room for them (pressure.go). For each caller, act and object one record an interval says how many.
 const (
 	maxCounts = 48 // apart; the rest are counted together
 
@@ -116,13 +116,13 @@ func (l *Log) flushCounts(now time.Time) {
 		}
 		l.startCounted(now, t)
 		l.enc.entry(&Entry{Who: k.who, Method: k.method, Action: k.action, On: k.on})
-		l.append()
+		l.append(false)
 		delete(c.acts, k)
 	}
 	if c.others.n > 0 && !l.full() {
 		l.startCounted(now, &c.others)
 		l.enc.text("action", "other", maxAction)
-		l.append()
+		l.append(false)
 		c.others = tally{}
 	}
 }

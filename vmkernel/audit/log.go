@@ -29,6 +29,12 @@ type Config struct {
 	Certificate *tls.Certificate
 }
 
+// begun is a call that has begun and not ended.
+type begun struct {
+	at    time.Time
+	class Class
+}
+
 // Dialer opens a connection.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
@@ -49,10 +55,10 @@ type Log struct {
 	tree    tree
 	store   store
 	enc     encoder
-	open    map[ID]time.Time // calls that have begun, and when
-	grown   chan struct{}    // closed when the log grows, if somebody waits
-	signed  []byte           // the latest checkpoint
-	signedN int64            // and its size
+	open    map[ID]begun
+	grown   chan struct{} // closed when the log grows, if somebody waits
+	signed  []byte        // the latest checkpoint
+	signedN int64         // and its size
 
 	refused refusals
 	counts  counts
@@ -74,7 +80,7 @@ func New(c Config) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{origin: origin, host: c.Host, boot: c.Boot, signer: signer, now: c.Now, dial: c.Dial, certificate: c.Certificate,
-		closing: make(chan struct{}), open: map[ID]time.Time{}}
+		closing: make(chan struct{}), open: map[ID]begun{}}
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -110,8 +116,8 @@ func (l *Log) Begin(e Entry) (ID, error) {
 	l.enc.number("id", int64(id))
 	l.enc.text("class", e.Class.String(), 16)
 	l.enc.entry(&e)
-	l.append()
-	l.open[id] = now
+	l.append(e.Class != ClassRead)
+	l.open[id] = begun{now, e.Class}
 	return id, nil
 }
 
@@ -124,7 +130,7 @@ func (l *Log) End(id ID, o Outcome) {
 
 // outcome is End under the lock.
 func (l *Log) outcome(id ID, o *Outcome) {
-	began, ok := l.open[id]
+	call, ok := l.open[id]
 	if !ok {
 		return
 	}
@@ -136,9 +142,9 @@ func (l *Log) outcome(id ID, o *Outcome) {
 	if o.Code != 0 {
 		l.enc.number("code", int64(o.Code))
 	}
-	l.enc.number("micros", max(now.Sub(began).Microseconds(), 0))
+	l.enc.number("micros", max(now.Sub(call.at).Microseconds(), 0))
 	l.enc.text("detail", o.Detail, maxDetail)
-	l.append()
+	l.append(call.class != ClassRead)
 }
 
 // Event records what has happened. Where one object has too many of them, they are counted (counted.go).
@@ -162,7 +168,7 @@ func (l *Log) event(e *Entry) {
 		l.enc.number("cause", int64(e.Cause))
 	}
 	l.enc.entry(e)
-	l.append()
+	l.append(true)
 }
 
 // start begins the next record.
@@ -171,11 +177,14 @@ func (l *Log) start(now time.Time, kind string) {
 	l.enc.begin(l.tree.n, now, kind)
 }
 
-// append ends the record and appends it, making room first.
-func (l *Log) append() {
+// append ends the record and appends it, making room first. An act is what reads don't push out of the log.
+func (l *Log) append(act bool) {
 	l.enc.end()
 	from, to := l.makeRoom(len(l.enc.b) - 1)
 	l.put()
+	if act {
+		l.store.last().acts = true
+	}
 	if from < to {
 		l.start(l.now(), kindEvent)
 		l.enc.text("action", actionDrop, maxAction)

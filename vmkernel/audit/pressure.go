@@ -6,8 +6,15 @@ import (
 	"time"
 )
 
-// What is done with a log whose collector doesn't take records. Those that it hasn't confirmed are kept, all of them, so
-// room runs out; and the less there is, the less may still be done. With this many chunks of maxChunks taken:
+// What is done with a log that has no room.
+//
+// Where it isn't forwarded, the oldest records go, but reads don't push out what was done: once the room is used up, reads
+// are counted (counted.go) for as long as the oldest chunk has anything else in it. So a dashboard that asks every
+// second has its reads in the log one by one for some hours, and from then on as one record an hour for each thing that it
+// asks for; and what the administrators do stays until they have done as much again.
+//
+// Where its collector doesn't take records, those that it hasn't confirmed are kept, all of them, so room runs out; and the
+// less there is, the less may still be done. With this many chunks of maxChunks taken:
 const (
 	changeChunks = maxChunks / 2     // changes are refused
 	readChunks   = maxChunks * 3 / 4 // reads are counted instead of recorded (counted.go), so they go on for ever
@@ -55,13 +62,18 @@ func (l *Log) taken() int { return l.pending() + (len(l.open)+outcomes-1)/outcom
 // full says whether events are to be counted.
 func (l *Log) full() bool { return l.taken() >= eventChunks }
 
+// crowded says whether reads would push out what isn't one.
+func (l *Log) crowded() bool {
+	return l.forward == nil && len(l.store.chunks) == maxChunks && l.store.chunks[0].acts
+}
+
 // admit says whether a call may begin, and whether it is only counted.
 func (l *Log) admit(c Class) (count bool, err error) {
 	taken := l.taken()
 	limit := changeChunks
 	switch c {
 	case ClassRead:
-		return taken >= readChunks, nil
+		return taken >= readChunks || l.crowded(), nil
 	case ClassStop:
 		limit = stopChunks
 	case ClassRepair:

@@ -214,3 +214,67 @@ func TestWithoutACollectorNothingIsRefused(t *testing.T) {
 		}
 	})
 }
+
+// Without a collector who reads doesn't push out what others have done, and is in the log all the same.
+func TestReadsDoNotPushOutWhatWasDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLog(t)
+		call := func(class Class, action string) {
+			t.Helper()
+			e := start("demo")
+			e.Class, e.Action = class, action
+			id, err := l.Begin(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.End(id, Outcome{Result: OK, Code: 200})
+		}
+		const changes, reads, after = 50, 5 * maxRecords, 10
+		for range changes {
+			call(ClassChange, "/v1/vms")
+		}
+		for range reads {
+			call(ClassRead, "/v1/host/metrics")
+			time.Sleep(time.Second)
+		}
+		for range after {
+			call(ClassChange, "/v1/vms")
+		}
+		time.Sleep(2 * maxInterval)
+		var did, read, one int64
+		for _, r := range records(t, l) {
+			switch {
+			case r.Action == "/v1/vms" && r.Kind == kindIntent:
+				did++
+			case r.Action == "/v1/host/metrics" && r.Kind == kindIntent:
+				read++
+				one++
+			case r.Action == "/v1/host/metrics":
+				read += r.Count
+			}
+		}
+		if l.store.first() != 0 || did != changes+after || read != reads || one < 5000 {
+			t.Errorf("from record %d on %d changes are there, and %d reads told of, %d of them one by one", l.store.first(), did, read, one)
+		}
+		if _, err := verify(t, &Memory{}, l); err != nil {
+			t.Error(err)
+		}
+
+		// Changes push out whatever is older, and once that is only reads new ones take its place.
+		for i := 0; l.crowded(); i++ {
+			if call(ClassChange, "/v1/vms"); i > chunkRecords {
+				t.Fatal("changes don't make room")
+			}
+		}
+		size, first := l.tree.n, l.store.first()
+		for l.store.first() == first {
+			call(ClassRead, "/v1/vms")
+		}
+		if l.tree.n-size < chunkRecords/2 {
+			t.Errorf("%d records of reads", l.tree.n-size)
+		}
+		if _, err := verify(t, &Memory{}, l); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -120,7 +120,7 @@ func (l *Log) flushRefused(now time.Time) {
 		l.enc.b = append(l.enc.b, '}')
 	}
 	l.enc.b = append(l.enc.b, ']')
-	l.append()
+	l.append(false)
 	*r = refusals{}
 }
 

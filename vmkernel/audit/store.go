@@ -18,6 +18,7 @@ type chunk struct {
 	first int64
 	data  []byte   // at most chunkSize
 	ends  []uint32 // of each record in data
+	acts  bool     // it has records of more than reads, and of what was counted
 }
 
 func (c *chunk) next() int64 { return c.first + int64(len(c.ends)) }
@@ -50,15 +51,18 @@ func (s *store) next() int64 {
 	if len(s.chunks) == 0 {
 		return 0
 	}
-	return s.chunks[len(s.chunks)-1].next()
+	return s.last().next()
 }
+
+// last is the chunk that grows. There is one.
+func (s *store) last() *chunk { return s.chunks[len(s.chunks)-1] }
 
 // fits says whether a record of n bytes goes into the last chunk.
 func (s *store) fits(n int) bool {
 	if len(s.chunks) == 0 {
 		return false
 	}
-	c := s.chunks[len(s.chunks)-1]
+	c := s.last()
 	return len(c.data)+n <= chunkSize && len(c.ends) < chunkRecords
 }
 
@@ -69,10 +73,10 @@ func (s *store) add(data []byte) {
 		if s.spare = nil; c == nil {
 			c = &chunk{data: make([]byte, 0, chunkSize), ends: make([]uint32, 0, chunkRecords)}
 		}
-		c.first, c.data, c.ends = s.next(), c.data[:0], c.ends[:0]
+		c.first, c.data, c.ends, c.acts = s.next(), c.data[:0], c.ends[:0], false
 		s.chunks = append(s.chunks, c)
 	}
-	c := s.chunks[len(s.chunks)-1]
+	c := s.last()
 	c.data = append(c.data, data...)
 	c.ends = append(c.ends, uint32(len(c.data)))
 }

@@ -182,7 +182,7 @@ func TestRecordsOutOfPlaceAreNamed(t *testing.T) {
 	l.tree.n++ // as if one had been skipped
 	l.start(l.now(), kindEvent)
 	l.tree.n--
-	l.append()
+	l.append(true)
 	var m Memory
 	if _, err := verify(t, &m, l); !errors.Is(err, ErrTampered) || !strings.Contains(err.Error(), "record 6 is where 5 should be") {
 		t.Errorf("error: %v", err)

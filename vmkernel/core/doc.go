@@ -11,6 +11,9 @@
 // A panic here, having no goroutine to happen in, faults on the nil m of that g and is reported as
 // a fatal fault.
 //
+// One function of the package runs in the upper half, in its threads and on their stacks: the vDSO's (vdso_amd64.s), by which
+// the runtime reads the clock without a system call. It reads three words of the lower half's and writes none.
+//
 // Linux's numbers, flags and errors are those of package linux, and the few structures, of a few words
 // each, that the runtime passes are constants of our own. The design names
 // gvisor.dev/gvisor/pkg/abi/linux for them. That has no system call numbers (gVisor takes them from

@@ -115,11 +115,13 @@ func (w *world) timeout() {
 		w.setResult(-int64(linux.ETIMEDOUT))
 	case waitSleep, waitEpoll:
 		if w.wait == waitEpoll {
-			leaveEpoll(w)
+			leaveList(&event.waiters, w)
 		}
 		w.setResult(0)
 	case waitSpin:
-		leaveSpinners(w)
+		leaveList(&spinners, w)
+	case waitIdle:
+		w.leaveIdle()
 	}
 }
 

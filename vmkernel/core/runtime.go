@@ -8,11 +8,13 @@ const (
 	mainStackTop  = 0x6FFF_FFFF_0000
 	mainStackSize = 256 << 10
 
-	atPageSize = 6
-	atRandom   = 25
+	atPageSize    = 6
+	atRandom      = 25
+	atSysinfoEHDR = 33
 )
 
 func runtimeEntryPC() uintptr
+func vdsoAddress() uintptr
 
 // upperLimit is how much memory the upper half may map at most: a quarter of the machine's, at
 // least 96 MiB and at most 1 GiB, in pages.
@@ -45,6 +47,7 @@ func startRuntime() {
 		limitAt, 0, // environment
 		atPageSize, amd64.PageSize,
 		atRandom, randomAt,
+		atSysinfoEHDR, uint64(vdsoAddress()),
 		0, 0,
 	} {
 		*at[uint64](vectors + 8*uintptr(i)) = v

@@ -111,7 +111,7 @@ func (w *world) interruptWait() {
 	case waitFutex:
 		leaveFutex(w)
 	case waitEpoll:
-		leaveEpoll(w)
+		leaveList(&event.waiters, w)
 	case waitIRQ:
 		leaveIRQ(w)
 	case waitSleep:

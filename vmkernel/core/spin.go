@@ -16,9 +16,11 @@ var spins struct{ lo, hi, word uint64 }
 var spinners uint32
 
 const (
-	spinLook  = 10_000    // ns after which a thread is looked at that was found in the loop last time
-	spinFirst = 20_000    // ns that a thread sleeps which is found there for the first time
-	spinMost  = 1_000_000 // and the longest, and after which any thread is looked at
+	spinWoken = 1          // in world.spun: it has been woken
+	spinLook  = 10_000     // ns after which a thread is looked at that has been woken, or was found in the loop last time
+	spinFirst = 20_000     // ns that a thread sleeps which is found there for the first time
+	spinMost  = 64_000_000 // and the longest
+	workLook  = 1_000_000  // and after which any thread is looked at
 )
 
 // spinning says whether the interrupted current thread waits by spinning.
@@ -31,9 +33,13 @@ func (w *world) word() *uint32 { return at[uint32](uintptr(w.ctx.fsBase + spins.
 
 // sleepSpinning has the current thread, which an interrupt found in the loop, sleep.
 func (w *world) sleepSpinning() {
+	first := w.spun < spinFirst
 	w.spun = min(max(2*w.spun, spinFirst), spinMost)
 	sched.lock()
 	if !w.signalled() && atomic.LoadUint32(w.word()) == 0 {
+		if first {
+			hint()
+		}
 		w.waitNext, spinners = spinners, w.id
 		w.block(waitSpin, nanotime()+w.spun)
 	}
@@ -46,24 +52,11 @@ func wakeSpinners() {
 		w := worldAt(id)
 		id = w.waitNext
 		if atomic.LoadUint32(w.word()) != 0 {
-			leaveSpinners(w)
+			leaveList(&spinners, w)
+			w.spun = spinWoken
 			wake(w)
 		}
 	}
-}
-
-// leaveSpinners takes w out of the list.
-func leaveSpinners(w *world) {
-	if spinners == w.id {
-		spinners = w.waitNext
-	}
-	for id := spinners; id != 0; id = worldAt(id).waitNext {
-		if p := worldAt(id); p.waitNext == w.id {
-			p.waitNext = w.waitNext
-			break
-		}
-	}
-	w.waitNext = 0
 }
 
 // spinDue is when the thread that runs from now on is to be looked at, 0 for never.
@@ -73,8 +66,10 @@ func (w *world) spinDue(now uint64) uint64 {
 		return 0
 	case w.spun != 0:
 		return now + spinLook
+	case idlers != 0:
+		return now + idleLook
 	}
-	return now + spinMost
+	return now + workLook
 }
 
 // callSpins is sys.NumSpins.

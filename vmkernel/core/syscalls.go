@@ -99,6 +99,8 @@ func (c *cpu) answer(w *world) {
 		r = sysGetrandomInto(uintptr(a0), a1)
 	case linux.SYS_PRCTL:
 		r = -int64(linux.EINVAL)
+	case sys.NumIdle:
+		r = w.idle(a0)
 	case sys.NumIRQWait:
 		r = w.waitIRQ(a0, a1, a2 != 0)
 	default:
@@ -386,16 +388,6 @@ func signalEvent(n uint64) {
 		wake(w)
 	}
 	sched.unlock()
-}
-
-// leaveEpoll takes w out of the list of waiters. The lock is held.
-func leaveEpoll(w *world) {
-	for p := &event.waiters; *p != 0; p = &worldAt(*p).waitNext {
-		if *p == w.id {
-			*p, w.waitNext = w.waitNext, 0
-			return
-		}
-	}
 }
 
 // sysGetrandomInto is getrandom(2).

@@ -144,5 +144,11 @@ func (c *cpu) arm(now uint64) {
 	}
 }
 
-// timerFired is the local APIC's timer interrupt: dispatch does the work.
-func (c *cpu) timerFired() { c.armed = 0 }
+// timerFired is the local APIC's timer interrupt: dispatch does the work, which the processor is to come to even from a
+// brief run where threads spin.
+func (c *cpu) timerFired() {
+	c.armed = 0
+	if spins.hi != 0 {
+		c.resched = true
+	}
+}

@@ -104,6 +104,11 @@ func interrupt(vector, code uint64) {
 		w.sleepSpinning()
 	} else {
 		w.spun = 0
+		if idlers != 0 && vector == vecTimer {
+			sched.lock()
+			hint()
+			sched.unlock()
+		}
 	}
 	if vector == vecFlush && w.spun == 0 && atomic.LoadUint32(&c.kicked) == 0 && !c.resched {
 		return

@@ -33,6 +33,7 @@ type vcpu struct {
 	started  bool   // it isn't waiting for SIPI
 	halted   bool   // it executed HLT
 	exitReq  uint32 // atomic: leave for the upper half
+	until    uint64 // host TSC until which it may run if the run is short (sys.RunShort), else 0
 	flags    uint64 // sys.Run flags to obey before the next entry
 	event    virt.Event
 	nextTSC  uint64 // host TSC of its next timer, never for none
@@ -237,9 +238,19 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 	if v.index == 0 && !v.vm().running {
 		v.vm().startClock()
 	}
-	v.ask(flags, event)
+	v.ask(flags&^sys.RunShort, event)
+	v.until = 0
+	if flags&sys.RunShort != 0 {
+		v.until = amd64.RDTSC() + nsToTicks(shortNS)
+	}
 	w.setResult(0)
 	sched.lock()
+	if spins.hi != 0 {
+		wakeSpinners() // the thread may have woken some that are to take its P
+		if v.until == 0 {
+			hint()
+		}
+	}
 	g := worldAt(v.world)
 	g.caller = w.id
 	if c.lent == g.id {
@@ -259,6 +270,9 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 	c.world = 0
 	if v.nextNS != 0 {
 		c.armGuest(v.nextNS)
+	}
+	if v.until != 0 {
+		c.armGuest(tscToNS(v.until) + 1)
 	}
 	c.runVCPU(g)
 	if c.current == w.id {
@@ -283,6 +297,11 @@ func (c *cpu) begin(w, g *world, v *vcpu) {
 	}
 	now := nanotime()
 	c.settle(now)
+	if v.until != 0 && (sched.Contended(c.id) || !sched.CanSwitch(c.id, g.node, now)) {
+		w.setResult(sys.RunOver)
+		atomic.StoreUint32(&v.taken, 0)
+		return
+	}
 	// The goroutine that runs g may have come to another thread since g's last exit. The one that was handed the
 	// processor then still runs in g's name, and must not any more.
 	if o := &cpus[sched.CPU(g.node)]; atomic.LoadUint32(&o.lent) == g.id { // by the policy: a brief run changes g.cpu
@@ -337,7 +356,21 @@ func (c *cpu) handBack(w *world, v *vcpu) {
 	c.current = t.id
 	atomic.StoreUint32(&c.lent, w.id)
 	sched.unlock()
+	if spins.hi != 0 && v.until == 0 {
+		t.spun = spinWoken // it needs a P, for which it may have to spin
+		c.armGuest(nanotime() + spinLook)
+	}
 	atomic.StoreUint32(&v.taken, 0)
+}
+
+// shortNS is how long a short run may take, see sys.RunShort.
+const shortNS = 100_000
+
+// over ends a short run without an exit.
+func (c *cpu) over(w *world, v *vcpu) {
+	worldAt(w.caller).setResult(sys.RunOver)
+	v.shared().State.Exit.Kind = virt.KindNop
+	c.handBack(w, v)
 }
 
 // load gives the processor v's registers. Where another processor had v last, its cached control
@@ -460,9 +493,13 @@ func (v *vcpu) requestExit() {
 }
 
 // lostTurn is called when a virtual processor has lost its processor. One that was asked to leave while it had that needn't
-// wait for another turn, which may never come: it may have been paused meanwhile. The lock is held.
+// wait for another turn, which may never come: it may have been paused meanwhile. A short run is over. The lock is held.
 func (v *vcpu) lostTurn(w *world) {
-	if atomic.LoadUint32(&v.exitReq) != 0 {
+	switch {
+	case atomic.LoadUint32(&v.exitReq) != 0:
+		v.giveBack(w)
+	case v.until != 0:
+		worldAt(w.caller).setResult(sys.RunOver)
 		v.giveBack(w)
 	}
 }
@@ -519,7 +556,15 @@ func (c *cpu) runVCPU(w *world) {
 			c.handBack(w, v)
 			return
 		}
+		if v.until != 0 && v.lastExit >= v.until {
+			c.over(w, v)
+			return
+		}
 		if v.attention() && !v.prepare(s) {
+			if v.until != 0 {
+				c.over(w, v)
+				return
+			}
 			if v.wait(c, w) {
 				v.unload()
 				return

@@ -41,7 +41,8 @@ type world struct {
 	behalfUsed uint64
 
 	epollBuf uintptr
-	spun     uint64 // ns that it slept last for having been found spinning, 0 for having been found at work
+	spun     uint64 // ns that it slept last for having been found spinning, 0 for having been found at work, or spinWoken
+	hinted   uint64 // hints when it was last told to look for work
 	created  uint64 // ns; no two worlds that have had one index share it
 	billed   uint64 // ns, of a virtual processor: see repay
 }
@@ -76,6 +77,7 @@ const (
 	waitInterrupt
 	waitIRQ
 	waitSpin
+	waitIdle
 )
 
 // worlds maps an index to the address of a world. Index 0 is none. Those above nWorlds were never used;
@@ -138,6 +140,9 @@ func (w *world) free() {
 func wake(w *world) {
 	if w.state != stateBlocked {
 		return
+	}
+	if w.wait != waitSpin {
+		w.spun = spinWoken
 	}
 	w.wait = waitNone
 	cancelTimer(w)

@@ -54,6 +54,7 @@ const (
 	NumVMPause
 	NumCheckWorlds
 	NumSpins
+	NumIdle
 	End
 )
 

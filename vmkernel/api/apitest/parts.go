@@ -73,7 +73,7 @@ func Serve(t testing.TB, s Server, address string) string {
 	t.Helper()
 	var l net.Listener
 	var err error
-	for range 50 { // the address may be that of a host that has just gone down
+	for range 3000 { // the address may be that of a host that has just gone down; a minute on a machine that is busy
 		if l, err = net.Listen("tcp", cmp.Or(address, "127.0.0.1:0")); err == nil {
 			break
 		}

@@ -28,6 +28,9 @@ func (p *Peer) Close() { p.conn.Close() }
 
 // PeerOf says who is at the other end of a connection that a Door's Accept has returned.
 func PeerOf(c net.Conn) *Peer {
+	if g, ok := c.(*gathering); ok {
+		c = g.Conn
+	}
 	if t, ok := c.(*tls.Conn); ok {
 		if c, ok := t.NetConn().(*conn); ok {
 			return c.peer

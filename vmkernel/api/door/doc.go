@@ -7,7 +7,8 @@
 // their own. Connections of known callers are counted by caller, and the last places are for administrators; those of
 // strangers, whom a claim lets in, make room for each other, for the newcomer may be the one with the code. Handshakes
 // are limited in rate before anything is computed for them, and in number at a time when the host's key is used, so that
-// a processor stays free. Everything has a time limit. Memory is bounded by Limits.
+// a processor stays free. Everything has a time limit. Memory is bounded by Limits. What goes out over HTTP/2 is gathered, so
+// that an answer is one packet (gather.go).
 //
 // package server makes a Door, and asks it who is at the other end (PeerOf). The door must not know what is asked of the
 // host, nor let in anybody whom its Config doesn't know.

@@ -36,7 +36,8 @@ const (
 	Full      = "full" // too many connections of known callers, or of this one
 )
 
-// Door is a net.Listener whose connections are *tls.Conn of callers that PeerOf knows.
+// Door is a net.Listener whose connections are of callers that PeerOf knows: each a *tls.Conn, but those in HTTP/2, which
+// net/http has to take for unencrypted ones (gathering).
 type Door struct {
 	inner  net.Listener
 	config Config
@@ -163,10 +164,14 @@ func (d *Door) handshake(c *conn) {
 	if !peer.Known {
 		time.AfterFunc(l.StrangerTime, func() { c.Close() })
 	}
+	var in net.Conn = t
+	if state.NegotiatedProtocol == "h2" {
+		in = gather(t)
+	}
 	select {
-	case d.ready <- t:
+	case d.ready <- in:
 	case <-d.closed:
-		c.Close()
+		in.Close()
 	}
 }
 

@@ -75,7 +75,7 @@ func TestVMsAreThoseOfTheManager(t *testing.T) {
 	if err := s.Delete(t.Context(), v, false); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for _, want := range []string{"vm.created", "vm.updated", "vm.deleted"} {
 		e, labels, missed, err := events.Next(ctx)

@@ -49,7 +49,7 @@ func TestAChainWithoutEndIsNotRead(t *testing.T) {
 			return time.Since(began), err
 		}
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(5 * time.Second))
+		conn.SetDeadline(time.Now().Add(longest))
 		if _, err = conn.Write([]byte("GET /v1/version HTTP/1.1\r\nHost: x\r\n\r\n")); err == nil {
 			_, err = conn.Read(make([]byte, 1))
 		}

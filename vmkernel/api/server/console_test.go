@@ -32,7 +32,7 @@ func (r *rig) console(cert *tls.Certificate, vm, query string) *websocket.Conn {
 // message reads the next message of the server's.
 func message(t testing.TB, ws *websocket.Conn) (m api.ConsoleMessage) {
 	t.Helper()
-	kind, p, err := ws.Read(within(t, 10*time.Second))
+	kind, p, err := ws.Read(within(t, longest))
 	if err != nil || kind != websocket.MessageText {
 		t.Fatalf("%v %q %v", kind, p, err)
 	}
@@ -46,7 +46,7 @@ func message(t testing.TB, ws *websocket.Conn) (m api.ConsoleMessage) {
 func output(t testing.TB, ws *websocket.Conn, n int) (out []byte) {
 	t.Helper()
 	for len(out) < n {
-		kind, p, err := ws.Read(within(t, 10*time.Second))
+		kind, p, err := ws.Read(within(t, longest))
 		if err != nil || kind != websocket.MessageBinary {
 			t.Fatalf("%v %q %v", kind, p, err)
 		}
@@ -132,7 +132,7 @@ func TestConsoleHasOneHolderWhoIsNamed(t *testing.T) {
 	}
 	// One that watches may not type.
 	watcher.Write(t.Context(), websocket.MessageBinary, []byte("x"))
-	if _, _, err := watcher.Read(within(t, 5*time.Second)); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+	if _, _, err := watcher.Read(within(t, longest)); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
 		t.Errorf("%v", err)
 	}
 	// When the VM goes, so do they, and are told.
@@ -141,7 +141,7 @@ func TestConsoleHasOneHolderWhoIsNamed(t *testing.T) {
 	if m := message(t, taken); m.Event != "end" {
 		t.Errorf("%+v", m)
 	}
-	if _, _, err := taken.Read(within(t, 5*time.Second)); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
+	if _, _, err := taken.Read(within(t, longest)); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
 		t.Errorf("%v", err)
 	}
 }
@@ -175,7 +175,7 @@ func TestConsoleTakesNoMessageThatIsNone(t *testing.T) {
 		send(t.Context(), ws)
 		var err error
 		for err == nil {
-			_, _, err = ws.Read(within(t, 5*time.Second))
+			_, _, err = ws.Read(within(t, longest))
 		}
 		if s := websocket.CloseStatus(err); s != websocket.StatusUnsupportedData && s != websocket.StatusMessageTooBig {
 			t.Errorf("%s: %v", name, err)

@@ -25,9 +25,24 @@ func ruleOf(r *api.Route) auth.Rule {
 	return rule
 }
 
-// ServeHTTP answers a call: who it is, whether he may, the intent into the log, the act, the outcome into the log, and
-// only then the answer.
+// ServeHTTP answers a call.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	makeRoom(0)
+	s.serve(w, r)
+}
+
+// makeRoom has the stack grow once to what a call takes, while there is little on it to copy. In HTTP/2 each call has a
+// new goroutine, whose stack would grow twice under it: 50,000 instructions a call, where this takes 18,000.
+//
+//go:noinline
+func makeRoom(i int) byte {
+	var room [5 << 10]byte // with what is there already, and what the runtime keeps free, more than 4 KiB and less than 8
+	return room[i]
+}
+
+// serve answers a call: who it is, whether he may, the intent into the log, the act, the outcome into the log, and only
+// then the answer.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["Cache-Control"], h["X-Content-Type-Options"] = noStore, noSniff
 	c := &call{s: s, w: w, r: r}

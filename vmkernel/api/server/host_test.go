@@ -101,7 +101,7 @@ func TestStreamsGoOnWhereTheyWereLeft(t *testing.T) {
 	}
 	c := r.as(auth.Operator)
 	c.client.Timeout = 0
-	request, _ := http.NewRequestWithContext(within(t, 10*time.Second), "GET", "https://"+r.address+"/v1/host/log?from=4", nil)
+	request, _ := http.NewRequestWithContext(within(t, longest), "GET", "https://"+r.address+"/v1/host/log?from=4", nil)
 	response, err := c.client.Do(request)
 	if err != nil {
 		t.Fatal(err)
@@ -338,7 +338,7 @@ func TestWhoFollowsTheAuditLogIsInItOnce(t *testing.T) {
 	r := newRig(t)
 	a := r.as(auth.Auditor)
 	a.client.Timeout = 0
-	request, _ := http.NewRequestWithContext(within(t, 10*time.Second), "GET", "https://"+r.address+"/v1/audit/follow?from=0", nil)
+	request, _ := http.NewRequestWithContext(within(t, longest), "GET", "https://"+r.address+"/v1/audit/follow?from=0", nil)
 	response, err := a.client.Do(request)
 	if err != nil {
 		t.Fatal(err)

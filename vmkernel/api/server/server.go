@@ -113,7 +113,7 @@ func (s *Server) Serve(l net.Listener) error {
 	d := door.New(l, door.Config{TLS: config, Identify: s.identify, Refused: s.refused, Limits: s.Limits})
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true) // as far as it can see: by TLS all the same, see package door
 	h := &http.Server{
 		Handler:           s,
 		TLSConfig:         &tls.Config{NextProtos: config.NextProtos},
