@@ -101,10 +101,16 @@ func TestHostsMeetWithinOneVLANOnly(t *testing.T) {
 func TestAddressOfAnotherHostIsGivenUpForDHCP(t *testing.T) {
 	t.Parallel()
 	a, b := cable(false)
-	start(t, b, Config{Addresses: prefixes("192.0.2.1/24")})
+	first, others := start(t, b, Config{Addresses: prefixes("192.0.2.1/24")})
 	host, warnings := start(t, a, Config{Addresses: prefixes("192.0.2.1/24")})
-	if w := <-warnings; !strings.Contains(w, "another host (02:00:00:00:00:02) has address 192.0.2.1: DHCP is asked") {
-		t.Error(w)
+	said, mac := "", "02:00:00:00:00:02"
+	select {
+	case said = <-warnings:
+	case said = <-others: // on a busy machine the first was still asking when the second came
+		host, mac = first, "02:00:00:00:00:01"
+	}
+	if !strings.Contains(said, "another host ("+mac+") has address 192.0.2.1: DHCP is asked") {
+		t.Error(said)
 	}
 	if st := host.State(); len(st.Addresses) != 0 || !strings.Contains(st.Fallback, "another host") {
 		t.Errorf("%+v", st)
