@@ -131,7 +131,7 @@ func (c *Crowd) caughtUp(ctx context.Context, host int) {
 // At once on their way to the machine: fewer than any card or socket holds.
 const (
 	window = 48
-	burst  = 96
+	burst  = 32
 )
 
 // HalfOpen begins n connections to a port that none of the crowd goes on with: a third of them isn't even acknowledged, a third

@@ -143,6 +143,7 @@ func TestPingsLeaveAGuestItsReservation(t *testing.T) {
 	if _, err := r.WaitFor(ctx, regexp.MustCompile(`^tux\| WORKLOAD`)); err != nil {
 		t.Fatal(err)
 	}
+	timeOf(t, conn) // he is in before it begins
 	attack, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {

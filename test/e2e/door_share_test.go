@@ -32,6 +32,7 @@ func TestFloodLeavesAGuestItsReservation(t *testing.T) {
 	if _, err := r.WaitFor(ctx, regexp.MustCompile(`^tux\| WORKLOAD`)); err != nil {
 		t.Fatal(err)
 	}
+	timeOf(t, conn) // he is in before it begins
 	attack, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	for range 4 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"testing"
 	"time"
@@ -31,12 +32,12 @@ func (r *rig) onNetwork() *crowd.Network {
 	return n
 }
 
-// heap is the bytes of the heap that are in use.
+// heap is the bytes of the heap that a collection finds in use, and of the stacks: not what has become garbage since.
 func heap() uint64 {
 	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapInuse + m.StackInuse
+	m := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(m)
+	return m[0].Value.Uint64() + m[1].Value.Uint64()
 }
 
 // mostCrowded is how much more memory a host may take while it has 10,000 half-open connections: 64 that the door has, 128
