@@ -89,7 +89,8 @@ type topHost struct {
 
 // sample is what a host said at one time.
 type sample struct {
-	at     time.Time
+	at     time.Time // here
+	there  uint64    // by the host's own clock, in ns; 0: it is of a version that doesn't say
 	host   api.Host
 	vms    []api.VMSummary
 	worlds []api.World // none: the caller's role is not for them
@@ -156,7 +157,7 @@ func take(ctx context.Context, conn *client.Conn) (s sample, err error) {
 	if err = conn.Get(ctx, client.Path("worlds"), nil, &worlds); err != nil && exit.Code(err) != exit.Denied {
 		return s, err
 	}
-	s.worlds = worlds.Worlds
+	s.worlds, s.there = worlds.Worlds, worlds.At
 	return s, nil
 }
 
@@ -164,7 +165,10 @@ func take(ctx context.Context, conn *client.Conn) (s sample, err error) {
 func (h *topHost) usages(name string, worlds bool) (whole usage, vms, each []usage) {
 	now := h.now
 	whole = usage{Host: name, State: now.host.State, Memory: now.host.Hardware.Memory - min(now.host.Hardware.Memory, now.host.Resources.MemoryFree)}
-	span := now.at.Sub(h.then.at).Seconds() * 1e9
+	span := float64(now.at.Sub(h.then.at))
+	if now.there != 0 && h.then.there != 0 { // whatever time the calls took
+		span = float64(now.there) - float64(h.then.there)
+	}
 	if h.then.at.IsZero() || span <= 0 || h.then.host.Boot != now.host.Boot {
 		span = 0
 	}

@@ -88,7 +88,9 @@ func TestALostCAIsReplacedInFrontOfTheMachine(t *testing.T) {
 	s := newSessionWithKeys(t)
 	s.fails(t, 4, "doesn't trust the operator CA", "host", "add", r.address, "--fingerprint", r.fingerprint())
 	s.must(t, "host", "claim", r.address, "--code", r.Trust.ClaimState().Code)
-	s.must(t, "trust", "show")
+	if out := s.must(t, "trust", "show").out; !strings.Contains(out, "\n             made anew at each start") {
+		t.Errorf("a line that goes on with the one before:\n%s", out)
+	}
 	s.must(t, "trust", "ca", "remove", string(auth.FingerprintOf(old.ca(t))))
 	old.must(t, "host", "remove", "keel-1")
 	old.fails(t, 4, "doesn't trust the operator CA", "host", "add", r.address, "--fingerprint", r.fingerprint())

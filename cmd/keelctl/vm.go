@@ -158,7 +158,7 @@ func (a *app) fieldsOfVM(r *output.Rows, v api.VM) {
 		r.Field("note", output.Cell{Text: "this description takes effect when it starts next", Style: output.Warn})
 	}
 	showVM(func(name, format string, args ...any) {
-		r.Row(output.Cell{Text: name, Style: output.Dim}, fmt.Sprintf(format, args...))
+		r.Field(name, fmt.Sprintf(format, args...))
 	}, v.Spec)
 	for _, p := range v.Serial {
 		holder := "nobody types"

@@ -120,5 +120,6 @@ type World struct {
 
 // Worlds is the answer to a list of them.
 type Worlds struct {
+	At     uint64  `json:"atNS,omitempty"` // when they were looked at, by a clock that only goes forward: for differences
 	Worlds []World `json:"worlds"`
 }

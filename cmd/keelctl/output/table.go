@@ -77,6 +77,9 @@ func (r *Rows) Field(name string, value any) {
 	if cell, ok := value.(Cell); ok {
 		text = cell.Text
 	}
+	if name == "" {
+		name = " " // it goes on with the one before
+	}
 	if text != "" {
 		r.Row(Cell{name, Dim}, value)
 	}

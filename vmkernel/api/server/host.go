@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"keel/vmkernel/api"
 	"keel/vmkernel/auth"
@@ -149,12 +150,16 @@ func confirmNetwork(c *call) (any, error) {
 	return getNetwork(c)
 }
 
+// looked is when this program began to look at worlds.
+var looked = time.Now()
+
 func listWorlds(c *call) (any, error) {
+	at := time.Since(looked) + 1
 	worlds := c.s.Host.Worlds()
 	if worlds == nil {
 		worlds = []api.World{}
 	}
-	return api.Worlds{Worlds: worlds}, nil
+	return api.Worlds{At: uint64(at), Worlds: worlds}, nil
 }
 
 func countVM(r *api.HostResources, state string) {
