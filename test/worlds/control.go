@@ -211,7 +211,7 @@ func checkRefusals(e *env) (string, error) {
 	want("a VM in an unknown pool", e2, linux.EINVAL)
 	_, e2 = sys.PoolCreate(with(func(p *sys.CPUPolicy) { p.Pool = 7777 }))
 	want("a pool in an unknown pool", e2, linux.EINVAL)
-	want("moving a VM", sys.VMSetCPU(g.handle, &ok), linux.EXDEV)
+	want("moving a VM to an unknown pool", sys.VMSetCPU(g.handle, with(func(p *sys.CPUPolicy) { p.Pool = 7777 })), linux.EINVAL)
 	want("a pool in itself", sys.PoolSet(pool, with(func(p *sys.CPUPolicy) { p.Pool = pool })), linux.EXDEV)
 	want("destroying a pool with a VM", sys.PoolDestroy(inner), linux.EBUSY)
 	want("destroying a pool with a pool", sys.PoolDestroy(pool), linux.EBUSY)

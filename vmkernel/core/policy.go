@@ -139,11 +139,12 @@ func (c *cpu) look() {
 	if sched.Kicked() {
 		sched.kick()
 	}
+	guest := false
 	for try := 0; try < 4 && (c.current == 0 || c.mustAsk() || now >= sched.Until(c.id)); try++ {
 		c.resched = false
 		atomic.StoreUint32(&c.repick, 0)
 		c.settle(now)
-		guest := c.inGuest()
+		guest = c.inGuest()
 		if guest {
 			if left := at[vcpu](worldAt(c.current).vcpu).lastExit; left != 0 {
 				sched.Skip(c.id, tscToNS(left), now)
@@ -166,6 +167,8 @@ func (c *cpu) look() {
 	c.arm(now)
 	if c.asked == began {
 		sched.turnTook(tscToNS(amd64.RDTSC()) - now)
+	} else if guest && c.inGuest() {
+		sched.Skip(c.id, 0, tscToNS(amd64.RDTSC())) // nor is a decision anybody's that lets a guest go on
 	}
 }
 

@@ -138,12 +138,12 @@ func (m *machine) setPolicy(p *sys.CPUPolicy) int64 {
 	share := shareOf(p)
 	r := -int64(linux.EINVAL)
 	sched.lock()
-	switch {
-	case !share.Valid() || !affinityValid(p.Affinity):
-	case sched.Parent(m.group) != poolOf(uint64(p.Pool)):
-		r = -int64(linux.EXDEV)
+	now := nanotime()
+	switch pool := poolOf(uint64(p.Pool)); {
+	case !share.Valid() || !affinityValid(p.Affinity) || pool == policy.None:
+	case !sched.Move(m.group, pool, now):
+		r = -int64(linux.ENOSPC)
 	default:
-		now := nanotime()
 		sched.SetPolicy(m.group, &share, now)
 		m.setAffinity(p.Affinity, now)
 		for i := uint32(0); i < m.nvcpu; i++ {

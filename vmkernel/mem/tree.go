@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -246,9 +247,14 @@ func (t *Tree) admit(n *node, uses uint64) error {
 
 // fits says why n's pages can't be committed below parent.
 func (t *Tree) fits(parent, n *node, pages uint64) error {
-	what := "a reservation of " + size(n.budget.Reservation) + " is"
+	what := "a reservation of " + size(n.budget.Reservation)
+	if n.uses > n.budget.Reservation {
+		what = "what it holds, " + size(n.uses) + ","
+	}
 	if n.overhead != 0 {
-		what = "a reservation of " + size(n.budget.Reservation) + " and an overhead of " + size(n.overhead) + " are"
+		what += " and an overhead of " + size(n.overhead) + " are"
+	} else {
+		what += " is"
 	}
 	for at, needs := parent, pages; at != nil && needs != 0; at = at.parent {
 		if at.uses+needs > at.most() {
@@ -274,6 +280,7 @@ type Guest struct {
 	tree   *Tree
 	node   *node // nil once it was released
 	name   string
+	pool   string
 	size   uint64
 	sample Sample
 	target uint64
@@ -298,7 +305,7 @@ func (t *Tree) Admit(v VM) (*Guest, error) {
 		return nil, fmt.Errorf("mem: there is a VM %s already", v.Name)
 	}
 	n := &node{name: "VM " + v.Name, parent: above, budget: v.Budget, overhead: v.Overhead}
-	g := &Guest{tree: t, node: n, name: v.Name, size: v.Size}
+	g := &Guest{tree: t, node: n, name: v.Name, pool: v.Pool, size: v.Size}
 	n.guest = g
 	if err := t.admit(n, 0); err != nil {
 		return nil, err
@@ -315,34 +322,57 @@ func (g *Guest) Release() {
 		return
 	}
 	g.Give(n.granted)
-	n.parent.add(-int64(n.committed()))
-	for i, c := range n.parent.children {
-		if c == n {
-			n.parent.children = append(n.parent.children[:i], n.parent.children[i+1:]...)
-			break
-		}
-	}
+	n.unlink()
 	delete(t.names, g.name)
 	g.node = nil
 }
 
 // SetBudget changes what g has while it runs, or says why that can't be. A lower limit takes effect with the balloon.
-func (g *Guest) SetBudget(b Budget) error {
+func (g *Guest) SetBudget(b Budget) error { return g.Move(g.pool, b) }
+
+// Move puts g into a pool, below the host where that is empty, with all that it holds, and changes what it has there, or says
+// why that can't be: then nothing has changed.
+func (g *Guest) Move(pool string, b Budget) error {
 	n := g.node
 	if err := b.Check(g.size); err != nil {
 		return fmt.Errorf("mem: %s: %w", n.name, err)
 	}
-	old, before := n.budget, n.committed()
-	n.parent.add(-int64(before))
+	to, err := g.tree.pool(pool)
+	if err != nil {
+		return fmt.Errorf("mem: %s: %w", n.name, err)
+	}
+	from, old := n.parent, n.budget
+	n.unlink()
 	n.budget = b
-	if err := g.tree.fits(n.parent, n, n.committed()); err != nil {
+	if err := g.tree.fits(to, n, n.committed()); err != nil {
 		n.budget = old
-		n.parent.add(int64(before))
+		n.link(from)
 		return err
 	}
-	n.parent.add(int64(n.committed()))
+	n.link(to)
+	g.pool = pool
 	g.target = min(g.target, g.max())
 	return nil
+}
+
+// unlink takes a VM with all that it holds out of its parent.
+func (n *node) unlink() {
+	n.parent.add(-int64(n.committed()))
+	for at := n.parent; at != nil; at = at.parent {
+		at.granted -= n.granted
+	}
+	i := slices.Index(n.parent.children, n)
+	n.parent.children = slices.Delete(n.parent.children, i, i+1)
+}
+
+// link is the reverse.
+func (n *node) link(parent *node) {
+	n.parent = parent
+	parent.children = append(parent.children, n)
+	parent.add(int64(n.committed()))
+	for at := parent; at != nil; at = at.parent {
+		at.granted += n.granted
+	}
 }
 
 // max is what g can ever have.
@@ -350,6 +380,9 @@ func (g *Guest) max() uint64 { return min(g.size, g.node.most()) }
 
 // Budget is what g has of its parent's memory.
 func (g *Guest) Budget() Budget { return g.node.budget }
+
+// Pool is the pool that g is in, empty for none.
+func (g *Guest) Pool() string { return g.pool }
 
 // Granted is how many pages g holds.
 func (g *Guest) Granted() uint64 { return g.node.granted }

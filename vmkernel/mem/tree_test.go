@@ -261,6 +261,38 @@ func TestBudgetChangesWhileAVMRuns(t *testing.T) {
 	}
 }
 
+func TestAVMMovesWithWhatItHolds(t *testing.T) {
+	tree := newTree(t, 100*mib)
+	for name, limit := range map[string]uint64{"small": 20, "large": 70} {
+		if err := tree.AddPool(name, "", Budget{Shares: 1, Limit: limit * mib}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := admit(t, tree, VM{Name: "a", Pool: "large", Size: 80 * mib})
+	if err := a.Take(30*mib, false); err != nil {
+		t.Fatal(err)
+	}
+	b := Budget{Shares: 1, Reservation: 10 * mib}
+	for pool, want := range map[string]string{"small": "what it holds, 30MiB, is more than the 20MiB that pool small has left", "none": `no pool "none"`} {
+		if err := a.Move(pool, b); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, not %q", err, want)
+		}
+		tree.check(t)
+	}
+	a.Give(15 * mib)
+	for _, pool := range []string{"small", "", "large", "small"} {
+		if err := a.Move(pool, b); err != nil || a.Pool() != pool || a.Granted() != 15*mib || a.Budget() != b {
+			t.Errorf("to %q: %v, in %q with %d pages", pool, err, a.Pool(), a.Granted())
+		}
+		tree.check(t)
+	}
+	if err := a.Take(10*mib, false); err == nil {
+		t.Error("it grew above its new pool's limit")
+	}
+	a.Release()
+	tree.check(t)
+}
+
 func TestOverhead(t *testing.T) {
 	// 1 GiB: 512 page tables, 1 directory, 1 pointer table, 1 root; twice; 8 pages for each processor.
 	if got := Overhead(1<<18, 2, 8); got != 2*(512+1+1+1)+16 {

@@ -23,7 +23,7 @@
 // # Who calls it
 //
 // The lower half, at run time: Pick, Wake, Block, Urge, Withdraw, Yield, Switch, Bill and TakeKick; on behalf of the
-// upper half: Create, Destroy, SetPolicy, SetAffinity, SetMember, SetExclusive, Requeue, Pause and Resume. None of
+// upper half: Create, Destroy, Move, SetPolicy, SetAffinity, SetMember, SetExclusive, Requeue, Pause and Resume. None of
 // them allocates, stores a Go pointer, blocks, or touches more than a logarithm of the worlds; the
 // walks over processors take one step for 64 of them. The package has no state but a Scheduler's, which
 // lives in arrays that the caller made; nodes and processors are indices. It decides and does nothing:

@@ -47,8 +47,8 @@ func PoolDestroy(id Pool) error {
 	return err
 }
 
-// VMSetCPU changes what a VM may have, running or not, at once. EXDEV: p.Pool isn't the pool that it is in, which can't change
-// while the handle lives. EINVAL: a value is out of range, or the affinity has no processor of the host.
+// VMSetCPU changes what a VM may have and the pool that it is in, running or not, at once. EINVAL: a value is out of range,
+// the affinity has no processor of the host, or there is no such pool; ENOSPC: the pool is too deep. Then nothing has changed.
 func VMSetCPU(h VMHandle, p *CPUPolicy) error {
 	_, err := call(NumVMSetCPU, uintptr(h), uintptr(unsafe.Pointer(p)), 0, 0)
 	return err

@@ -133,14 +133,15 @@ func (s *slot) set(in *instance, c *seed.CPU) error {
 	if err := s.p.tree.Set(to); err != nil {
 		return faultf(ErrNoProcessors, "processors: %v", err)
 	}
+	pool := s.p.pools[c.Pool]
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if !in.gone {
-		if err := s.p.backend.SetCPU(in.handle, policyOf(&to, s.pool)); err != nil {
+		if err := s.p.backend.SetCPU(in.handle, policyOf(&to, pool)); err != nil {
 			return errors.Join(fmt.Errorf("vm: processors of %s: %w", s.name, err), s.p.tree.Set(s.spec))
 		}
 	}
-	s.spec = to
+	s.spec, s.pool = to, pool
 	return nil
 }
 

@@ -142,7 +142,51 @@ func TestPolicyOfARunningVMChanges(t *testing.T) {
 	}
 	pool := *v.Spec()
 	pool.CPU.Pool = "web"
-	if err := v.Update(pool, 0); err == nil || !strings.Contains(err.Error(), "cpu.pool") {
-		t.Errorf("another pool while it runs: %v", err)
+	if err := v.Update(pool, 0); !errors.Is(err, ErrNoProcessors) || !strings.Contains(err.Error(), "pool web") {
+		t.Errorf("a pool that there isn't: %v", err)
+	}
+}
+
+func TestARunningVMMovesToAnotherPool(t *testing.T) {
+	f := idleFake()
+	m, _ := newManager(f)
+	if err := m.AddPools([]seed.Pool{
+		{Name: "web", CPU: seed.Share{Shares: 3000, Limit: 1000}, Memory: seed.Share{Shares: 1, Limit: 2 << 20}},
+		{Name: "db", CPU: seed.Share{Shares: 1000}, Memory: seed.Share{Shares: 1, Limit: 32 << 20}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s := spec("demo")
+	s.CPU.Count = 2
+	s.CPU.Pool, s.Memory.Pool, s.CPU.Reservation, s.Memory.Reservation = "db", "db", 1500, 4<<20
+	v, err := startedVM(t, m, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pools := map[string]sys.Pool{"web": 1, "db": 2}
+	for _, c := range []struct {
+		change func(*seed.VM)
+		want   string // "" where it is possible
+	}{
+		{func(s *seed.VM) { s.CPU.Pool = "web" }, "pool web reserves 150%, and its limit is 100%"},
+		{func(s *seed.VM) { s.Memory.Pool, s.Memory.Reservation = "web", 4<<20 }, "the 2MiB that pool web has left (of 2MiB)"},
+		{func(s *seed.VM) { s.CPU.Pool, s.CPU.Reservation = "web", 900 }, ""},
+		{func(s *seed.VM) { s.Memory.Pool = "" }, ""},
+		{func(s *seed.VM) { s.CPU.Pool, s.CPU.Reservation = "", 1500 }, ""},
+	} {
+		was := v.Spec()
+		to := *was
+		c.change(&to)
+		err := v.Update(to, 0)
+		switch got := f.machines[0].cpu; {
+		case c.want != "":
+			if err == nil || !strings.Contains(err.Error(), c.want) || v.Spec() != was {
+				t.Errorf("to %+v: %v, not %q", to.CPU, err, c.want)
+			}
+		case err != nil:
+			t.Errorf("to %+v: %v", to.CPU, err)
+		case to.CPU.Pool != was.CPU.Pool && got.Pool != pools[to.CPU.Pool]:
+			t.Errorf("to %+v: the lower half's policy is %+v", to.CPU, got)
+		}
 	}
 }

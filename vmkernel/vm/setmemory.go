@@ -23,22 +23,22 @@ func (v *VM) setMemory(spec *seed.VM) error {
 	if v.run == nil || v.run.in == nil || v.run.in.share == nil {
 		return nil // it takes effect when it is started
 	}
-	return v.run.in.share.set(b)
+	return v.run.in.share.set(spec.Memory.Pool, b)
 }
 
-// set changes what a running VM has of its parent's memory.
-func (s *share) set(b mem.Budget) error {
+// set changes the pool that a running VM is in, and what it has of that one's memory.
+func (s *share) set(pool string, b mem.Budget) error {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	if !s.begun {
 		return errNoShare
 	}
-	old := s.guest.Budget()
-	if err := s.guest.SetBudget(b); err != nil {
+	was, old := s.guest.Pool(), s.guest.Budget()
+	if err := s.guest.Move(pool, b); err != nil {
 		return refused(err)
 	}
 	if err := s.m.backend.Reserve(s.in.handle, b.Reservation*mem.PageSize); err != nil {
-		s.guest.SetBudget(old)
+		s.guest.Move(was, old)
 		return faultf(ErrNoMemory, "memory: VM %s: a reservation of %s can't be set aside: the host has %s left: %v", s.in.spec.Name,
 			seed.FormatSize(b.Reservation*mem.PageSize), seed.FormatSize(s.m.backend.FreeMemory()), err)
 	}

@@ -9,7 +9,7 @@ import (
 
 // Update gives the VM another description, whose id is empty or its own. revision is the Status.Revision that the change
 // was made for; 0 is any. While the VM isn't stopped only its name, labels, autostart, onPowerOff, onReboot, onCrash,
-// stopTimeout, and the policies of processors and memory can change, and take effect. Errors: ErrNotFound,
+// stopTimeout, and the policies and pools of processors and memory can change, and take effect at once. Errors: ErrNotFound,
 // ErrExists, ErrInvalid, RevisionError, StateError, datastore's ErrNotFound and ErrIncomplete; then nothing has changed.
 func (v *VM) Update(spec seed.VM, revision uint64) error {
 	m := v.m
@@ -46,14 +46,15 @@ func (v *VM) Update(spec seed.VM, revision uint64) error {
 		}
 		defer func() { m.images.Hold(v, references(v.spec)...) }() // of both, those of the one that it has in the end
 	}
-	if old.Memory.Share != spec.Memory.Share {
+	memory := old.Memory != spec.Memory
+	if memory {
 		if err := v.setMemory(&spec); err != nil {
 			return err
 		}
 	}
 	if !reflect.DeepEqual(old.CPU, spec.CPU) {
 		if err := v.setProcessors(&spec); err != nil {
-			if old.Memory.Share != spec.Memory.Share {
+			if memory {
 				v.setMemory(old) // it had that before
 			}
 			return err
@@ -74,10 +75,8 @@ func fixedChanges(old, new *seed.VM) (names []string) {
 	}{
 		{"machine", old.Machine == new.Machine},
 		{"cpu.count", old.CPU.Count == new.CPU.Count},
-		{"cpu.pool", old.CPU.Pool == new.CPU.Pool},
 		{"cpu.model", old.CPU.Model == new.CPU.Model},
 		{"memory.size", old.Memory.Size == new.Memory.Size},
-		{"memory.pool", old.Memory.Pool == new.Memory.Pool},
 		{"boot", reflect.DeepEqual(old.Boot, new.Boot)},
 		{"serial", reflect.DeepEqual(old.Serial, new.Serial)},
 		{"debug", old.Debug == new.Debug},

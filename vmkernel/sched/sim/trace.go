@@ -58,6 +58,7 @@ var arity = map[byte][2]int{
 	'D': {1, 1}, // Destroy(id)
 	'S': {4, 1}, // SetPolicy(id, shares, reservation, limit)
 	'A': {2, 1}, // SetAffinity(id, set)
+	'G': {2, 1}, // Move(id, to)
 	'U': {1, 1}, // Pause(id)
 	'R': {1, 1}, // Resume(id)
 	'W': {1, 1}, // Wake(id)
@@ -96,6 +97,8 @@ func apply(s *sched.Scheduler, o *op) (x, y uint64) {
 		return truth(s.SetPolicy(id, &p, now)), 0
 	case 'A':
 		return truth(s.SetAffinity(id, uint32(o.a[1]), now)), 0
+	case 'G':
+		return truth(s.Move(id, sched.ID(o.a[1]), now)), 0
 	case 'U':
 		return truth(s.Pause(id, now)), 0
 	case 'R':

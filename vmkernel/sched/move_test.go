@@ -1,0 +1,54 @@
+package sched
+
+import "testing"
+
+// TestAMovedVMCountsInItsNewPool: with worlds that run, wait, are parked, paused and asleep, whoever moves.
+func TestAMovedVMCountsInItsNewPool(t *testing.T) {
+	s, threads, vcpus := small(t, 2)
+	rich := s.Create(Root, 3, Group, &Policy{Shares: 3000})
+	poor := s.Create(Root, 4, Group, &Policy{Shares: 1000, Limit: 200})
+	vm := s.Parent(vcpus[0])
+	other := s.Create(rich, 5, Group|Cosched, &Policy{Shares: 1000})
+	rival := s.Create(other, 50, 0, &Policy{Shares: 1000})
+	now := uint64(1000)
+	for _, id := range append(vcpus, rival, threads[0]) {
+		s.Wake(id, now)
+	}
+	run := func(until uint64) {
+		for now < until {
+			for c := range uint32(2) {
+				s.Pick(c, now)
+			}
+			kicks(s)
+			now += 200_000
+		}
+	}
+	run(1e8)
+	for i, to := range []ID{poor, rich, Root, rich, poor, Root} {
+		if i%2 == 1 {
+			s.Pause(vcpus[2], now)
+		} else {
+			s.Resume(vcpus[2], now)
+		}
+		if !s.Move(vm, to, now) || s.Parent(vm) != to {
+			t.Fatalf("move %d was refused", i)
+		}
+		if bad := s.Check(); bad != "" {
+			t.Fatalf("after move %d: %s", i, bad)
+		}
+		used := s.Used(vm)
+		began := now
+		run(now + 4e8)
+		if bad := s.Check(); bad != "" {
+			t.Fatalf("after move %d, later: %s", i, bad)
+		}
+		if rate := float64(s.Used(vm)-used) / float64(now-began); to == poor && rate > 0.23 {
+			t.Errorf("below a limit of 20 %% it used %.0f %%", 100*rate)
+		} else if to != poor && rate < 0.45 {
+			t.Errorf("move %d: it used %.0f %%", i, 100*rate)
+		}
+	}
+	if s.Move(vm, s.Parent(threads[0]), now) || s.Move(vm, vm, now) || s.Move(vm, other, now) || s.Move(rich, Root, now) || s.Move(vcpus[0], rich, now) {
+		t.Error("what can't be was done")
+	}
+}
