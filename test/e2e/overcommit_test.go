@@ -18,7 +18,6 @@ var (
 	memoryLine  = regexp.MustCompile(`^level=DEBUG msg=memory vm=(\S+) granted=\S+ target=(\d+)(KiB|MiB|GiB) `)
 	notStarted  = regexp.MustCompile(`^level=ERROR msg="vm not started" vm=greedy error="(.*)"$`)
 	memoryNode  = regexp.MustCompile(`msg="vm figures" vm=(\S+) .* memory\.resident=(\d+) memory\.large=(\d+) memory\.overhead=(\d+) memory\.node=(\d+) `)
-	heldLine    = regexp.MustCompile(`^(g\d)\| WORKLOAD yield ok held=(\d+)MiB`)
 	waitsMemory = regexp.MustCompile(`msg="vm waits for memory" vm=(\S+)`)
 )
 
@@ -76,44 +75,6 @@ func TestGuestsShareLessMemoryThanTheyAreSizedFor(t *testing.T) {
 	// By how much they follow shares depends on how fast guests write in a machine whose clock is the wall's;
 	// TestOvercommittedGuestsAllGoOn in package vm holds them to it.
 	t.Logf("targets in KiB when the first ends: %v", target)
-}
-
-// TestMemoryFollowsShares has two stock Linux guests with shares 1 : 3 that want all they can get of less than they are sized
-// for: after a while the second is to have at least twice as much as the first, by the policy's targets and by what each
-// says that it held.
-func TestMemoryFollowsShares(t *testing.T) {
-	section := hostWith()
-	section.Log.Level = "debug"
-	var vms []seed.VM
-	for i, shares := range []uint32{1000, 3000} {
-		v := linux(fmt.Sprint("g", i+1), 1, 240*mib, "workload.only=yield workload.wait=60s")
-		v.Boot.Direct.Initrd = fileBalloon
-		v.Memory.Shares = shares
-		vms = append(vms, v)
-	}
-	data, err := seed.Pack(section, vms, files(t, fileLinux, fileInitrd, fileBalloon))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := host{emulator: qemu, memMiB: 420, limit: 6 * time.Minute}.boot(t, data)
-	r.end()
-	r.wantReasons(map[string]string{"g1": "power-off", "g2": "power-off"})
-	held, target := map[string]int{}, map[string]int{}
-	for _, l := range r.Lines() {
-		if m := heldLine.FindStringSubmatch(l); m != nil {
-			held[m[1]], _ = strconv.Atoi(m[2])
-		}
-		if m := memoryLine.FindStringSubmatch(l); m != nil && len(held) == 0 { // up to the first's end
-			n, _ := strconv.Atoi(m[2])
-			target[m[1]] = n >> map[string]int{"KiB": 10, "MiB": 0}[m[3]]
-		}
-	}
-	t.Logf("MiB held %v, targets %v", held, target)
-	for _, x := range []map[string]int{held, target} {
-		if x["g1"] == 0 || x["g2"] < 2*x["g1"] {
-			t.Errorf("shares 1 : 3 are %v MiB", x)
-		}
-	}
 }
 
 // TestVMComesFromOneNUMANode has QEMU's machine of two nodes: a VM's memory is on the one where there is more.

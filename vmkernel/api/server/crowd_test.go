@@ -40,9 +40,9 @@ func heap() uint64 {
 	return m[0].Value.Uint64() + m[1].Value.Uint64()
 }
 
-// mostCrowded is how much more memory a host may take while it has 10,000 half-open connections: 64 that the door has, 128
-// before them and 128 behind, with what TCP keeps of each, and what the collector hasn't freed yet.
-const mostCrowded = 16 << 20
+// mostCrowded is how much more memory a host may keep of 10,000 half-open connections: of 64 that the door has, 128 before them
+// and 128 behind, with what TCP keeps of each. While they come it takes more, for what is being made counts as used.
+const mostCrowded = 12 << 20
 
 func TestTenThousandHalfOpenConnections(t *testing.T) {
 	r := newRig(t)
@@ -71,15 +71,16 @@ func TestTenThousandHalfOpenConnections(t *testing.T) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+	kept := heap()
 	counts := c.Counts()
 	s := r.server.doors[1].Stats()
-	t.Logf("%d connections taken, %d ended by the host; %d half open, %d crowded out; heap and stacks at most %d KiB more, %d goroutines more; an administrator came in %d times, the slowest in %v",
-		counts.Opened, counts.Reset, s.HalfOpen, s.Refused[door.Crowded], int64(most-before)>>10, threads-routines, asked, slowest)
+	t.Logf("%d connections taken, %d ended by the host; %d half open, %d crowded out; heap and stacks %d KiB more, meanwhile at most %d, %d goroutines more; an administrator came in %d times, the slowest in %v",
+		counts.Opened, counts.Reset, s.HalfOpen, s.Refused[door.Crowded], (int64(kept)-int64(before))>>10, int64(most-before)>>10, threads-routines, asked, slowest)
 	if counts.Opened != many {
 		t.Errorf("%d of %d connections are taken", counts.Opened, many)
 	}
-	if most > before+mostCrowded {
-		t.Errorf("the host takes %d KiB more", int64(most-before)>>10)
+	if kept > before+mostCrowded {
+		t.Error("that is too much")
 	}
 }
 
