@@ -135,6 +135,20 @@ func (v *vcpu) lookOut(c *cpu) {
 	}
 }
 
+// peeked lets the host's interrupts in where that is all that is due, and says whether any came: the policy needn't be
+// asked otherwise.
+//
+//go:noinline
+func (v *vcpu) peeked(c *cpu) bool {
+	openWindow()
+	if c.pending != [4]uint64{} {
+		return true
+	}
+	c.peek = v.lastExit + peekTicks
+	v.hold(c)
+	return false
+}
+
 // expired is the end of the preemption timer's time.
 func (v *vcpu) expired(c *cpu) {
 	openWindow()
@@ -142,7 +156,7 @@ func (v *vcpu) expired(c *cpu) {
 		// Nothing came. It goes on, and if that is with RFLAGS.IF set, without the timer: up to its next exit, however
 		// early that comes, an interrupt leaves it.
 		if v.vmx.Interruptible() {
-			c.peek, v.timed = 0, false
+			c.peek, v.timed = v.lastExit+1, false
 			v.vmx.SetTimer(0, false)
 			return
 		}

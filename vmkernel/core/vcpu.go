@@ -543,7 +543,7 @@ func (c *cpu) runVCPU(w *world) {
 	v.load(c)
 	c.switched()
 	for {
-		if atomic.LoadUint32(&c.kicked) != 0 || c.resched || v.lastExit >= c.peek {
+		if atomic.LoadUint32(&c.kicked) != 0 || c.resched || v.lastExit >= c.peek && v.peeked(c) {
 			if c.mustLeave(w, v) {
 				v.unload()
 				v.lastExit = 0 // it waits from here on
