@@ -108,8 +108,9 @@ func (n *hostNetwork) stateChanged(s net.State) {
 	}
 }
 
-func (n *hostNetwork) warning(err error) {
-	n.log.Warn("network trouble", "nic", n.card().Function.Address.String(), "error", err)
+// warning is called from the card's start on, when there is no stack yet.
+func (n *hostNetwork) warning(on nic.NIC, err error) {
+	n.log.Warn("network trouble", "nic", n.cardOf(on).Function.Address.String(), "error", err)
 }
 
 // card is the one that the host is reached by.

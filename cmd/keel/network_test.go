@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"keel/drivers/cards"
 	"keel/drivers/nic"
@@ -42,6 +44,40 @@ func TestNetworkIsOneLineForEachChange(t *testing.T) {
 	}
 	if listOf(nil) != "none" || !strings.Contains(listOf(append(with, with...)), ",") {
 		t.Error("lists of addresses")
+	}
+}
+
+// troubledCard breaks in its first moments.
+type troubledCard struct{ fakeCard }
+
+func (troubledCard) Link() nic.Link         { return nic.Link{} }
+func (troubledCard) Sums() bool             { return false }
+func (troubledCard) Send(f *nic.Frame) bool { return false }
+
+func (troubledCard) Start(to nic.Receiver) error {
+	to.Trouble(errors.New("it hung and was reset"))
+	time.Sleep(50 * time.Millisecond) // as a reset takes: what is told is told before the stack is there
+	return nil
+}
+
+// told is a log's lines.
+type told chan string
+
+func (w told) Write(b []byte) (int, error) { w <- string(b); return len(b), nil }
+
+func TestCardThatBreaksAtItsStartIsALineOfTheLog(t *testing.T) {
+	lines := make(told, 16)
+	card := troubledCard{}
+	n := &hostNetwork{log: newLogger(lines, slog.LevelInfo), found: []cards.Card{{Function: &pci.Function{Address: pci.At(0, 3, 0)}, NIC: card}}}
+	stack, err := net.New(card, net.Config{}, net.Events{Changed: n.stateChanged, Warning: n.warning})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stack.Close()
+	for line := range lines {
+		if strings.Contains(line, `msg="network trouble" nic=0000:00:03.0 error="it hung and was reset"`) {
+			return
+		}
 	}
 }
 

@@ -80,7 +80,7 @@ func run(words map[string]string) error {
 				}
 			}
 		},
-		Warning: func(err error) { say("WARN %v", err) },
+		Warning: func(_ nic.NIC, err error) { say("WARN %v", err) },
 	})
 	if err != nil {
 		return err

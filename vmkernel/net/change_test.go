@@ -29,7 +29,7 @@ func prefixes(list ...string) (p []netip.Prefix) {
 func start(t *testing.T, e *end, c Config) (s *Stack, warnings chan string) {
 	t.Helper()
 	warnings = make(chan string, 16)
-	s, err := New(e, c, Events{Warning: func(err error) {
+	s, err := New(e, c, Events{Warning: func(_ nic.NIC, err error) {
 		t.Log(err)
 		warnings <- err.Error()
 	}})

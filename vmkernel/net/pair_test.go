@@ -93,7 +93,7 @@ func pair(t *testing.T, sums bool) (host, peer *Stack, at *end) {
 	a, b := cable(sums)
 	make := func(e *end, v4, v6 string) *Stack {
 		s, err := New(e, Config{Name: "test", Addresses: []netip.Prefix{netip.MustParsePrefix(v4), netip.MustParsePrefix(v6)},
-			DNS: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}, Events{Warning: func(err error) { t.Log(err) }})
+			DNS: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}, Events{Warning: func(_ nic.NIC, err error) { t.Log(err) }})
 		if err != nil {
 			t.Fatal(err)
 		}

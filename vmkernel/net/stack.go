@@ -53,8 +53,8 @@ type Stack struct {
 
 // Events are told, one at a time, and must not block for long. Any may be nil.
 type Events struct {
-	Changed func(State) // addresses or link
-	Warning func(error) // for the log
+	Changed func(State)          // addresses or link
+	Warning func(nic.NIC, error) // for the log: the card that the host is on; both may come before New has returned
 }
 
 // Memory that a connection may take in each direction, bytes.
@@ -160,7 +160,7 @@ func (s *Stack) NIC() nic.NIC { return s.link.card() }
 
 func (s *Stack) warn(err error) {
 	if s.events.Warning != nil {
-		s.events.Warning(err)
+		s.events.Warning(s.NIC(), err)
 	}
 }
 
