@@ -16,8 +16,8 @@ const doorPort = 443
 func (h *host) openDoor() {
 	m := &h.seed.Host.Management
 	if m.NIC == "" {
-		if h.seed.source != "" {
-			return // its seed gives it no network
+		if h.unreached() {
+			return
 		}
 		m.NIC = seed.NICAuto // so that it can be claimed
 	}
@@ -40,6 +40,11 @@ func (h *host) openDoor() {
 	h.firstTime(n)
 	go h.guarded("clock", func() { h.clock.follow(context.Background(), n.stack.AskTime, n.timeServers) })
 	h.listen(n)
+}
+
+// unreached says whether the host's seed gives it no network, and nobody before the machine has asked to recover access.
+func (h *host) unreached() bool {
+	return h.seed.Host.Management.NIC == "" && h.seed.source != "" && !h.recover
 }
 
 // firstTime asks for the time, where somebody knows it, and waits for it a little.

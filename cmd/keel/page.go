@@ -152,7 +152,7 @@ func (p *statusPage) state(claim, reached bool) status.State {
 	switch {
 	case p.stopping:
 		return status.Stopping
-	case h.seed.Host.Management.NIC == "" && h.seed.source != "":
+	case h.unreached():
 		if h.safe {
 			return status.Safe
 		}

@@ -36,6 +36,10 @@ func TestStateIsTheHosts(t *testing.T) {
 	}{
 		"on its way":        {func(*host) {}, false, false, status.Starting},
 		"without a network": {func(h *host) { h.seed.Host.Management.NIC = "" }, false, false, status.Ready},
+		"recovered without": {func(h *host) {
+			open(h)
+			h.seed.Host.Management.NIC, h.safe, h.recover = "", true, true
+		}, true, true, status.Recovery},
 		"without a card":    {func(h *host) { h.offline.Store(true) }, false, false, status.Offline},
 		"without an answer": {func(h *host) { h.started = time.Now().Add(-time.Hour) }, false, false, status.Offline},
 		"open":              {open, false, true, status.Ready},
