@@ -25,7 +25,8 @@ type trials struct {
 	base    Config // to go back to
 	applied bool
 	until   time.Time
-	timer   *time.Timer // nil: there is none
+	timer   *time.Timer // nil: there is none; one whose change is gone back from stays until that is done
+	ending  bool        // it is gone back from
 }
 
 // Try changes the network, shortly after it has returned, and changes it back unless Confirm is called
@@ -43,13 +44,9 @@ func (s *Stack) Try(c Config, within time.Duration, ended func(error)) (until ti
 	} else {
 		t.timer.Stop()
 	}
-	t.applied, t.until = false, time.Now().Add(within)
+	t.applied, t.ending, t.until = false, false, time.Now().Add(within)
 	var timer *time.Timer
-	timer = time.AfterFunc(within, func() {
-		if s.endTrial(timer) {
-			ended(s.wait(func() error { return s.apply(t.base) }))
-		}
-	})
+	timer = time.AfterFunc(within, func() { s.revert(timer, nil, ended) })
 	t.timer = timer
 	time.AfterFunc(min(applyAfter, within/2), func() {
 		err := s.wait(func() error {
@@ -67,25 +64,37 @@ func (s *Stack) Try(c Config, within time.Duration, ended func(error)) (until ti
 			t.mu.Unlock()
 			return nil
 		})
-		if err != nil && s.endTrial(timer) {
-			s.wait(func() error { return s.apply(t.base) })
-			ended(err)
+		if err != nil {
+			s.revert(timer, err, ended)
 		}
 	})
 	return t.until, nil
 }
 
-// endTrial ends the change of a timer, and says whether it still waited.
-func (s *Stack) endTrial(timer *time.Timer) bool {
+// revert goes back from the change of a timer, and tells why, if it still waits. Until that is done the change counts as one
+// that waits: another in its place has to go back to the same network, not to this change.
+func (s *Stack) revert(timer *time.Timer, why error, ended func(error)) {
 	t := &s.trials
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.timer != timer {
-		return false
+	current := t.timer == timer && !t.ending
+	if current {
+		t.timer.Stop()
+		t.ending = true
 	}
-	t.timer.Stop()
-	t.timer = nil
-	return true
+	base := t.base
+	t.mu.Unlock()
+	if !current {
+		return
+	}
+	err := s.wait(func() error { return s.apply(base) })
+	t.mu.Lock()
+	if current = t.timer == timer; current {
+		t.timer, t.ending = nil, false
+	}
+	t.mu.Unlock()
+	if current {
+		ended(errors.Join(why, err))
+	}
 }
 
 // Confirm makes the change that waits for it the network that stays.
@@ -94,7 +103,7 @@ func (s *Stack) Confirm() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.timer == nil || !t.timer.Stop():
+	case t.timer == nil || t.ending || !t.timer.Stop():
 		return ErrNoTrial
 	case !t.applied:
 		t.timer.Reset(time.Until(t.until))
