@@ -224,6 +224,59 @@ func TestChangeRevertsUnlessConfirmed(t *testing.T) {
 	}
 }
 
+// TestChangeDuringARevertGoesBackAsFar makes a change while the one before is being gone back from.
+func TestChangeDuringARevertGoesBackAsFar(t *testing.T) {
+	t.Parallel()
+	a, _ := cable(false)
+	host, _ := start(t, a, Config{Addresses: prefixes(hostAt)})
+	ended := make(chan error, 2)
+	try := func(within time.Duration, addresses ...string) {
+		t.Helper()
+		if _, err := host.Try(Config{Addresses: prefixes(addresses...)}, within, func(err error) { ended <- err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(list ...string) func() bool {
+		return func() bool { return slices.Equal(host.State().Addresses, prefixes(list...)) }
+	}
+	try(800*time.Millisecond, "192.0.2.9/24")
+	until(t, "the change", at("192.0.2.9/24"))
+	busy := make(chan bool)
+	host.call(func() { <-busy }) // so that going back takes its time
+	time.Sleep(time.Second)
+	if err := host.Confirm(); !errors.Is(err, ErrNoTrial) {
+		t.Errorf("while it is gone back from: %v", err)
+	}
+	try(time.Second, "192.0.2.10/24")
+	close(busy)
+	until(t, "the second change", at("192.0.2.10/24"))
+	if err := <-ended; err != nil || !at(hostAt)() {
+		t.Errorf("%v, %+v", err, host.State())
+	}
+	if len(ended) != 0 {
+		t.Error("the end of a change is told that another had replaced")
+	}
+}
+
+// TestTroubleOfAnotherCardIsNotTheHosts has a card tell of trouble that the host has gone back from.
+func TestTroubleOfAnotherCardIsNotTheHosts(t *testing.T) {
+	t.Parallel()
+	a, _ := cable(false)
+	host, warnings := start(t, a, Config{Addresses: prefixes(hostAt)})
+	other, _ := cable(false)
+	if err := host.wait(func() error {
+		_, err := host.link.start(other)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	other.to.Trouble(errors.New("the other card's"))
+	a.to.Trouble(errors.New("its own"))
+	if w := <-warnings; w != "its own" {
+		t.Error(w)
+	}
+}
+
 func TestChangeOfVLANIsFollowed(t *testing.T) {
 	t.Parallel()
 	a, b := cable(true)

@@ -79,7 +79,11 @@ func (p *port) LinkChanged(s nic.Link) {
 }
 
 // Trouble implements nic.Receiver.
-func (p *port) Trouble(err error) { p.link.trouble(err) }
+func (p *port) Trouble(err error) {
+	if p.link.port.Load() == p {
+		p.link.trouble(err)
+	}
+}
 
 // Receive implements nic.Receiver. The copy is all that is looked at.
 func (p *port) Receive(frame []byte, summed bool) {
