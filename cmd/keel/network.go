@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"keel/drivers/cards"
 	"keel/drivers/metal"
@@ -44,7 +45,7 @@ func findCards(log *slog.Logger) []cards.Card {
 
 // startNetwork gives the host its own network. Addresses come later: each time they change, one line of the log says
 // what they are. While access to the host is recovered its seed can't keep it from being reached, by naming a card that isn't
-// there, or others' networks alone: whoever comes needs the code from its console.
+// there, or addresses, a VLAN or others' networks alone: whoever comes needs the code from its console.
 func startNetwork(log *slog.Logger, host *seed.Host, found []cards.Card, recovered bool, changed func()) (*hostNetwork, error) {
 	m := host.Management
 	card, err := cards.Choose(found, macOf(m.NIC))
@@ -60,13 +61,38 @@ func startNetwork(log *slog.Logger, host *seed.Host, found []cards.Card, recover
 		log.Warn("hosts in all networks may reach this one, while access is recovered", "otherwise", fmt.Sprint(m.AllowFrom))
 		m.AllowFrom = nil
 	}
+	if recovered && len(m.Addresses) > 0 {
+		log.Warn("DHCP is asked for an address as well, while access is recovered", "otherwise", listOf(m.Addresses))
+	}
 	n := &hostNetwork{log: log, found: found, wants: m.NIC, changed: changed, usable: make(chan struct{}, 1)}
-	n.stack, err = net.New(card, net.Config{Name: host.Name, VLAN: m.VLAN, Addresses: m.Addresses, Routers: m.Routers, DNS: m.DNS, NTP: m.NTP, AllowFrom: m.AllowFrom},
+	n.stack, err = net.New(card, net.Config{Name: host.Name, VLAN: m.VLAN, Addresses: m.Addresses, DHCP: recovered, Routers: m.Routers, DNS: m.DNS, NTP: m.NTP, AllowFrom: m.AllowFrom},
 		net.Events{Changed: n.stateChanged, Warning: n.warning})
 	if err != nil {
 		return nil, err
 	}
+	if recovered && m.VLAN != 0 {
+		time.AfterFunc(untagAfter, func() { n.leaveVLAN(m.VLAN) })
+	}
 	return n, nil
+}
+
+// untagAfter is how long somebody in the seed's VLAN has to answer, while access is recovered.
+const untagAfter = 15 * time.Second
+
+// leaveVLAN leaves the seed's VLAN if nobody in it answers: neither DHCP nor a router.
+func (n *hostNetwork) leaveVLAN(vlan uint16) {
+	if !nobodyAnswers(n.stack.State()) {
+		return
+	}
+	n.log.Warn("the VLAN is left, while access is recovered: neither DHCP nor a router answers in it", "otherwise", vlan)
+	if err := n.stack.LeaveVLAN(); err != nil {
+		n.log.Error("leaving the VLAN", "error", err)
+	}
+}
+
+// nobodyAnswers says whether a host that asks DHCP has found neither that nor a router.
+func nobodyAnswers(s net.State) bool {
+	return s.Asking && (len(s.Routers) == 0 || s.Fallback != "")
 }
 
 // macOf is the address that the seed chooses a card by, zero for auto: the seed has checked it.

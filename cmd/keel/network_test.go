@@ -81,6 +81,24 @@ func TestCardThatBreaksAtItsStartIsALineOfTheLog(t *testing.T) {
 	}
 }
 
+// TestVLANIsLeftOnlyWhereNobodyAnswers has Recover access keep the seed's VLAN if it is right.
+func TestVLANIsLeftOnlyWhereNobodyAnswers(t *testing.T) {
+	router := []netip.Addr{netip.MustParseAddr("192.0.2.254")}
+	for name, c := range map[string]struct {
+		state net.State
+		left  bool
+	}{
+		"DHCP and routers are silent": {net.State{Asking: true}, true},
+		"the given router is silent":  {net.State{Asking: true, Routers: router, Fallback: "router 192.0.2.254 doesn't answer"}, true},
+		"the given router answers":    {net.State{Asking: true, Routers: router}, false},
+		"DHCP answers":                {net.State{DHCP: router[0], Routers: router}, false},
+	} {
+		if got := nobodyAnswers(c.state); got != c.left {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestCardsAreChosenByAddress(t *testing.T) {
 	if m := macOf("52:54:00:ab:cd:ef"); m != (nic.MAC{0x52, 0x54, 0, 0xAB, 0xCD, 0xEF}) {
 		t.Errorf("%v", m)

@@ -198,6 +198,26 @@ func TestWrongCardAndNetworksKeepNobodyOut(t *testing.T) {
 	claimed(t, r, address, r.door(), newOperators(t, "new", time.Now().Add(-time.Hour)))
 }
 
+// TestWrongNetworkIsRecovered has a seed give a host no network, and one with an address and in a VLAN where nobody is: `Recover
+// access` lets an administrator in all the same.
+func TestWrongNetworkIsRecovered(t *testing.T) {
+	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
+	for name, m := range map[string]seed.Management{
+		"none":       {},
+		"wrong VLAN": {NIC: seed.NICAuto, VLAN: 7, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/24")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := ops.trusting(t, func(h *seed.Host) { h.Management = m }, nil, nil)
+			r, address := bootDoor(t, path, "recover")
+			key := r.door()
+			if _, err := r.WaitFor(t.Context(), regexp.MustCompile(`^level=INFO msg=network .*10\.0\.2\.15/24`)); err != nil {
+				t.Fatal(err)
+			}
+			claimed(t, r, address, key, newOperators(t, "new", time.Now().Add(-time.Hour)))
+		})
+	}
+}
+
 // TestStrangersDoNotReachTheDoor has the door be for other networks than the emulator's.
 func TestStrangersDoNotReachTheDoor(t *testing.T) {
 	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))

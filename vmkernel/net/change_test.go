@@ -153,6 +153,31 @@ func TestSilentRouterBringsDHCPUntilItAnswers(t *testing.T) {
 	}
 }
 
+// TestDHCPIsAskedBesideGivenAddresses where the configuration says so, also after the host has left its VLAN.
+func TestDHCPIsAskedBesideGivenAddresses(t *testing.T) {
+	t.Parallel()
+	a, b := cable(false)
+	host, _ := start(t, a, Config{VLAN: 7, Addresses: prefixes(hostAt), DHCP: true})
+	peer, _ := start(t, b, Config{Addresses: prefixes(peerAt, "198.51.100.2/24")})
+	listen(t, host)
+	asked := func() bool { return host.State().Asking }
+	if until(t, "asking", asked); reaches(t, peer, "192.0.2.1:443") {
+		t.Error("reached across VLANs")
+	}
+	if err := host.LeaveVLAN(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "asking again", asked)
+	host.link.dhcp.Load().Changed(&dhcp.Lease{Address: netip.MustParsePrefix("198.51.100.7/24")})
+	until(t, "lease", func() bool { return len(host.State().Addresses) == 2 && !asked() })
+	if !reaches(t, peer, "192.0.2.1:443") || !reaches(t, peer, "198.51.100.7:443") {
+		t.Error("one of the addresses isn't reached")
+	}
+	if c := host.Config(); c.VLAN != 0 || !c.DHCP {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestUsableAddressesNeedNoDHCP(t *testing.T) {
 	t.Parallel()
 	a, b := cable(false)

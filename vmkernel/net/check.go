@@ -93,7 +93,9 @@ func (s *Stack) routerAnswers(r netip.Addr, e tcpip.Error) {
 			s.check.silent = slices.DeleteFunc(s.check.silent, func(a netip.Addr) bool { return a == r })
 		})
 		if len(s.check.silent) == 0 && !wantsDHCP(s.usable()) {
-			s.stopDHCP()
+			if !s.Config().DHCP {
+				s.stopDHCP()
+			}
 			s.change(func() { s.state.Fallback = "" })
 			s.warn(fmt.Errorf("router %v answers again: the given addresses are used alone", r))
 		}

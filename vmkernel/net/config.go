@@ -17,6 +17,7 @@ type Config struct {
 	VLAN uint16  // 1 to MaxVLAN; 0: none
 	// Addresses are the host's own. Without one of IPv4 that can be used, DHCP gives it.
 	Addresses []netip.Prefix
+	DHCP      bool         // it is asked although there is one
 	Routers   []netip.Addr // of each kind one, for given addresses
 	DNS, NTP  []netip.Addr // come before those that DHCP gives
 	// AllowFrom are the networks whose hosts may reach the ports that the host listens on; none: all.
@@ -81,6 +82,7 @@ type State struct {
 	Routers   []netip.Addr
 	DNS, NTP  []netip.Addr
 	DHCP      netip.Addr // the server that gave the address, or none
+	Asking    bool       // DHCP is asked for an address, and hasn't given one
 	// Fallback is why the configuration's addresses aren't all that is used; "": they are.
 	Fallback string
 }
@@ -108,6 +110,7 @@ func (s *Stack) snapshot() State {
 	st.Routers = s.routers()
 	st.DNS = slices.Clone(s.config.DNS)
 	st.NTP = slices.Clone(s.config.NTP)
+	st.Asking = s.lease == nil && s.link.dhcp.Load() != nil
 	if s.lease != nil {
 		st.DNS = append(st.DNS, s.lease.DNS...)
 		st.NTP = append(st.NTP, s.lease.NTP...)
@@ -142,7 +145,8 @@ func (s *Stack) apply(c Config) error {
 	moves := to != s.link.port.Load()
 	s.link.filter.allow(c.AllowFrom)
 	s.check.cancel()
-	if !wantsDHCP(c.Addresses) || c.VLAN != old.VLAN || moves {
+	asks := c.DHCP || wantsDHCP(c.Addresses)
+	if !asks || c.VLAN != old.VLAN || moves {
 		s.stopDHCP()
 	}
 	if c.VLAN != old.VLAN || moves || !s.link.IsAttached() {
@@ -178,11 +182,20 @@ func (s *Stack) apply(c Config) error {
 	if failed != nil {
 		return failed
 	}
-	if wantsDHCP(c.Addresses) {
+	if asks {
 		s.startDHCP()
 	}
 	s.checkAddresses()
 	return nil
+}
+
+// LeaveVLAN has the host's frames carry no tag any more, if they do.
+func (s *Stack) LeaveVLAN() error {
+	return s.wait(func() error {
+		c := s.Config()
+		c.VLAN = 0
+		return s.apply(c)
+	})
 }
 
 // join puts the host into a network, by a card, out of the one before: nothing that was known of that is kept.
