@@ -24,6 +24,7 @@ const (
 // How the clock follows a server.
 const (
 	sntpBeforeDoor = 10 * time.Second // how long the door waits for the first answer
+	sntpNamed      = 4 * time.Second  // and for DHCP to name a server: IPv6's addresses may come before its
 	sntpEvery      = 17 * time.Minute
 	sntpRetry      = time.Minute
 	sntpLeast      = 50 * time.Millisecond // what is less is left alone
@@ -37,6 +38,9 @@ type hostClock struct {
 	log   *slog.Logger
 	set   func(ns int64) error
 	floor time.Time // it can't be earlier
+	// ceiling is when the last CA ends that the host trusts from its boot on, zero without any: no server takes the clock
+	// beyond, since nobody could come in and put it right.
+	ceiling time.Time
 
 	mu      sync.Mutex
 	source  string
@@ -46,12 +50,12 @@ type hostClock struct {
 	changed func()       // told of a new source
 }
 
-// startClock has the time of day be no earlier than can be: the image's build, the seed's signature, and when the CAs
-// that the host trusts begin.
-func startClock(log *slog.Logger, built, seedFloor time.Time, set func(ns int64) error) *hostClock {
-	c := &hostClock{log: log, set: set, floor: seedFloor, source: clockRTC}
-	now, raised := auth.StartTime(time.Now(), seedFloor)
-	if !raised {
+// startClock has the time of day be no earlier than can be, which is the image's build, the seed's signature, and when the CAs
+// that the host trusts begin; and from there, too, where the machine's clock is dead and far beyond their end.
+func startClock(log *slog.Logger, built, seedFloor, ceiling time.Time, set func(ns int64) error) *hostClock {
+	c := &hostClock{log: log, set: set, floor: seedFloor, ceiling: ceiling, source: clockRTC}
+	now, wrong := auth.StartTime(time.Now(), seedFloor, ceiling)
+	if !wrong {
 		return c
 	}
 	c.source = clockSeed
@@ -152,6 +156,8 @@ func (c *hostClock) sync(ctx context.Context, ask asker, servers []netip.Addr, f
 		case err != nil:
 		case now.Before(c.floor):
 			err = fmt.Errorf("sntp: %v says that it is %s, and it can't be before %s", s, now.UTC().Format(time.RFC3339), c.floor.UTC().Format(time.RFC3339))
+		case now.After(c.ceiling) && time.Now().Before(c.ceiling):
+			err = fmt.Errorf("sntp: %v says that it is %s, when no operator CA is valid any more: they end at %s: set the clock yourself if that is so", s, now.UTC().Format(time.RFC3339), c.ceiling.UTC().Format(time.RFC3339))
 		case !first && off.Abs() > sntpMost:
 			err = fmt.Errorf("sntp: %v says that the clock is wrong by %v: set it yourself if that is so", s, off.Round(time.Second))
 		}
@@ -171,6 +177,23 @@ func (c *hostClock) sync(ctx context.Context, ask asker, servers []netip.Addr, f
 		return nil
 	}
 	return errors.Join(failed...)
+}
+
+// first asks for the time before the door opens, for as long as that may wait. servers are those that are known by then, and
+// asking says whether DHCP may still name some.
+func (c *hostClock) first(ask asker, servers func() []netip.Addr, asking func() bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), sntpBeforeDoor)
+	defer cancel()
+	for began := time.Now(); ctx.Err() == nil; time.Sleep(200 * time.Millisecond) {
+		list := servers()
+		if len(list) == 0 && (!asking() || time.Since(began) > sntpNamed) {
+			return
+		}
+		if len(list) > 0 && c.sync(ctx, ask, list, true) == nil {
+			return
+		}
+	}
+	c.log.Warn("no time server answers", "clock", c.describe())
 }
 
 // follow keeps the clock right. servers are asked for anew each time.

@@ -49,19 +49,7 @@ func (h *host) unreached() bool {
 
 // firstTime asks for the time, where somebody knows it, and waits for it a little.
 func (h *host) firstTime(n *hostNetwork) {
-	servers := n.timeServers()
-	if len(servers) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), sntpBeforeDoor)
-	defer cancel()
-	for ctx.Err() == nil {
-		if h.clock.sync(ctx, n.stack.AskTime, servers, true) == nil {
-			return
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
-	h.log.Warn("no time server answers", "clock", h.clock.describe())
+	h.clock.first(n.stack.AskTime, n.timeServers, func() bool { return n.stack.State().Asking })
 }
 
 // listen opens the door.

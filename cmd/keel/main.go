@@ -12,6 +12,7 @@ import (
 
 	_ "keel/boot" // the entry from firmware
 	"keel/vmkernel/api/server"
+	"keel/vmkernel/auth"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm"
@@ -96,7 +97,7 @@ func (h *host) begin() error {
 	if err != nil {
 		return err
 	}
-	h.clock = startClock(h.log, builtAt(), floor, sys.SetClock)
+	h.clock = startClock(h.log, builtAt(), floor, auth.Ceiling(trust.CAs), sys.SetClock)
 	if h.id, err = newIdentity(h.seed.Host.Name, trust, floor); err != nil {
 		return err
 	}

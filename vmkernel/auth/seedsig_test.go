@@ -161,17 +161,17 @@ func TestTimeDoesNotStartBeforeWhatIsKnown(t *testing.T) {
 	if got := Floor(built, now, []*x509.Certificate{ca.Certificate}); !got.Equal(now) {
 		t.Errorf("a signature: %s", got)
 	}
-	if got, raised := StartTime(time.Unix(0, 0), now); !got.Equal(now) || !raised {
+	if got, raised := StartTime(time.Unix(0, 0), now, time.Time{}); !got.Equal(now) || !raised {
 		t.Errorf("a dead clock: %s", got)
 	}
-	if got, raised := StartTime(now.Add(time.Hour), now); !got.Equal(now.Add(time.Hour)) || raised {
+	if got, raised := StartTime(now.Add(time.Hour), now, time.Time{}); !got.Equal(now.Add(time.Hour)) || raised {
 		t.Errorf("a good clock: %s", got)
 	}
 	// With a dead clock and an unsigned seed, whoever the CA signs, whenever he was signed, is let in.
 	m := newMachine(t, Config{}, ca)
 	r := must[*Request](t)(ParseRequest(must[[]byte](t)(NewRequest(newKey(t), "anna"))))
 	late := must[*x509.Certificate](t)(ca.Sign(r, Grant{Role: Admin}, 0, now.Add(5*UserLife)))
-	start, _ := StartTime(time.Unix(0, 0), Floor(built, time.Time{}, m.CAs()))
+	start, _ := StartTime(time.Unix(0, 0), Floor(built, time.Time{}, m.CAs()), Ceiling(m.CAs()))
 	if _, err := m.Identify(chain(late), start); err != nil {
 		t.Error(err)
 	}
