@@ -3,6 +3,7 @@ package net
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -107,13 +108,55 @@ func (a advertised) OnAutoGenAddressInvalidated(_ tcpip.NICID, p tcpip.AddressWi
 }
 
 // OnRecursiveDNSServerOption implements ipv6.NDPDispatcher.
-func (advertised) OnRecursiveDNSServerOption(tcpip.NICID, []tcpip.Address, time.Duration) {}
+func (a advertised) OnRecursiveDNSServerOption(_ tcpip.NICID, servers []tcpip.Address, lifetime time.Duration) {
+	a.s.call(func() {
+		a.s.change(func() {
+			for _, addr := range servers {
+				a.s.named.put(addrOf(addr), time.Now(), lifetime)
+			}
+		})
+	})
+}
 
 // OnDNSSearchListOption implements ipv6.NDPDispatcher.
 func (advertised) OnDNSSearchListOption(tcpip.NICID, []string, time.Duration) {}
 
 // OnDHCPv6Configuration implements ipv6.NDPDispatcher.
 func (advertised) OnDHCPv6Configuration(tcpip.NICID, ipv6.DHCPv6ConfigurationFromNDPRA) {}
+
+// namedServers are the DNS servers that routers advertise (RFC 8106 5.1), as many of them as are kept, in their order.
+type namedServers []namedServer
+
+type namedServer struct {
+	addr  netip.Addr
+	until time.Time
+}
+
+// maxNamed is how many are kept.
+const maxNamed = 3
+
+// put keeps a server for a time, 0 for no longer, and none any more whose time is over.
+func (n *namedServers) put(a netip.Addr, now time.Time, lifetime time.Duration) {
+	*n = slices.DeleteFunc(*n, func(s namedServer) bool { return !s.until.After(now) || s.addr == a && lifetime == 0 })
+	i := slices.IndexFunc(*n, func(s namedServer) bool { return s.addr == a })
+	switch {
+	case lifetime == 0 || !isHost(a):
+	case i >= 0:
+		(*n)[i].until = now.Add(lifetime)
+	case len(*n) < maxNamed:
+		*n = append(*n, namedServer{a, now.Add(lifetime)})
+	}
+}
+
+// at are those that are good at a time.
+func (n namedServers) at(now time.Time) (list []netip.Addr) {
+	for _, s := range n {
+		if s.until.After(now) {
+			list = append(list, s.addr)
+		}
+	}
+	return list
+}
 
 // quietly changes what routes are made of, without telling.
 func (s *Stack) quietly(f func()) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/link/ethernet"
 
@@ -116,6 +117,9 @@ func (s *Stack) snapshot() State {
 		st.NTP = append(st.NTP, s.lease.NTP...)
 		st.DHCP = s.lease.Server
 	}
+	if len(st.DNS) == 0 { // anybody on the link can advertise: only where nobody else has named any
+		st.DNS = s.named.at(time.Now())
+	}
 	return st
 }
 
@@ -211,6 +215,7 @@ func (s *Stack) join(to *port, vlan uint16) error {
 		s.state.Link = to.card.Link()
 	}
 	s.prefix, s.router = map[netip.Prefix]bool{}, map[netip.Addr]bool{}
+	s.named = nil
 	s.mu.Unlock()
 	s.link.vlan.Store(uint32(vlan))
 	if e := s.stack.CreateNIC(card, ethernet.New(s.link)); e != nil {

@@ -12,7 +12,7 @@ import (
 const dnsPort = 53
 
 // errNoDNS says that no server is known.
-var errNoDNS = errors.New("no DNS server is known: neither DHCP nor the configuration has one")
+var errNoDNS = errors.New("no DNS server is known: neither DHCP, a router nor the configuration has one")
 
 // Resolver resolves names with the servers that the state has then, in turn: Go's own resolver, which
 // asks its servers over the host's stack.

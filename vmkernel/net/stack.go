@@ -49,6 +49,7 @@ type Stack struct {
 	lease  *dhcp.Lease
 	prefix map[netip.Prefix]bool // IPv6 networks at hand
 	router map[netip.Addr]bool   // IPv6 routers
+	named  namedServers
 }
 
 // Events are told, one at a time, and must not block for long. Any may be nil.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -85,9 +86,20 @@ func dialUntil(ctx context.Context, s *Stack, to string) (net.Conn, error) {
 // TestOnePortAnswers scans the host.
 func TestOnePortAnswers(t *testing.T) {
 	host, peer, _ := pair(t, true)
-	if _, err := host.Listen(443); err != nil {
-		t.Fatal(err)
+	listen(t, host)
+	for _, address := range []string{"192.0.2.1", "2001:db8::1"} {
+		conn, err := dialUntil(t.Context(), peer, net.JoinHostPort(address, "443"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		scan(t, peer, address)
 	}
+}
+
+// scan looks for the ports that answer.
+func scan(t *testing.T, peer *Stack, address string) {
+	t.Helper()
 	var mu sync.Mutex
 	var open []int
 	var wg sync.WaitGroup
@@ -96,7 +108,7 @@ func TestOnePortAnswers(t *testing.T) {
 		wg.Go(func() {
 			for p := range ports {
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-				conn, err := peer.Dial(ctx, "tcp", fmt.Sprintf("192.0.2.1:%d", p))
+				conn, err := peer.Dial(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(p)))
 				cancel()
 				if err == nil {
 					conn.Close()
@@ -104,7 +116,7 @@ func TestOnePortAnswers(t *testing.T) {
 					open = append(open, p)
 					mu.Unlock()
 				} else if !strings.Contains(err.Error(), "refused") {
-					t.Errorf("port %d: %v", p, err)
+					t.Errorf("%s: port %d: %v", address, p, err)
 				}
 			}
 		})
@@ -118,17 +130,17 @@ func TestOnePortAnswers(t *testing.T) {
 	close(ports)
 	wg.Wait()
 	if !slices.Equal(open, []int{443}) {
-		t.Errorf("open: %v", open)
+		t.Errorf("%s: open: %v", address, open)
 	}
 	for _, p := range []int{53, 67, 68, 123, 443, 546, 547, 5353, 1900} {
-		conn, err := peer.Dial(t.Context(), "udp", fmt.Sprintf("192.0.2.1:%d", p))
+		conn, err := peer.Dial(t.Context(), "udp", net.JoinHostPort(address, strconv.Itoa(p)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		conn.SetDeadline(time.Now().Add(100 * time.Millisecond))
 		conn.Write([]byte("hello"))
 		if n, err := conn.Read(make([]byte, 64)); err == nil {
-			t.Errorf("UDP port %d answers with %d bytes", p, n)
+			t.Errorf("%s: UDP port %d answers with %d bytes", address, p, n)
 		}
 		conn.Close()
 	}
