@@ -34,6 +34,9 @@ func (h *host) openDoor() {
 		h.page.changed()
 		return
 	}
+	if n.wants == seed.NICAuto {
+		go h.guarded("link", n.findLink)
+	}
 	h.id.net.Store(n)
 	h.vms.IdleAfter(idleAfter)
 	<-n.usable

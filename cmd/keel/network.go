@@ -85,7 +85,7 @@ func (n *hostNetwork) leaveVLAN(vlan uint16) {
 		return
 	}
 	n.log.Warn("the VLAN is left, while access is recovered: neither DHCP nor a router answers in it", "otherwise", vlan)
-	if err := n.stack.LeaveVLAN(); err != nil {
+	if err := n.stack.Change(func(c *net.Config) { c.VLAN = 0 }); err != nil {
 		n.log.Error("leaving the VLAN", "error", err)
 	}
 }
@@ -93,6 +93,31 @@ func (n *hostNetwork) leaveVLAN(vlan uint16) {
 // nobodyAnswers says whether a host that asks DHCP has found neither that nor a router.
 func nobodyAnswers(s net.State) bool {
 	return s.Asking && (len(s.Routers) == 0 || s.Fallback != "")
+}
+
+// lookEvery is how often the cards' links are looked at while the host's has not been up yet.
+const lookEvery = time.Second
+
+// findLink moves a host that may be reached by any card to the first whose link comes up, for as long as its own hasn't been:
+// who plugs the cable in late needn't restart it.
+func (n *hostNetwork) findLink() {
+	for ; !n.stack.State().Link.Up; time.Sleep(lookEvery) {
+		i := slices.IndexFunc(n.found, func(c cards.Card) bool { return c.NIC != nil && c.NIC.Link().Up })
+		if i < 0 || n.found[i].NIC == n.stack.NIC() {
+			continue // whose link the stack is about to be told of
+		}
+		c := n.found[i]
+		n.log.Info("the host moves to the network card that has a link", "nic", c.Function.Address.String())
+		err := c.Function.Enable()
+		if err == nil {
+			err = n.stack.Change(func(config *net.Config) { config.Card = c.NIC })
+		}
+		cards.Rest(n.found, n.stack.NIC())
+		if err != nil {
+			n.log.Error("the network card can't be used", "nic", c.Function.Address.String(), "error", err)
+			return
+		}
+	}
 }
 
 // macOf is the address that the seed chooses a card by, zero for auto: the seed has checked it.

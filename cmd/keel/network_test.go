@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io"
 	"log/slog"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,6 +98,75 @@ func TestVLANIsLeftOnlyWhereNobodyAnswers(t *testing.T) {
 		if got := nobodyAnswers(c.state); got != c.left {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// pluggedCard is a network card whose link comes up when its cable is plugged in.
+type pluggedCard struct {
+	nic.NIC
+	mac nic.MAC
+	up  atomic.Bool
+}
+
+func (c *pluggedCard) Driver() string         { return "fake" }
+func (c *pluggedCard) MAC() nic.MAC           { return c.mac }
+func (c *pluggedCard) Sums() bool             { return false }
+func (c *pluggedCard) Send(f *nic.Frame) bool { return true }
+func (c *pluggedCard) Link() nic.Link         { return nic.Link{Up: c.up.Load()} }
+
+func (c *pluggedCard) Start(to nic.Receiver) error {
+	to.LinkChanged(c.Link())
+	return nil
+}
+
+// bus is PCI's with network cards: their command registers.
+type bus struct {
+	pci.Host
+	command map[pci.Address]uint32
+}
+
+func (b bus) Read(a pci.Address, off, size int) uint32 {
+	command, ok := b.command[a]
+	switch {
+	case !ok:
+		return 0xFFFF_FFFF
+	case off == 0:
+		return 0x1AF4
+	case off == 4:
+		return command
+	}
+	return 0
+}
+
+func (b bus) Write(a pci.Address, off, size int, v uint32) error {
+	b.command[a] = v
+	return nil
+}
+
+// TestHostMovesToTheCardThatIsPluggedIn where none was when it started, and stays on it then.
+func TestHostMovesToTheCardThatIsPluggedIn(t *testing.T) {
+	b := bus{command: map[pci.Address]uint32{pci.At(0, 3, 0): pci.CommandMaster, pci.At(0, 4, 0): 0}}
+	first, second := &pluggedCard{mac: nic.MAC{2, 0, 0, 0, 0, 1}}, &pluggedCard{mac: nic.MAC{2, 0, 0, 0, 0, 2}}
+	n := &hostNetwork{log: newLogger(io.Discard, slog.LevelInfo), usable: make(chan struct{}, 1)}
+	for i, f := range pci.Walk(b) {
+		n.found = append(n.found, cards.Card{Function: f, NIC: []nic.NIC{first, second}[i]})
+	}
+	var err error
+	if n.stack, err = net.New(first, net.Config{}, net.Events{Changed: n.stateChanged, Warning: n.warning}); err != nil {
+		t.Fatal(err)
+	}
+	defer n.stack.Close()
+	time.AfterFunc(100*time.Millisecond, func() { second.up.Store(true) })
+	n.findLink()
+	if n.stack.NIC() != nic.NIC(second) || !n.stack.State().Link.Up {
+		t.Errorf("it is on %v", n.stack.NIC().MAC())
+	}
+	if b.command[pci.At(0, 3, 0)]&pci.CommandMaster != 0 || b.command[pci.At(0, 4, 0)]&pci.CommandMaster == 0 {
+		t.Errorf("%x", b.command)
+	}
+	first.up.Store(true)
+	if n.findLink(); n.stack.NIC() != nic.NIC(second) {
+		t.Error("it has left a card that has a link")
 	}
 }
 

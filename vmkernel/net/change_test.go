@@ -164,7 +164,7 @@ func TestDHCPIsAskedBesideGivenAddresses(t *testing.T) {
 	if until(t, "asking", asked); reaches(t, peer, "192.0.2.1:443") {
 		t.Error("reached across VLANs")
 	}
-	if err := host.LeaveVLAN(); err != nil {
+	if err := host.Change(func(c *Config) { c.VLAN = 0 }); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "asking again", asked)

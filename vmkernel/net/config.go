@@ -193,11 +193,11 @@ func (s *Stack) apply(c Config) error {
 	return nil
 }
 
-// LeaveVLAN has the host's frames carry no tag any more, if they do.
-func (s *Stack) LeaveVLAN() error {
+// Change changes the network at once, without a way back: for what nobody has asked for, see Try.
+func (s *Stack) Change(f func(*Config)) error {
 	return s.wait(func() error {
 		c := s.Config()
-		c.VLAN = 0
+		f(&c)
 		return s.apply(c)
 	})
 }
