@@ -184,6 +184,18 @@ func (s *Store) Recheck(id Identity, now time.Time) error {
 	return s.admit(id, now)
 }
 
+// EndOf returns the time after which someone who was let in can't come in any more: the end of his certificate, or of its CA.
+func (s *Store) EndOf(id Identity) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.cas {
+		if a.fingerprint == id.Issuer && a.certificate.NotAfter.Before(id.NotAfter) {
+			return a.certificate.NotAfter
+		}
+	}
+	return id.NotAfter
+}
+
 // admit asks what can change while a certificate stays the same. The lock is held.
 func (s *Store) admit(id Identity, now time.Time) error {
 	at := slices.IndexFunc(s.cas, func(a *anchor) bool { return a.fingerprint == id.Issuer })

@@ -115,6 +115,12 @@ func setTime(c *call) (any, error) {
 	if err := c.match(tagOf(c.s.Host.Time().Servers)); err != nil {
 		return nil, err
 	}
+	if in.Now != nil {
+		if end := c.s.Trust.EndOf(*c.id); in.Now.After(end) {
+			return nil, failf(api.CodeInvalid, "now: your certificate, or its operator CA, ends at %s: at %s you couldn't come in to set it right",
+				stamp(end), stamp(*in.Now))
+		}
+	}
 	if err := c.s.Host.SetTime(*in); err != nil {
 		return nil, err
 	}

@@ -78,6 +78,22 @@ func TestTheNetworkIsChangedByWhoHasReadIt(t *testing.T) {
 	c.call("PUT", "/v1/host/time", `{"servers":[]}`, "If-Match", tag).want(412)
 }
 
+// TestNobodySetsTheClockBeyondHisOwnCertificate would lock everybody out: only a restart would let them in again.
+func TestNobodySetsTheClockBeyondHisOwnCertificate(t *testing.T) {
+	r := newRig(t)
+	cert := r.user("admin-1", auth.Admin, nil)
+	c := &caller{rig: r, client: r.clientOf(cert)}
+	tag := c.call("GET", "/v1/host/time", nil).want(200).header.Get("ETag")
+	set := func(at time.Time) answer {
+		return c.call("PUT", "/v1/host/time", api.HostTimeSet{Now: &at}, "If-Match", tag)
+	}
+	end := cert.Leaf.NotAfter
+	if e := set(end.Add(time.Second)).want(400, api.CodeInvalid).error(); !strings.Contains(e.Message, stamp(end)) {
+		t.Errorf("%s", e.Message)
+	}
+	set(end).want(200)
+}
+
 func TestTheHostIsStoppedByAnOperation(t *testing.T) {
 	r := newRig(t)
 	c := r.as(auth.Admin)
