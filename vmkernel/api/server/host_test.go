@@ -46,6 +46,28 @@ func TestTheHostIsDescribed(t *testing.T) {
 	}
 }
 
+// TestWhoIsLimitedToSomeVMsReadsNothingOfOthers has the host's problems name a VM of somebody else's.
+func TestWhoIsLimitedToSomeVMsReadsNothingOfOthers(t *testing.T) {
+	r := newRig(t)
+	r.Host.HasProblem(backend.LastError + "VM payroll has crashed")
+	r.Host.HasSeedNotUsed("seed: keel.json: vms[0]: payroll is there twice")
+	read := func(c *caller) (h api.Host) {
+		c.call("GET", "/v1/host", nil).want(200).into(&h)
+		return h
+	}
+	scoped := r.scoped(auth.Viewer, map[string]string{"tier": "test"})
+	if h := read(scoped); h.Health.State != "ok" || len(h.Health.Problems) != 0 || len(h.Seed.Others) != 0 {
+		t.Errorf("limited to some: %+v, %+v", h.Health, h.Seed)
+	}
+	r.Host.HasProblem("network: its card is down")
+	if h := read(scoped); h.Health.State != "warning" || len(h.Health.Problems) != 1 {
+		t.Errorf("what concerns him too: %+v", h.Health)
+	}
+	if h := read(r.as(auth.Viewer)); len(h.Health.Problems) != 3 || len(h.Seed.Others) != 1 {
+		t.Errorf("not limited: %+v, %+v", h.Health, h.Seed)
+	}
+}
+
 func TestTheNetworkIsChangedByWhoHasReadIt(t *testing.T) {
 	r := newRig(t)
 	c := r.as(auth.Admin)
