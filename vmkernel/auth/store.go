@@ -66,6 +66,7 @@ type Store struct {
 	revoked  map[RevokedCertificate]bool
 	lock     Lockdown
 	admins   map[Fingerprint]bool // keys of administrators: see Lockdown
+	unknown  bool                 // there was no room for one
 	claim    claim
 	watchers map[int]func()
 	next     int // watcher's number

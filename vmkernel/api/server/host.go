@@ -80,6 +80,10 @@ func (s *Server) info() api.Host {
 				"give the host another (`keelctl trust ca add`), and its seed", ca.Subject.CommonName, end))
 		}
 	}
+	if s.Trust.Lockdown().Full {
+		h.Health.Problems = append(h.Health.Problems, fmt.Sprintf("the host remembers the keys of %d administrators, and another has come in since: "+
+			"he won't once it is locked down, but after a restart with a seed that lists him (trust.lockdown.administrators)", auth.MaxAdmins))
+	}
 	h.Health.State = stateOf(h.Health.Problems)
 	return h
 }
