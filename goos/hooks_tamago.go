@@ -57,6 +57,9 @@ const stackSize = 8 << 20
 // TLS is where the runtime's m has its thread-local storage, bytes. hwinit0 finds it.
 var TLS uintptr
 
+// owner is where the runtime's g names its m, bytes. hwinit0 finds it.
+var owner uintptr
+
 //go:noescape
 func clone(mp, gp, fn unsafe.Pointer)
 

@@ -20,12 +20,20 @@
 
 #define SIGFPE  8
 #define SIGSEGV 11
+#define SIGURG  23
 
 #define altSize const_altSize
 #define altMost const_altMost
 
 // g_stackhi is where the runtime's g has the end of its stack: its second word, as cgo knows it.
 #define g_stackhi 8
+
+// g_stackguard0 is where functions find the limit that they compare their stack with, as the compiler knows it, and
+// stackPreempt the limit that has them make room for other goroutines, if the runtime can at that point. An m begins
+// with its g0.
+#define g_stackguard0 16
+#define stackPreempt  -1314
+#define m_g0          0
 
 // CPUInit maps memory for the heap. It isn't counted before it is touched: threads' stacks take much more addresses
 // than memory.
@@ -66,6 +74,18 @@ search:
 	SYSCALL
 found:
 	MOVQ BX, ·TLS(SB)
+	MOVL $8, DX
+owner:
+	CMPQ SI, (CX)(DX*1)
+	JEQ  owned
+	ADDQ $8, DX
+	CMPQ DX, $512
+	JB   owner
+	MOVL $2, DI
+	MOVL $SYS_exit_group, AX
+	SYSCALL
+owned:
+	MOVQ DX, ·owner(SB)
 	LEAQ 8(SI)(BX*1), SI
 	MOVL $0x1002, DI                // ARCH_SET_FS
 	MOVL $SYS_arch_prctl, AX
@@ -85,7 +105,8 @@ found:
 	MOVQ AX, action-24(SP)
 	MOVQ $·restore(SB), AX
 	MOVQ AX, action-16(SP)
-	MOVQ $0, action-8(SP)
+	MOVQ $(1<<(SIGURG-1)), AX       // blocked meanwhile
+	MOVQ AX, action-8(SP)
 	MOVL $SIGSEGV, DI
 	LEAQ action-32(SP), SI
 	XORL DX, DX
@@ -93,6 +114,12 @@ found:
 	MOVL $SYS_rt_sigaction, AX
 	SYSCALL
 	MOVL $SIGFPE, DI
+	LEAQ action-32(SP), SI
+	MOVL $SYS_rt_sigaction, AX
+	SYSCALL
+	MOVQ $·makeRoom(SB), AX
+	MOVQ AX, action-32(SP)
+	MOVL $SIGURG, DI
 	LEAQ action-32(SP), SI
 	MOVL $SYS_rt_sigaction, AX
 	SYSCALL
@@ -122,7 +149,23 @@ called:
 	MOVQ CX, 168(DX)
 	RET
 
-// restore is where signal returns to.
+// makeRoom has the thread's goroutine give others a turn at the next function that looks at its stack: what the stock
+// runtime's monitor does to one that has had its P for 10 ms. The thread's own g never may.
+TEXT ·makeRoom(SB), NOSPLIT|NOFRAME, $0
+	MOVQ -8(FS), AX
+	TESTQ AX, AX
+	JZ   none
+	MOVQ ·owner(SB), BX
+	MOVQ (AX)(BX*1), CX
+	TESTQ CX, CX
+	JZ   none
+	CMPQ AX, m_g0(CX)
+	JEQ  none
+	MOVQ $stackPreempt, g_stackguard0(AX)
+none:
+	RET
+
+// restore is where signal and makeRoom return to.
 TEXT ·restore(SB), NOSPLIT|NOFRAME, $0
 	MOVL $SYS_rt_sigreturn, AX
 	SYSCALL
@@ -182,7 +225,12 @@ run:
 	MOVQ R9, R14
 	CALL R12
 
-	// The end of the thread.
+	// The end of the thread, which takes no signal any more.
+	MOVL $2, 16(SP)                 // SS_DISABLE
+	LEAQ 8(SP), DI
+	XORL SI, SI
+	MOVL $SYS_sigaltstack, AX
+	SYSCALL
 	MOVQ 0(SP), BX
 	MOVQ $·altTaken(SB), R15
 	CMPQ BX, $altMost

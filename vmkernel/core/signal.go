@@ -13,6 +13,7 @@ const (
 	sigTRAP = 5
 	sigFPE  = 8
 	sigSEGV = 11
+	sigURG  = 23
 	maxSig  = 64
 
 	segvMapErr = 1

@@ -104,6 +104,7 @@ func interrupt(vector, code uint64) {
 		w.sleepSpinning()
 	} else {
 		w.spun = 0
+		w.worked()
 		if idlers != 0 && vector == vecTimer {
 			sched.lock()
 			hint()

@@ -358,7 +358,8 @@ func (c *cpu) handBack(w *world, v *vcpu) {
 	sched.unlock()
 	if spins.hi != 0 && v.until == 0 {
 		t.spun = spinWoken // it needs a P, for which it may have to spin
-		c.armGuest(nanotime() + spinLook)
+		t.began = nanotime()
+		c.armGuest(t.began + spinLook)
 	}
 	atomic.StoreUint32(&v.taken, 0)
 }

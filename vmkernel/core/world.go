@@ -43,6 +43,7 @@ type world struct {
 	epollBuf uintptr
 	spun     uint64 // ns that it slept last for having been found spinning, 0 for having been found at work, or spinWoken
 	hinted   uint64 // hints when it was last told to look for work
+	began    uint64 // ns: when it last came from a wait, or was asked to give its goroutine's P to others
 	created  uint64 // ns; no two worlds that have had one index share it
 	billed   uint64 // ns, of a virtual processor: see repay
 }
@@ -147,7 +148,8 @@ func wake(w *world) {
 	w.wait = waitNone
 	cancelTimer(w)
 	w.state = stateRunnable
-	sched.Wake(w.node, nanotime())
+	w.began = nanotime()
+	sched.Wake(w.node, w.began)
 }
 
 // dispatch chooses the world to run and returns once that is a thread, for the assembly to resume.
