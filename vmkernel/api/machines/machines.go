@@ -118,13 +118,13 @@ func fault(err error) error {
 		return nil
 	case errors.As(err, &revision):
 		code = api.CodeStale
-	case errors.As(err, &state):
+	case errors.As(err, &state), errors.Is(err, vm.ErrClosing), errors.Is(err, vm.ErrHalted), errors.Is(err, vm.ErrNoShare):
 		code = api.CodeConflict
 	case errors.Is(err, vm.ErrNotFound):
 		code = api.CodeNotFound
 	case errors.Is(err, vm.ErrExists):
 		code = api.CodeExists
-	case errors.Is(err, vm.ErrInvalid):
+	case errors.Is(err, vm.ErrInvalid), errors.Is(err, vm.ErrImage):
 		code = api.CodeInvalid
 	case errors.Is(err, vm.ErrNoMemory), errors.Is(err, vm.ErrNoProcessors), errors.Is(err, vm.ErrNoRoom):
 		code = api.CodeFull
