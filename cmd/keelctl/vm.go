@@ -154,9 +154,6 @@ func (a *app) fieldsOfVM(r *output.Rows, v api.VM) {
 	r.Field("state", output.State(v.State))
 	r.Field("since", output.Time(v.Since)+" ("+output.Age(a.now().Sub(v.Since))+")")
 	r.Field("stopped by", v.Reason)
-	if v.Next {
-		r.Field("note", output.Cell{Text: "this description takes effect when it starts next", Style: output.Warn})
-	}
 	showVM(func(name, format string, args ...any) {
 		r.Field(name, fmt.Sprintf(format, args...))
 	}, v.Spec)

@@ -275,8 +275,9 @@ func (a *app) vmUpdate() *cobra.Command {
 		Use:   "update -f FILE.yaml [-f FILE.yaml]...",
 		Short: "Change VMs to what YAML says",
 		Long: `Give VMs the description that YAML has, as ` + "`create`" + ` takes it. The VM is found by its id,
-or by its name where the YAML has no id. What can't change while it runs takes effect when
-it starts next.
+or by its name where the YAML has no id. While a VM isn't stopped its name, labels, autostart
+and stopTimeout can change, what it does after its end, and its shares, reservations, limits
+and pools; a change of anything else is refused (exit code 5): stop it first.
 ` + vmFiles + `
 If somebody else changes the VM meanwhile, nothing is changed (exit code 5). --dry-run says
 what would be done. It needs the role operator.`,
@@ -343,11 +344,7 @@ func (a *app) updateAll(ctx context.Context, u *uploads, unassigned map[string]b
 			return err
 		}
 		changed = append(changed, v)
-		if v.Next {
-			a.note("%s: changed; some of it takes effect when it starts next", v.Spec.Name)
-		} else {
-			a.note("%s: changed", v.Spec.Name)
-		}
+		a.note("%s: changed", v.Spec.Name)
 	}
 	if a.options.outputGiven && a.options.output != string(output.Table) {
 		return a.print(changed, nil)

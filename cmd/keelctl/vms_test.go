@@ -108,6 +108,8 @@ func TestAnUpdateDoesNotUndoAnothers(t *testing.T) {
 	if spec, _ := r.VMs.Get("demo").Spec(); spec.Memory.Size != 64<<20 {
 		t.Fatal("a dry run has changed it")
 	}
+	s.fails(t, 5, "has to be stopped", "vm", "update", "-f", "vm.yaml")
+	s.must(t, "vm", "kill", "demo", "--wait")
 	s.must(t, "vm", "update", "-f", "vm.yaml")
 	spec, revision := r.VMs.Get("demo").Spec()
 	if spec.Memory.Size != 128<<20 || spec.ID != id1 || revision != 2 {
@@ -139,6 +141,7 @@ func TestADescriptionIsEdited(t *testing.T) {
 		t.Skip("the editor is a shell script")
 	}
 	s.env["EDITOR"] = script(`sed -i s/64MiB/96MiB/ "$1"`)
+	s.must(t, "vm", "kill", "demo", "--wait")
 	s.must(t, "vm", "edit", "demo")
 	if spec, _ := r.VMs.Get("demo").Spec(); spec.Memory.Size != 96<<20 {
 		t.Errorf("%d", spec.Memory.Size)
