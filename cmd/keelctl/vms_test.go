@@ -119,6 +119,49 @@ func TestAnUpdateDoesNotUndoAnothers(t *testing.T) {
 	s.fails(t, 3, id2, "vm", "update", "-f", vmNamed(t, "nope", id2))
 }
 
+func TestADryRunSaysWhatIsSo(t *testing.T) {
+	s, _ := running(t)
+	if got := s.must(t, "vm", "update", "-f", "vm.yaml", "--dry-run"); !strings.Contains(got.out, "none") {
+		t.Errorf("%s", got.out)
+	}
+	if got := s.must(t, "vm", "create", "-f", vmNamed(t, "demo", id1), "--dry-run"); !strings.Contains(got.out, "none") {
+		t.Errorf("%s", got.out)
+	}
+	write(t, "vm.yaml", []byte(strings.Replace(vmYAML, "64MiB", "128MiB", 1)))
+	if got := s.must(t, "vm", "update", "-f", "vm.yaml", "--dry-run"); !strings.Contains(got.out, "update") {
+		t.Errorf("%s", got.out)
+	}
+	text := strings.Replace(vmYAML, "name: demo\n", "name: demo\nid: "+id1+"\n", 1)
+	write(t, "other.yaml", []byte(strings.Replace(text, "64MiB", "128MiB", 1)))
+	s.fails(t, 5, "another description", "vm", "create", "-f", "other.yaml", "--dry-run")
+	// An image that isn't there isn't said to be there.
+	write(t, "lost.yaml", []byte(strings.NewReplacer("name: demo\n", "name: two\nid: "+id2+"\n", "kernel: vmlinuz", "kernel: nope").Replace(vmYAML)))
+	got := s.fails(t, 3, "nope", "vm", "create", "-f", "lost.yaml", "--dry-run", "-o", "json")
+	var plans []planned
+	if err := json.Unmarshal([]byte(got.out), &plans); err != nil || len(plans) != 1 || len(plans[0].Images) != 0 || !reflect.DeepEqual(plans[0].Missing, []string{"nope"}) {
+		t.Errorf("%v %s", err, got.out)
+	}
+}
+
+func TestAFaultOfOneVMStopsNoOther(t *testing.T) {
+	s, r := running(t)
+	const id3 = "0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a03"
+	taken, three := vmNamed(t, "demo", id2), vmNamed(t, "three", id3)
+	// The second is made and started, whatever is wrong with the first.
+	s.fails(t, 5, "demo", "vm", "create", "-f", taken, "-f", three, "--start", "--wait")
+	if v := r.VMs.Get("three"); v == nil || v.State() != "running" {
+		t.Fatalf("%+v", v)
+	}
+	s.must(t, "vm", "kill", "three", "--wait")
+	// The second is changed, though the first isn't there.
+	write(t, "gone.yaml", []byte(strings.Replace(vmYAML, "name: demo\n", "name: gone\nid: "+id2+"\n", 1)))
+	write(t, three, []byte(strings.NewReplacer("name: demo\n", "name: three\nid: "+id3+"\n", "64MiB", "96MiB").Replace(vmYAML)))
+	s.fails(t, 3, id2, "vm", "update", "-f", "gone.yaml", "-f", three)
+	if spec, _ := r.VMs.Get("three").Spec(); spec.Memory.Size != 96<<20 {
+		t.Errorf("%d", spec.Memory.Size)
+	}
+}
+
 func TestADescriptionIsEdited(t *testing.T) {
 	s, r := running(t)
 	text := s.must(t, "vm", "get", "demo", "--manifest").out
