@@ -14,6 +14,9 @@ import (
 func TestExitCodesTellFailuresApart(t *testing.T) {
 	s, r := running(t)
 	s.fails(t, 3, "nope", "vm", "get", "nope")
+	s.fails(t, 3, "nope", "vm", "events", "nope")
+	s.fails(t, 3, "nope", "vm", "events", "nope", "--follow")
+	s.fails(t, 2, "runing is no state", "vm", "list", "--state", "runing")
 	s.fails(t, 3, "nope", "op", "wait", "nope")
 	s.fails(t, 3, "no host", "vm", "list", "--host", "nope")
 	s.fails(t, 3, "no context", "vm", "list", "--context", "nope")

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"keel/vmkernel/api"
 	"keel/vmkernel/seed"
 )
 
@@ -140,6 +141,24 @@ func TestADryRunSaysWhatIsSo(t *testing.T) {
 	var plans []planned
 	if err := json.Unmarshal([]byte(got.out), &plans); err != nil || len(plans) != 1 || len(plans[0].Images) != 0 || !reflect.DeepEqual(plans[0].Missing, []string{"nope"}) {
 		t.Errorf("%v %s", err, got.out)
+	}
+}
+
+func TestEventsAreThoseOfTheVM(t *testing.T) {
+	of := eventsOfVM{name: "demo", id: id1}
+	for _, c := range []struct {
+		e    api.Event
+		want bool
+	}{
+		{api.Event{Kind: "vm.started", VM: "its-old-name", ID: id1}, true},
+		{api.Event{Kind: "vm.started", VM: "demo", ID: id2}, false}, // one of that name that was deleted
+		{api.Event{Kind: "operation.succeeded", VM: "demo", ID: "4f2b"}, true},
+		{api.Event{Kind: "operation.succeeded", VM: "other", ID: "4f2c"}, false},
+		{api.Event{Kind: "lost"}, true},
+	} {
+		if got := of.about(c.e); got != c.want {
+			t.Errorf("%+v: %v", c.e, got)
+		}
 	}
 }
 
