@@ -85,6 +85,7 @@ Ctrl-C ends the waiting, not the operation. It needs the role viewer.`,
 		},
 	}
 	a.remoteFlags(cmd)
+	timeoutDefault(cmd, "10m")
 	a.outputFlag(cmd)
 	return cmd
 }

@@ -257,6 +257,9 @@ func (a *app) vmOperation(verb, short, long, done string, operation bool) *cobra
 			})
 		},
 	}
+	if verb == "shutdown" {
+		cmd.SuggestFor = []string{"stop"}
+	}
 	a.remoteFlags(cmd)
 	a.outputFlag(cmd)
 	if operation {

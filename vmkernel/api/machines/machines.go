@@ -89,7 +89,7 @@ func (m machine) Status(out *api.VM) {
 	out.State, out.Since = s.State.String(), s.Since.UTC()
 	switch {
 	case s.LastError != "":
-		out.Reason = "not started: " + s.LastError
+		out.Reason = "not started: " + api.Bare(s.LastError)
 	case s.LastStop != nil:
 		out.Reason = s.LastStop.String()
 	}
@@ -131,7 +131,7 @@ func fault(err error) error {
 	default:
 		return err
 	}
-	e := &api.Error{Code: code, Message: err.Error()}
+	e := &api.Error{Code: code, Message: api.Bare(err.Error())}
 	if state != nil {
 		e.Details = map[string]string{"state": state.Is.String()}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,6 +104,9 @@ func TestErrorsHaveTheirCodes(t *testing.T) {
 	} {
 		if got := code(t, fault(fmt.Errorf("demo: %w", err))); got != want {
 			t.Errorf("%v: %s, want %s", err, got, want)
+		}
+		if text := fault(err).Error(); strings.HasPrefix(text, "vm: ") {
+			t.Errorf("%q begins with a package's name", text)
 		}
 	}
 }
