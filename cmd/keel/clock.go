@@ -44,12 +44,14 @@ type hostClock struct {
 	last    time.Time    // when
 	servers []netip.Addr // by an administrator; nil: those that the network knows
 	changed func()       // told of a new source
+
+	renamed chan struct{} // of one: servers are others now
 }
 
 // startClock has the time of day be no earlier than can be: the image's build, the seed's signature, and when the CAs
 // that the host trusts begin.
 func startClock(log *slog.Logger, built, seedFloor time.Time, set func(ns int64) error) *hostClock {
-	c := &hostClock{log: log, set: set, floor: seedFloor, source: clockRTC}
+	c := &hostClock{log: log, set: set, floor: seedFloor, source: clockRTC, renamed: make(chan struct{}, 1)}
 	now, raised := auth.StartTime(time.Now(), seedFloor)
 	if !raised {
 		return c
@@ -106,7 +108,7 @@ func (c *hostClock) now() clockState {
 	return clockState{c.source, c.last, c.servers}
 }
 
-// use has the clock follow these servers; none: those that the network knows.
+// use has the clock follow these servers from now on; none: those that the network knows.
 func (c *hostClock) use(servers []netip.Addr) {
 	if len(servers) == 0 {
 		servers = nil
@@ -115,6 +117,10 @@ func (c *hostClock) use(servers []netip.Addr) {
 	defer c.mu.Unlock()
 	c.servers = servers
 	c.last = time.Time{} // they are believed as the first ones were
+	select {
+	case c.renamed <- struct{}{}:
+	default:
+	}
 }
 
 // describe says which clock is in use.
@@ -182,13 +188,16 @@ func (c *hostClock) follow(ctx context.Context, ask asker, servers func() []neti
 		if c.source != clockSNTP {
 			wait = sntpRetry
 		}
-		first := c.last.IsZero() && c.source != clockSet
 		c.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return
+		case <-c.renamed:
 		case <-time.After(wait):
 		}
+		c.mu.Lock()
+		first := c.last.IsZero() && c.source != clockSet
+		c.mu.Unlock()
 		once, cancel := context.WithTimeout(ctx, sntpBeforeDoor)
 		err := c.sync(once, ask, servers(), first)
 		cancel()

@@ -39,6 +39,28 @@ func TestTimeNeverStartsBeforeItCanBe(t *testing.T) {
 	}
 }
 
+func TestServersThatAnAdministratorNamesAreAskedAtOnce(t *testing.T) {
+	c, _ := fakeClock(t, time.Now().Add(-time.Hour))
+	c.from(clockSNTP, netip.MustParseAddr("192.0.2.1")) // the next question is due in sntpEvery
+	asked := make(chan netip.Addr)
+	go c.follow(t.Context(), func(ctx context.Context, s netip.Addr) (time.Duration, error) {
+		select {
+		case asked <- s:
+		case <-ctx.Done():
+		}
+		return 0, ctx.Err()
+	}, func() []netip.Addr { return nil })
+	c.use([]netip.Addr{netip.MustParseAddr("192.0.2.9")})
+	select {
+	case s := <-asked:
+		if s.String() != "192.0.2.9" {
+			t.Errorf("%v is asked", s)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("nobody is asked")
+	}
+}
+
 func TestClockFollowsServersThatCanBeRight(t *testing.T) {
 	c, by := fakeClock(t, time.Now().Add(-time.Hour))
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")

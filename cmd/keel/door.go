@@ -69,6 +69,7 @@ func (h *host) listen(n *hostNetwork) {
 		return
 	}
 	h.named(n)
+	h.id.trust.Listening()
 	h.door.Store(true)
 	list := n.addresses()
 	h.log.Info("door open", "address", listOf(n.stack.State().Addresses), "port", doorPort, "version", release.Own().Name,

@@ -8,6 +8,7 @@ import (
 
 	"keel/drivers/cards"
 	"keel/vmkernel/api"
+	"keel/vmkernel/api/backend"
 	"keel/vmkernel/audit"
 	"keel/vmkernel/net"
 	"keel/vmkernel/sys"
@@ -62,7 +63,7 @@ func (m managed) problems() (list []string) {
 	}
 	list = append(list, m.seed.notUsed...)
 	if last := m.errors.last(); last != "" {
-		list = append(list, "last error: "+last)
+		list = append(list, backend.LastError+last)
 	}
 	return list
 }

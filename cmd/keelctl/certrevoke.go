@@ -18,13 +18,12 @@ import (
 
 func (a *app) certRevoke() *cobra.Command {
 	var reason, host string
-	var yes bool
 	cmd := &cobra.Command{
 		Use:   "revoke {NAME | SERIAL}...",
 		Short: "End the use of certificates, on all hosts",
 		Long: `End the use of certificates, by their holder's name or their serial numbers, on every host
 of the context (or on the one of --host). It takes effect within seconds, on connections that
-are open too. Your own is refused, unless --yes is given.
+are open too. Your own is refused: another administrator has to end that.
 
 A host forgets it when it restarts: ` + "`keelctl seed create`" + ` puts what was revoked here into the
 seeds that it makes from then on, so renew the host's seed. It needs the role admin.`,
@@ -48,7 +47,7 @@ seeds that it makes from then on, so renew the host's seed. It needs the role ad
 				}
 				hosts = []*config.Host{h}
 			}
-			serials, err := a.serialsOf(c, args, yes)
+			serials, err := a.serialsOf(c, args)
 			if err != nil {
 				return err
 			}
@@ -86,12 +85,11 @@ seeds that it makes from then on, so renew the host's seed. It needs the role ad
 	}
 	a.remoteFlags(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for `keelctl cert list`")
-	cmd.Flags().BoolVar(&yes, "yes", false, "your own certificate as well")
 	return cmd
 }
 
 // serialsOf returns the serial numbers of what is to be revoked.
-func (a *app) serialsOf(c *config.Context, args []string, yes bool) (serials []string, err error) {
+func (a *app) serialsOf(c *config.Context, args []string) (serials []string, err error) {
 	list, err := c.Issued()
 	if err != nil {
 		return nil, err
@@ -109,8 +107,8 @@ func (a *app) serialsOf(c *config.Context, args []string, yes bool) (serials []s
 			return nil, err
 		}
 		for _, i := range found {
-			if i.Serial == own && !yes {
-				return nil, exit.Errorf(exit.Usage, "%s is your own certificate: give --yes if you mean it", i.Serial)
+			if i.Serial == own { // a host refuses it, and the next seed would lock its maker out
+				return nil, exit.Errorf(exit.Usage, "%s is your own certificate: have another administrator revoke it", i.Serial)
 			}
 			serials = append(serials, i.Serial)
 		}

@@ -68,7 +68,7 @@ func (a *app) complete(cmd *cobra.Command, args []string, names func() ([]string
 // live offers names that the host has.
 func (a *app) live(cmd *cobra.Command, args []string, names func(ctx context.Context, r *remote) ([]string, error)) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return a.complete(cmd, args, func() (list []string, err error) {
-		a.warned, a.quiet = true, true
+		a.warnedOwn, a.warnedCA, a.quiet = true, true, true
 		err = a.ask(completionTimeout, func(ctx context.Context, r *remote) error {
 			list, err = names(ctx, r)
 			return err

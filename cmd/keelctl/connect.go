@@ -104,14 +104,18 @@ func (a *app) ownCertificate(c *config.Context) (*tls.Certificate, error) {
 	switch {
 	case left <= 0:
 		return nil, exit.Errorf(exit.Denied, "your certificate for context %s expired at %s: `keelctl cert renew` makes or asks for a new one", c.Name, output.Time(own.Leaf.NotAfter))
-	case left < auth.WarnBefore && !a.warned:
-		a.warned = true
+	case left < auth.WarnBefore && !a.warnedOwn:
+		a.warnedOwn = true
 		a.note("warning: your certificate for context %s ends at %s, in %s: `keelctl cert renew`", c.Name, output.Time(own.Leaf.NotAfter), output.Age(left))
 	}
 	if ca, err := readCertificate(c.CAFile()); err == nil {
-		if left := ca.NotAfter.Sub(a.now()); left < auth.WarnBefore && !a.warned {
-			a.warned = true
-			a.note("warning: the operator CA of context %s ends at %s: make another (`keelctl init --context`), and name both in the hosts' seeds", c.Name, output.Time(ca.NotAfter))
+		if left := ca.NotAfter.Sub(a.now()); left < auth.WarnBefore && !a.warnedCA {
+			a.warnedCA = true
+			verb := "ends"
+			if left < 0 {
+				verb = "ended"
+			}
+			a.note("warning: the operator CA of context %s %s at %s: make another (`keelctl init --context`), and name both in the hosts' seeds", c.Name, verb, output.Time(ca.NotAfter))
 		}
 	}
 	return own, nil

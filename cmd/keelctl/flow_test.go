@@ -166,6 +166,10 @@ func TestASecondAdministrator(t *testing.T) {
 	live := bob.background(nil, "events", "--follow")
 	live.out.waitFor(t, "vm.created")
 	alice.fails(t, 2, "your own certificate", "cert", "revoke", "alice")
+	alice.fails(t, 2, "unknown flag", "cert", "revoke", "alice", "--yes")
+	if out := alice.must(t, "cert", "revoked", "-o", "json").out; strings.TrimSpace(out) != "[]" {
+		t.Errorf("what was refused is recorded: %s", out)
+	}
 	alice.must(t, "cert", "revoke", "bob", "--reason", "has left")
 	if got := live.end(t); got.code == 0 {
 		t.Errorf("bob's stream has ended well: %+v", got)
@@ -360,4 +364,26 @@ func TestTheEndOfACertificateIsSaidInTime(t *testing.T) {
 	s.must(t, "cert", "renew")
 	s.clock = 0 // the host's clock didn't jump
 	s.must(t, "vm", "list")
+
+	// A CA's own end is its users' as well: both are said.
+	s.clock = auth.CALife - 20*24*time.Hour
+	s.must(t, "cert", "renew")
+	if got := s.must(t, "vm", "list"); !strings.Contains(got.errout, "warning: your certificate") || !strings.Contains(got.errout, "warning: the operator CA of context default ends at") {
+		t.Errorf("%s", got.errout)
+	}
+}
+
+// TestACAThatIsOverIsSaidToBe has a user whose certificate, signed by other tools, is valid for longer than his CA.
+func TestACAThatIsOverIsSaidToBe(t *testing.T) {
+	s, _ := managed(t, rigOptions{})
+	old, err := auth.NewCA("operators", time.Now().Add(-auth.CALife-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.file("ca.pem"), old.CertificatePEM(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.must(t, "vm", "list"); !strings.Contains(got.errout, "warning: the operator CA of context default ended at") {
+		t.Errorf("%s", got.errout)
+	}
 }

@@ -41,7 +41,8 @@ type app struct {
 	started bool // the command line was understood: what fails now is no usage error
 	options options
 	file    *config.File // config.yaml, once it was needed
-	warned  bool         // of the certificate's end
+
+	warnedOwn, warnedCA bool // of the end of one's own certificate, and of the CA's
 
 	quiet bool // nothing is asked: into a half-typed line, or a picture
 }

@@ -1,7 +1,7 @@
 // Package cards knows the drivers of network cards, finds the cards and chooses one.
 //
-// The rule that it keeps: only the card that is asked for is touched, and with `auto` those that may
-// have a link, in the order of their addresses.
+// The rule that it keeps: all cards that have a driver are opened, which says what their addresses and
+// links are, and but the one that was picked all are switched off again: they reach no memory.
 package cards
 
 import (

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// RecoverWindow is how long the claim of `Recover access` is open.
+// RecoverWindow is how long the claim of `Recover access` is open, from when the host's door is.
 const RecoverWindow = 15 * time.Minute
 
 // claim is the one claim that there may be. The zero claim is closed.
 type claim struct {
-	code    string // empty: closed
-	present bool   // someone in front of the machine asked for it: lockdown doesn't close it
-	ends    time.Duration
+	code    string        // empty: closed
+	present bool          // someone in front of the machine asked for it: lockdown doesn't close it
+	ends    time.Duration // of one by presence; 0: the door isn't open yet
 	limit   limiter
 }
 
@@ -29,7 +29,13 @@ const (
 // openClaim opens the claim. The lock is held, or nobody else has s yet.
 func (s *Store) openClaim(present bool) {
 	s.claim = claim{code: newCode(), present: present}
-	if present {
+}
+
+// Listening has RecoverWindow begin: the host's door is open. A network that takes its time costs nobody his claim.
+func (s *Store) Listening() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.claim.present && s.claim.ends == 0 {
 		s.claim.ends = s.uptime() + RecoverWindow
 	}
 }
@@ -39,7 +45,7 @@ func (s *Store) claimOpen() bool {
 	c := &s.claim
 	switch {
 	case c.code == "":
-	case c.present && s.uptime() >= c.ends, !c.present && s.lockedDown():
+	case c.present && c.ends != 0 && s.uptime() >= c.ends, !c.present && s.lockedDown():
 		*c = claim{}
 	}
 	return c.code != ""
@@ -61,7 +67,10 @@ func (s *Store) ClaimState() ClaimState {
 	}
 	state := ClaimState{Open: true, Code: s.claim.code}
 	if s.claim.present {
-		state.Ends = s.claim.ends - s.uptime()
+		state.Ends = RecoverWindow
+		if s.claim.ends != 0 {
+			state.Ends = s.claim.ends - s.uptime()
+		}
 	}
 	return state
 }

@@ -200,11 +200,18 @@ func TestRecoverAccessOpensOneClaimFor15Minutes(t *testing.T) {
 		t.Fatalf("%+v", state)
 	}
 	m.Lock(0)
-	m.uptime = RecoverWindow - 1
+	const late = 2 * RecoverWindow // of the network
+	m.uptime = late
+	if s := m.ClaimState(); !s.Open || s.Ends != RecoverWindow {
+		t.Errorf("before the door was open: %+v", s)
+	}
+	m.Listening()
+	m.uptime = late + RecoverWindow - 1
+	m.Listening() // which puts nothing off
 	if !m.ClaimOpen() {
 		t.Error("lockdown has closed it")
 	}
-	m.uptime = RecoverWindow
+	m.uptime = late + RecoverWindow
 	if _, _, err := m.Claim(claimBy(t, state.Code, lost), hostKey, from); !errors.Is(err, ErrNoClaim) {
 		t.Errorf("after it was over: %v", err)
 	}
@@ -221,6 +228,24 @@ func TestRecoverAccessOpensOneClaimFor15Minutes(t *testing.T) {
 	}
 	if _, err := m.Identify(chain(user(t, old, "anna", Grant{Role: Admin})), now); ReasonOf(err) != LockedDown {
 		t.Errorf("one of the other CA: %v", err)
+	}
+}
+
+// TestRecoverAccessReplacesALostAdministratorsKey claims the CA that the host trusts already: a new administrator of it comes
+// in then, whom lockdown wouldn't let in.
+func TestRecoverAccessReplacesALostAdministratorsKey(t *testing.T) {
+	ca := newCA(t, "ops")
+	lost := identity(t, newMachine(t, Config{}, ca), ca, "anna", Admin)
+	m := newMachine(t, Config{Recover: true, Lockdown: Lockdown{On: true, Administrators: []Fingerprint{lost.Key}}}, ca)
+	again := identity(t, m, ca, "anna", Admin)
+	if r := m.comes(again); r != LockedDown {
+		t.Fatalf("before the claim: %q", r)
+	}
+	if _, _, err := m.Claim(claimBy(t, m.ClaimState().Code, ca), hostKey, from); err != nil {
+		t.Fatal(err)
+	}
+	if r := m.comes(again); r != "" || len(m.CAs()) != 1 {
+		t.Errorf("after it: %q, %d CAs", r, len(m.CAs()))
 	}
 }
 

@@ -46,8 +46,12 @@ func (s *Store) know(id Identity) error {
 	if err := s.admit(id, s.clock()); err != nil {
 		return err
 	}
-	if id.Role == Admin && len(s.admins) < MaxAdmins {
+	switch {
+	case id.Role != Admin:
+	case len(s.admins) < MaxAdmins:
 		s.admins[id.Key] = true
+	case !s.admins[id.Key]:
+		s.unknown = true
 	}
 	return nil
 }
@@ -83,13 +87,14 @@ type LockdownState struct {
 	Locked bool          // it has come
 	In     time.Duration // until it comes; 0 if it has or never will
 	Admins int           // keys that are known
+	Full   bool          // an administrator came in who isn't known since these are MaxAdmins
 }
 
 // Lockdown returns the state of the host's lockdown.
 func (s *Store) Lockdown() LockdownState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state := LockdownState{On: s.lock.On, Locked: s.lockedDown(), Admins: len(s.admins)}
+	state := LockdownState{On: s.lock.On, Locked: s.lockedDown(), Admins: len(s.admins), Full: s.unknown}
 	if state.On && !state.Locked {
 		state.In = s.lock.After - s.uptime()
 	}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -91,6 +92,34 @@ func TestNobodyIsLockedOutByAccident(t *testing.T) {
 	}
 	if r := m.comes(late); r != LockedDown {
 		t.Errorf("the second: %q", r)
+	}
+}
+
+func TestWhoIsOneTooManyIsNotForgottenInSilence(t *testing.T) {
+	ca := newCA(t, "ops")
+	m := newMachine(t, Config{}, ca)
+	id := identity(t, m, ca, "anna", Admin)
+	come := func(n int) {
+		t.Helper()
+		id.Key = Fingerprint(fmt.Sprint("key ", n))
+		if r := m.comes(id); r != "" {
+			t.Fatalf("%d: %q", n, r)
+		}
+	}
+	for n := range MaxAdmins {
+		come(n)
+	}
+	come(0)
+	if s := m.Lockdown(); s.Full || s.Admins != MaxAdmins {
+		t.Errorf("%d: %+v", MaxAdmins, s)
+	}
+	come(MaxAdmins)
+	if s := m.Lockdown(); !s.Full || s.Admins != MaxAdmins {
+		t.Errorf("one more: %+v", s)
+	}
+	m.Lock(0)
+	if r := m.comes(id); r != LockedDown {
+		t.Errorf("under lockdown: %q", r)
 	}
 }
 

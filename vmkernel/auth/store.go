@@ -66,6 +66,7 @@ type Store struct {
 	revoked  map[RevokedCertificate]bool
 	lock     Lockdown
 	admins   map[Fingerprint]bool // keys of administrators: see Lockdown
+	unknown  bool                 // there was no room for one
 	claim    claim
 	watchers map[int]func()
 	next     int // watcher's number
@@ -182,6 +183,18 @@ func (s *Store) Recheck(id Identity, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.admit(id, now)
+}
+
+// EndOf returns the time after which someone who was let in can't come in any more: the end of his certificate, or of its CA.
+func (s *Store) EndOf(id Identity) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.cas {
+		if a.fingerprint == id.Issuer && a.certificate.NotAfter.Before(id.NotAfter) {
+			return a.certificate.NotAfter
+		}
+	}
+	return id.NotAfter
 }
 
 // admit asks what can change while a certificate stays the same. The lock is held.

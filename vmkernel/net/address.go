@@ -48,7 +48,7 @@ func (s *Stack) startDHCP() {
 	if s.State().Link.Up {
 		c.LinkUp()
 	}
-	go c.Run(ctx)
+	go s.guarded("the DHCP client", func() { c.Run(ctx) })
 }
 
 // stopDHCP ends the client, and the use of what it got.

@@ -87,6 +87,11 @@ func (p *port) Receive(frame []byte, summed bool) {
 	if l.port.Load() != p {
 		return
 	}
+	defer func() { // a stranger's frame may cost itself, and nothing else
+		if e := recover(); e != nil {
+			l.trouble(fault("a frame", e))
+		}
+	}()
 	view := buffer.NewViewWithData(frame)
 	b := view.AsSlice()
 	l.mu.RLock()

@@ -2,9 +2,11 @@ package net
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -129,7 +131,11 @@ func (s *Stack) call(f func()) {
 // wait has f run there, and waits for it.
 func (s *Stack) wait(f func() error) error {
 	done := make(chan error, 1)
-	s.call(func() { done <- f() })
+	s.call(func() {
+		err := errors.New("net: a fault of Keel's: the host's log says more")
+		defer func() { done <- err }() // whatever happens: somebody waits
+		err = f()
+	})
 	select {
 	case err := <-done:
 		return err
@@ -144,9 +150,24 @@ func (s *Stack) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case f := <-s.calls:
-			f()
+			s.guarded("the network", f)
 		}
 	}
+}
+
+// guarded runs a part of the network. A fault there, in what strangers send, is told of: it takes no VM with it.
+func (s *Stack) guarded(what string, part func()) {
+	defer func() {
+		if e := recover(); e != nil {
+			s.link.trouble(fault(what, e))
+		}
+	}()
+	part()
+}
+
+// fault is what was recovered, with the stack that it was recovered on.
+func fault(what string, e any) error {
+	return fmt.Errorf("a fault of Keel's in %s: %v\n%s", what, e, debug.Stack())
 }
 
 // Close ends what the stack does; the card is left alone.

@@ -387,6 +387,7 @@ func FuzzFrames(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	s.link.trouble = func(err error) { panic(err) } // a fault, which would be told of and no more
 	if _, err := s.Listen(443); err != nil {
 		f.Fatal(err)
 	}

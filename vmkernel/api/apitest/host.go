@@ -19,7 +19,8 @@ type Host struct {
 	pending  *api.Pending
 	servers  []string
 	problems []string
-	used     uint64 // processor time of the vCPU's world
+	others   []string // seeds that weren't used
+	used     uint64   // processor time of the vCPU's world
 	stops    []Stop
 }
 
@@ -33,6 +34,14 @@ func (h *Host) Stops() []Stop {
 	return h.stops
 }
 
+// HasSeedNotUsed has the host report a seed that it didn't use, as a problem too.
+func (h *Host) HasSeedNotUsed(why string) {
+	h.HasProblem(why)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.others = append(h.others, why)
+}
+
 // HasProblem has the host report a problem.
 func (h *Host) HasProblem(text string) {
 	h.mu.Lock()
@@ -44,7 +53,7 @@ func (h *Host) HasProblem(text string) {
 func (h *Host) Info() api.Host {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return api.Host{State: "ready", Started: time.Now().Add(-time.Hour).UTC(), Health: api.Health{State: "ok", Problems: h.problems},
+	return api.Host{State: "ready", Started: time.Now().Add(-time.Hour).UTC(), Health: api.Health{State: "ok", Problems: h.problems}, Seed: api.HostSeed{Others: h.others},
 		Hardware: api.Hardware{CPUs: 2, Virtualisation: "vt-x", TSCHz: 80_000_000, ClockSource: "hpet", Memory: 1 << 30,
 			Cards: []api.Card{{Address: "0000:00:03.0", Driver: "e1000"}, {Address: "0000:00:04.0"}}},
 		Resources: api.HostResources{MemoryUsed: 10 << 20, MemoryFree: 900 << 20, Worlds: 9}}

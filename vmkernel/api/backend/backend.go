@@ -48,7 +48,8 @@ type VM interface {
 
 // Host is the machine and what Keel knows of it. Errors are *api.Error, or a fault of Keel's.
 type Host interface {
-	// Info fills all but what the server knows itself: images, VMs, version, boot.
+	// Info fills all but what the server knows itself: images, VMs, version, boot. Problems that may name VMs begin with
+	// LastError, or are lines of Seed.Others: not everybody may see these.
 	Info() api.Host
 	Time() api.HostTime
 	SetTime(api.HostTimeSet) error
@@ -62,6 +63,9 @@ type Host interface {
 	// It returns when ctx ends before that, or when it fails.
 	Stop(ctx context.Context, restart, force bool, progress func(api.Progress)) error
 }
+
+// LastError begins the problem that is the last error in the host's log.
+const LastError = "last error: "
 
 // Metric is a family of samples, as Prometheus' text format (version 0.0.4) has them. It is written by hand, since
 // client_golang would make the compressed image 15 % larger (4.16 MB to 4.79), and past its goal.

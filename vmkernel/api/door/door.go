@@ -5,10 +5,12 @@ import (
 	"crypto"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -33,7 +35,8 @@ const (
 	Slow      = "slow"      // the handshake took too long
 	Handshake = "handshake" // it failed: err says why
 	PlainHTTP = "plain-http"
-	Full      = "full" // too many connections of known callers, or of this one
+	Fault     = "fault" // of Keel's: err has the stack
+	Full      = "full"  // too many connections of known callers, or of this one
 )
 
 // Door is a net.Listener whose connections are of callers that PeerOf knows: each a *tls.Conn, but those in HTTP/2, which
@@ -130,8 +133,17 @@ func (d *Door) accept() {
 		d.busy <- struct{}{}
 		go func() {
 			defer func() { <-d.busy }()
+			defer d.recovered(c)
 			d.handshake(c)
 		}()
+	}
+}
+
+// recovered has a fault in what reads a stranger's first words end his connection, and not the host.
+func (d *Door) recovered(c *conn) {
+	if p := recover(); p != nil {
+		d.refuse(c, Fault, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		c.abort()
 	}
 }
 

@@ -1,8 +1,11 @@
 package door
 
 import (
+	"crypto/tls"
+	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -12,6 +15,43 @@ func newRates(l *Limits) *rates {
 }
 
 func from(a string) netip.Prefix { return sourceOf(netip.MustParseAddr(a)) }
+
+// bent is a listener of one connection, on which reading panics as a fault in the handshake would.
+type bent struct{ come chan net.Conn }
+
+func (b bent) Accept() (net.Conn, error) {
+	if c, ok := <-b.come; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+func (b bent) Addr() net.Addr { return nil }
+func (b bent) Close() error   { return nil }
+
+type panics struct{ net.Conn }
+
+func (panics) Read([]byte) (int, error) { panic("bent") }
+
+func TestAFaultInAHandshakeEndsItsConnectionAlone(t *testing.T) {
+	ours, theirs := net.Pipe()
+	l := bent{make(chan net.Conn, 1)}
+	l.come <- panics{ours}
+	said := make(chan string, 1)
+	d := New(l, Config{TLS: &tls.Config{}, Limits: DefaultLimits(), Refused: func(_ netip.Addr, why string, err error) {
+		said <- why + ": " + err.Error()
+	}})
+	defer d.Close()
+	if got := <-said; !strings.HasPrefix(got, "fault: panic: bent\n") {
+		t.Errorf("%s", got)
+	}
+	theirs.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := theirs.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the connection: %v", err)
+	}
+	if s := d.Stats(); s.HalfOpen != 0 || s.Refused[Fault] != 1 {
+		t.Errorf("%+v", s)
+	}
+}
 
 func TestSourcesAreAddressesOrNetworks(t *testing.T) {
 	for a, want := range map[string]string{"192.0.2.1": "192.0.2.1/32", "::ffff:192.0.2.1": "192.0.2.1/32", "2001:db8:1:2:3::4": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64"} {

@@ -6,10 +6,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"keel/vmkernel/api"
+	"keel/vmkernel/api/backend"
 	"keel/vmkernel/auth"
 )
 
@@ -37,7 +40,14 @@ func (c *call) raw(media []string, text []byte) error {
 
 func getHost(c *call) (any, error) {
 	h := c.s.info()
-	if c.scoped() { // how many others there are is none of his business
+	if c.scoped() { // how many others there are is none of his business, nor what has happened to them
+		var his []string
+		for _, p := range h.Health.Problems {
+			if !strings.HasPrefix(p, backend.LastError) && !slices.Contains(h.Seed.Others, p) {
+				his = append(his, p)
+			}
+		}
+		h.Health.Problems, h.Health.State, h.Seed.Others = his, stateOf(his), nil
 		h.Resources.VMs, h.Resources.VMsRunning = 0, 0
 		for _, v := range c.s.VMs.List() {
 			if spec, _ := v.Spec(); c.sees(spec.Labels) {
@@ -70,11 +80,19 @@ func (s *Server) info() api.Host {
 				"give the host another (`keelctl trust ca add`), and its seed", ca.Subject.CommonName, end))
 		}
 	}
-	h.Health.State = "ok"
-	if len(h.Health.Problems) > 0 {
-		h.Health.State = "warning"
+	if s.Trust.Lockdown().Full {
+		h.Health.Problems = append(h.Health.Problems, fmt.Sprintf("the host remembers the keys of %d administrators, and another has come in since: "+
+			"he won't once it is locked down, but after a restart with a seed that lists him (trust.lockdown.administrators)", auth.MaxAdmins))
 	}
+	h.Health.State = stateOf(h.Health.Problems)
 	return h
+}
+
+func stateOf(problems []string) string {
+	if len(problems) > 0 {
+		return "warning"
+	}
+	return "ok"
 }
 
 // stopHost is the host's shutdown or restart.
@@ -114,6 +132,12 @@ func setTime(c *call) (any, error) {
 	defer c.s.changing.Unlock()
 	if err := c.match(tagOf(c.s.Host.Time().Servers)); err != nil {
 		return nil, err
+	}
+	if in.Now != nil {
+		if end := c.s.Trust.EndOf(*c.id); in.Now.After(end) {
+			return nil, failf(api.CodeInvalid, "now: your certificate, or its operator CA, ends at %s: at %s you couldn't come in to set it right",
+				stamp(end), stamp(*in.Now))
+		}
 	}
 	if err := c.s.Host.SetTime(*in); err != nil {
 		return nil, err

@@ -46,6 +46,28 @@ func TestTheHostIsDescribed(t *testing.T) {
 	}
 }
 
+// TestWhoIsLimitedToSomeVMsReadsNothingOfOthers has the host's problems name a VM of somebody else's.
+func TestWhoIsLimitedToSomeVMsReadsNothingOfOthers(t *testing.T) {
+	r := newRig(t)
+	r.Host.HasProblem(backend.LastError + "VM payroll has crashed")
+	r.Host.HasSeedNotUsed("seed: keel.json: vms[0]: payroll is there twice")
+	read := func(c *caller) (h api.Host) {
+		c.call("GET", "/v1/host", nil).want(200).into(&h)
+		return h
+	}
+	scoped := r.scoped(auth.Viewer, map[string]string{"tier": "test"})
+	if h := read(scoped); h.Health.State != "ok" || len(h.Health.Problems) != 0 || len(h.Seed.Others) != 0 {
+		t.Errorf("limited to some: %+v, %+v", h.Health, h.Seed)
+	}
+	r.Host.HasProblem("network: its card is down")
+	if h := read(scoped); h.Health.State != "warning" || len(h.Health.Problems) != 1 {
+		t.Errorf("what concerns him too: %+v", h.Health)
+	}
+	if h := read(r.as(auth.Viewer)); len(h.Health.Problems) != 3 || len(h.Seed.Others) != 1 {
+		t.Errorf("not limited: %+v, %+v", h.Health, h.Seed)
+	}
+}
+
 func TestTheNetworkIsChangedByWhoHasReadIt(t *testing.T) {
 	r := newRig(t)
 	c := r.as(auth.Admin)
@@ -76,6 +98,22 @@ func TestTheNetworkIsChangedByWhoHasReadIt(t *testing.T) {
 	c.call("PUT", "/v1/host/time", `{}`, "If-Match", tag).want(400)
 	c.call("PUT", "/v1/host/time", `{"servers":["192.0.2.9"],"now":"2026-11-28T19:00:00Z"}`, "If-Match", tag).want(200)
 	c.call("PUT", "/v1/host/time", `{"servers":[]}`, "If-Match", tag).want(412)
+}
+
+// TestNobodySetsTheClockBeyondHisOwnCertificate would lock everybody out: only a restart would let them in again.
+func TestNobodySetsTheClockBeyondHisOwnCertificate(t *testing.T) {
+	r := newRig(t)
+	cert := r.user("admin-1", auth.Admin, nil)
+	c := &caller{rig: r, client: r.clientOf(cert)}
+	tag := c.call("GET", "/v1/host/time", nil).want(200).header.Get("ETag")
+	set := func(at time.Time) answer {
+		return c.call("PUT", "/v1/host/time", api.HostTimeSet{Now: &at}, "If-Match", tag)
+	}
+	end := cert.Leaf.NotAfter
+	if e := set(end.Add(time.Second)).want(400, api.CodeInvalid).error(); !strings.Contains(e.Message, stamp(end)) {
+		t.Errorf("%s", e.Message)
+	}
+	set(end).want(200)
 }
 
 func TestTheHostIsStoppedByAnOperation(t *testing.T) {

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"keel/vmkernel/api/door"
@@ -46,6 +48,23 @@ func (s *Server) recheck() {
 				return err == nil
 			})
 		}
+	}
+}
+
+// kept runs a loop of the server's until it returns. A fault in it ends neither the host nor the loop, which begins anew.
+func (s *Server) kept(what string, loop func()) {
+	once := func() (failed bool) {
+		defer func() {
+			if p := recover(); p != nil {
+				failed = true
+				s.Log.Error("a fault of Keel's: this part of it begins anew", "part", what, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			}
+		}()
+		loop()
+		return false
+	}
+	for once() {
+		time.Sleep(time.Second) // one that fails each time is to leave the processor to others
 	}
 }
 

@@ -102,8 +102,8 @@ func New(c Config) *Server {
 	s.operations.init(s)
 	s.events.init(maxEvents)
 	s.calls.by = map[string]int{}
-	go s.pumpEvents()
-	go s.recheck()
+	go s.kept("events", s.pumpEvents)
+	go s.kept("recheck", s.recheck)
 	return s
 }
 
@@ -187,6 +187,9 @@ func (s *Server) identify(state *tls.ConnectionState) (door.Peer, error) {
 func (s *Server) refused(from netip.Addr, why string, err error) {
 	if why == door.Handshake && err != nil {
 		why = string(auth.ReasonOf(err))
+	}
+	if why == door.Fault {
+		s.Log.Error("door: a fault of Keel's: the connection has ended", "from", from.String(), "error", err)
 	}
 	s.Audit.Refuse(from.String(), why)
 }
