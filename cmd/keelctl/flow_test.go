@@ -55,7 +55,7 @@ func TestFromTheFirstKeyToAConsole(t *testing.T) {
 	}
 	// Once more is the same, and sends nothing.
 	again := s.must(t, "vm", "create", "-f", "vm.yaml", "--start", "--wait")
-	if strings.Contains(again.errout, "uploaded") || !strings.Contains(again.errout, "is running already") {
+	if strings.Contains(again.errout, "uploaded") || strings.Contains(again.errout, "created") || !strings.Contains(again.errout, "demo: was there already") || !strings.Contains(again.errout, "is running already") {
 		t.Errorf("again: %s", again.errout)
 	}
 	if out := s.must(t, "vm", "list").out; !strings.Contains(out, "demo  running") {

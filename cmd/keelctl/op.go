@@ -85,6 +85,7 @@ Ctrl-C ends the waiting, not the operation. It needs the role viewer.`,
 		},
 	}
 	a.remoteFlags(cmd)
+	timeoutDefault(cmd, "10m")
 	a.outputFlag(cmd)
 	return cmd
 }
@@ -216,14 +217,21 @@ func (a *app) each(names []string, f func(name string) error) error {
 		if a.ctx.Err() != nil || errors.As(err, new(*auth.ErrOtherKey)) { // ask finds out what the new key is about
 			return err
 		}
-		if first != nil {
-			a.complain(first)
-			first = exit.With(exit.Code(first), err)
-			continue
-		}
-		first = err
+		first = a.also(first, err)
 	}
 	return first
+}
+
+// also is an error beside one that was before it, if there was: that is said, and its exit code kept.
+func (a *app) also(first, err error) error {
+	switch {
+	case first == nil:
+		return err
+	case err == nil:
+		return first
+	}
+	a.complain(first)
+	return exit.With(exit.Code(first), err)
 }
 
 func grantOf(role string, scope map[string]string) string {

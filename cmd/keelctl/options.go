@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,8 +56,14 @@ func (a *app) remoteFlags(cmd *cobra.Command) {
 }
 
 func (a *app) timeoutFlag(cmd *cobra.Command) {
-	cmd.Flags().Duration("timeout", 0, "give up after this time, as 30s or 5m (default 30s, with --wait 10m)")
+	cmd.Flags().Duration("timeout", 0, "give up after this time, as 30s or 5m (default 30s)")
 	env(cmd.Flags().Lookup("timeout"), "KEEL_TIMEOUT")
+}
+
+// timeoutDefault has the help of a command's --timeout, which it has already, say another default.
+func timeoutDefault(cmd *cobra.Command, text string) {
+	f := cmd.Flags().Lookup("timeout")
+	f.Usage = strings.Replace(f.Usage, "(default 30s)", "(default "+text+")", 1)
 }
 
 // outputFlag is for commands that print something to compute with.
@@ -70,6 +77,7 @@ func (a *app) outputFlag(cmd *cobra.Command) {
 func (a *app) waitFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolP("wait", "w", false, "wait for the operation's end")
 	env(cmd.Flags().Lookup("wait"), "KEEL_WAIT")
+	timeoutDefault(cmd, "30s, with --wait 10m")
 }
 
 // fill reads a command's options: from its flags, and for those that weren't given from the environment.

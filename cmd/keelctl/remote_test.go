@@ -14,7 +14,14 @@ import (
 func TestExitCodesTellFailuresApart(t *testing.T) {
 	s, r := running(t)
 	s.fails(t, 3, "nope", "vm", "get", "nope")
+	s.fails(t, 3, "nope", "vm", "events", "nope")
+	s.fails(t, 3, "nope", "vm", "events", "nope", "--follow")
+	s.fails(t, 2, "runing is no state", "vm", "list", "--state", "runing")
 	s.fails(t, 3, "nope", "op", "wait", "nope")
+	s.fails(t, 2, "shutdown", "vm", "stop", "demo")
+	if got := s.fails(t, 3, "there is no image", "image", "delete", "nope"); strings.Contains(got.errout, "datastore: ") {
+		t.Errorf("it names a package: %s", got.errout)
+	}
 	s.fails(t, 3, "no host", "vm", "list", "--host", "nope")
 	s.fails(t, 3, "no context", "vm", "list", "--context", "nope")
 	s.fails(t, 5, "demo", "vm", "start", "demo", "--wait")

@@ -52,6 +52,9 @@ those. It needs the role viewer.`,
   keelctl vm list --state running --label tier=test -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if state != "" && !slices.Contains(vmStates, state) {
+				return exit.Errorf(exit.Usage, "--state %s is no state: give %s", state, strings.Join(vmStates, ", "))
+			}
 			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
 				var vms api.VMs
 				if err := r.Get(ctx, client.Path("vms"), nil, &vms); err != nil {
@@ -86,8 +89,12 @@ those. It needs the role viewer.`,
 	a.outputFlag(cmd)
 	cmd.Flags().StringArrayVar(&labels, "label", nil, "those with this label alone, as tier=test; may be given more than once")
 	cmd.Flags().StringVar(&state, "state", "", "those in this state alone: stopped, starting, running, paused or stopping")
+	cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(vmStates, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
+
+// vmStates are those that a VM can be in.
+var vmStates = []string{api.Stopped, api.Starting, api.Running, api.Paused, api.Stopping}
 
 func (a *app) tableOfVMs(r *output.Rows, vms api.VMs) {
 	if len(vms.VMs) == 0 {
@@ -154,9 +161,6 @@ func (a *app) fieldsOfVM(r *output.Rows, v api.VM) {
 	r.Field("state", output.State(v.State))
 	r.Field("since", output.Time(v.Since)+" ("+output.Age(a.now().Sub(v.Since))+")")
 	r.Field("stopped by", v.Reason)
-	if v.Next {
-		r.Field("note", output.Cell{Text: "this description takes effect when it starts next", Style: output.Warn})
-	}
 	showVM(func(name, format string, args ...any) {
 		r.Field(name, fmt.Sprintf(format, args...))
 	}, v.Spec)
@@ -252,6 +256,9 @@ func (a *app) vmOperation(verb, short, long, done string, operation bool) *cobra
 				})
 			})
 		},
+	}
+	if verb == "shutdown" {
+		cmd.SuggestFor = []string{"stop"}
 	}
 	a.remoteFlags(cmd)
 	a.outputFlag(cmd)

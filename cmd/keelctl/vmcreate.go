@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"keel/cmd/keelctl/exit"
 	"keel/cmd/keelctl/manifest"
 	"keel/cmd/keelctl/output"
 	"keel/vmkernel/api"
@@ -69,7 +67,7 @@ done, and does nothing. It needs the role operator.`,
 					return err
 				}
 				if dry {
-					return a.planCreate(ctx, r, u)
+					return a.planCreate(ctx, u)
 				}
 				return a.createAll(ctx, u, start)
 			})
@@ -96,101 +94,64 @@ func (a *app) loadVMs(names []string) (*manifest.Set, error) {
 	return loader.Load(names)
 }
 
-// createAll makes the VMs of a set, with their images.
+// createAll makes the VMs of a set, with their images, as far as that can be done.
 func (a *app) createAll(ctx context.Context, u *uploads, start bool) error {
 	made := []api.VM{}
-	for i, vm := range u.set.Document.VMs {
-		spec, err := u.send(ctx, i, vm)
+	err := a.eachVM(u, func(i int, vm *seed.VM) error {
+		spec, err := u.send(ctx, i, *vm)
 		if err != nil {
 			return err
 		}
-		var v api.VM
 		short, cancel := context.WithTimeout(ctx, callTimeout)
-		err = u.remote.Post(short, client.Path("vms"), spec, &v)
-		cancel()
-		if err != nil {
+		defer cancel()
+		var v api.VM
+		var status int
+		if _, err := u.remote.Call(short, client.Request{Method: http.MethodPost, Path: client.Path("vms"), In: spec, Status: &status}, &v); err != nil {
 			return err
 		}
 		made = append(made, v)
-		a.note("%s: created", v.Spec.Name)
-	}
-	if a.options.outputGiven && a.options.output != string(output.Table) {
-		if err := a.print(made, nil); err != nil {
-			return err
+		if status == http.StatusCreated {
+			a.note("%s: created", v.Spec.Name)
+		} else {
+			a.note("%s: was there already", v.Spec.Name)
 		}
-	}
-	if !start {
 		return nil
+	})
+	if len(made) > 0 && a.options.outputGiven && a.options.output != string(output.Table) {
+		err = a.also(err, a.print(made, nil))
 	}
+	if !start || a.ctx.Err() != nil {
+		return err
+	}
+	return a.also(err, a.startMade(ctx, u.remote, made))
+}
+
+// startMade starts VMs that aren't on.
+func (a *app) startMade(ctx context.Context, r *remote, made []api.VM) error {
 	a.options.outputGiven = false // what was made is printed: of operations there are notes
 	limited, cancel := context.WithTimeout(ctx, a.limit(a.waiting()))
 	defer cancel()
+	names, ids := []string{}, map[string]string{}
 	for _, v := range made {
 		if v.State != api.Stopped {
 			a.note("%s: is %s already", v.Spec.Name, v.State)
 			continue
 		}
-		if err := a.begin(limited, u.remote, client.Path("vms", v.Spec.ID, "start"), nil, v.Spec.Name+": started"); err != nil {
-			return err
-		}
+		names, ids[v.Spec.Name] = append(names, v.Spec.Name), v.Spec.ID
 	}
-	return nil
-}
-
-// planned is what a dry run says.
-type planned struct {
-	VM     string   `json:"vm"`
-	ID     string   `json:"id"`
-	Action string   `json:"action"` // create, update, none or conflict
-	Upload []string `json:"upload"` // images
-	Images []string `json:"images"` // that are there
-}
-
-// planCreate says what create would do.
-func (a *app) planCreate(ctx context.Context, r *remote, u *uploads) error {
-	var vms api.VMs
-	if err := r.Get(ctx, client.Path("vms"), nil, &vms); err != nil {
-		return err
-	}
-	var conflict error
-	return a.plan(u, func(vm seed.VM) string {
-		for _, v := range vms.VMs {
-			switch {
-			case v.ID == vm.ID:
-				return "none: it is there, if its description is the same"
-			case v.Name == vm.Name:
-				conflict = exit.Errorf(exit.Conflict, "%s: a VM named %s is there already, with the id %s", r.Name(), v.Name, v.ID)
-				return "conflict: the name is taken by " + v.ID
-			}
-		}
-		return "create"
-	}, &conflict)
-}
-
-func (a *app) plan(u *uploads, action func(vm seed.VM) string, fault *error) error {
-	plans := []planned{}
-	for _, vm := range u.set.Document.VMs {
-		p := planned{VM: vm.Name, ID: vm.ID, Action: action(vm), Upload: []string{}, Images: []string{}}
-		eachFile(&vm, func(name *string) {
-			image, send := u.place(*name)
-			if send {
-				p.Upload = append(p.Upload, image)
-			} else {
-				p.Images = append(p.Images, image)
-			}
-		})
-		plans = append(plans, p)
-	}
-	err := a.print(plans, func(rows *output.Rows) {
-		rows.Header("VM", "would", "upload", "images there")
-		for _, p := range plans {
-			rows.Row(p.VM, p.Action, strings.Join(p.Upload, ", "), strings.Join(p.Images, ", "))
-		}
+	return a.each(names, func(name string) error {
+		return a.begin(limited, r, client.Path("vms", ids[name], "start"), nil, name+": started")
 	})
-	if err != nil {
-		return err
+}
+
+// eachVM calls f for each VM of a set: a fault of one doesn't stop the others.
+func (a *app) eachVM(u *uploads, f func(i int, vm *seed.VM) error) error {
+	vms := u.set.Document.VMs
+	names, at := []string{}, map[string]int{}
+	for i := range vms {
+		names, at[vms[i].Name] = append(names, vms[i].Name), i
 	}
-	return *fault
+	return a.each(names, func(name string) error { return f(at[name], &vms[at[name]]) })
 }
 
 // eachFile calls f for each file that a VM names.
@@ -211,11 +172,12 @@ type uploads struct {
 	remote *remote
 	set    *manifest.Set
 	names  map[string]string // of images that are there and whole, by SHA-256
+	whole  map[string]bool   // what names them: their names, and their digests
 	taken  map[string]string // SHA-256 by name
 }
 
 func (a *app) newUploads(ctx context.Context, r *remote, set *manifest.Set) (*uploads, error) {
-	u := &uploads{app: a, remote: r, set: set, names: map[string]string{}, taken: map[string]string{}}
+	u := &uploads{app: a, remote: r, set: set, names: map[string]string{}, whole: map[string]bool{}, taken: map[string]string{}}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var images api.Images
@@ -224,6 +186,9 @@ func (a *app) newUploads(ctx context.Context, r *remote, set *manifest.Set) (*up
 	}
 	for _, i := range images.Images {
 		u.taken[i.Name] = i.SHA256
+		if i.State == api.ImageReady {
+			u.whole[i.Name], u.whole["sha256:"+i.SHA256] = true, true
+		}
 		if _, ok := u.names[i.SHA256]; !ok && i.State == api.ImageReady {
 			u.names[i.SHA256] = i.Name
 		}
@@ -275,8 +240,9 @@ func (a *app) vmUpdate() *cobra.Command {
 		Use:   "update -f FILE.yaml [-f FILE.yaml]...",
 		Short: "Change VMs to what YAML says",
 		Long: `Give VMs the description that YAML has, as ` + "`create`" + ` takes it. The VM is found by its id,
-or by its name where the YAML has no id. What can't change while it runs takes effect when
-it starts next.
+or by its name where the YAML has no id. While a VM isn't stopped its name, labels, autostart
+and stopTimeout can change, what it does after its end, and its shares, reservations, limits
+and pools; a change of anything else is refused (exit code 5): stop it first.
 ` + vmFiles + `
 If somebody else changes the VM meanwhile, nothing is changed (exit code 5). --dry-run says
 what would be done. It needs the role operator.`,
@@ -296,7 +262,10 @@ what would be done. It needs the role operator.`,
 				for _, un := range set.Unassigned {
 					unassigned[un.VM] = true
 				}
-				return a.updateAll(ctx, u, unassigned, dry)
+				if dry {
+					return a.planUpdate(ctx, u, unassigned)
+				}
+				return a.updateAll(ctx, u, unassigned)
 			})
 		},
 	}
@@ -304,37 +273,22 @@ what would be done. It needs the role operator.`,
 	return cmd
 }
 
-func (a *app) updateAll(ctx context.Context, u *uploads, unassigned map[string]bool, dry bool) error {
-	tags := map[string]string{}
-	for i := range u.set.Document.VMs {
-		vm := &u.set.Document.VMs[i]
-		key := vm.ID
-		if unassigned[vm.Name] {
-			key = vm.Name
-		}
-		var now api.VM
-		short, cancel := context.WithTimeout(ctx, callTimeout)
-		header, err := u.remote.Call(short, client.Request{Method: http.MethodGet, Path: client.Path("vms", key)}, &now)
-		cancel()
-		if err != nil {
-			return err
-		}
-		vm.ID = now.Spec.ID
-		tags[vm.ID] = header.Get("ETag")
-	}
-	if dry {
-		return a.plan(u, func(seed.VM) string { return "update" }, new(error))
-	}
+// updateAll changes the VMs of a set, as far as that can be done.
+func (a *app) updateAll(ctx context.Context, u *uploads, unassigned map[string]bool) error {
 	changed := []api.VM{}
-	for i, vm := range u.set.Document.VMs {
-		spec, err := u.send(ctx, i, vm)
+	err := a.eachVM(u, func(i int, vm *seed.VM) error {
+		_, tag, err := u.described(ctx, vm, unassigned)
 		if err != nil {
 			return err
 		}
-		var v api.VM
+		spec, err := u.send(ctx, i, *vm)
+		if err != nil {
+			return err
+		}
 		short, cancel := context.WithTimeout(ctx, callTimeout)
-		_, err = u.remote.Call(short, client.Request{Method: http.MethodPut, Path: client.Path("vms", vm.ID), In: spec, Match: tags[vm.ID]}, &v)
-		cancel()
+		defer cancel()
+		var v api.VM
+		_, err = u.remote.Call(short, client.Request{Method: http.MethodPut, Path: client.Path("vms", vm.ID), In: spec, Match: tag}, &v)
 		var answer *api.Error
 		if errors.As(err, &answer) && answer.Code == api.CodeStale {
 			return fmt.Errorf("%w: somebody else has changed it meanwhile; look at it and try again", err)
@@ -343,14 +297,27 @@ func (a *app) updateAll(ctx context.Context, u *uploads, unassigned map[string]b
 			return err
 		}
 		changed = append(changed, v)
-		if v.Next {
-			a.note("%s: changed; some of it takes effect when it starts next", v.Spec.Name)
-		} else {
-			a.note("%s: changed", v.Spec.Name)
-		}
+		a.note("%s: changed", v.Spec.Name)
+		return nil
+	})
+	if len(changed) > 0 && a.options.outputGiven && a.options.output != string(output.Table) {
+		err = a.also(err, a.print(changed, nil))
 	}
-	if a.options.outputGiven && a.options.output != string(output.Table) {
-		return a.print(changed, nil)
+	return err
+}
+
+// described finds the VM that a set's VM describes, and gives that one its id. It returns it as it is, and its ETag.
+func (u *uploads) described(ctx context.Context, vm *seed.VM, unassigned map[string]bool) (now api.VM, tag string, err error) {
+	key := vm.ID
+	if unassigned[vm.Name] {
+		key = vm.Name
 	}
-	return nil
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	header, err := u.remote.Call(ctx, client.Request{Method: http.MethodGet, Path: client.Path("vms", key)}, &now)
+	if err != nil {
+		return now, "", err
+	}
+	vm.ID = now.Spec.ID
+	return now, header.Get("ETag"), nil
 }

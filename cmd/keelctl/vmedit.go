@@ -24,8 +24,8 @@ func (a *app) vmEdit() *cobra.Command {
 		Use:   "edit VM",
 		Short: "Change a VM's description in your editor",
 		Long: `Open a VM's description in $VISUAL or $EDITOR, and give the VM what was saved, as ` + "`update`" + `
-would. Nothing changes if nothing was changed, or if somebody else has changed it meanwhile
-(exit code 5): what you wrote is then kept in a file. It needs the role operator.`,
+would. Nothing changes if nothing was changed, if somebody else has changed it meanwhile, or
+if the VM has to be stopped for it (exit code 5): what you wrote is then kept in a file. It needs the role operator.`,
 		Example:           "  keelctl vm edit demo",
 		Args:              oneOf("VM"),
 		ValidArgsFunction: a.completeVMs,
@@ -110,11 +110,7 @@ func (a *app) put(ctx context.Context, r *remote, path, id, tag string) error {
 	if err != nil {
 		return err
 	}
-	if v.Next {
-		a.note("%s: changed; some of it takes effect when it starts next", v.Spec.Name)
-	} else {
-		a.note("%s: changed", v.Spec.Name)
-	}
+	a.note("%s: changed", v.Spec.Name)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"keel/vmkernel/api"
 	"keel/vmkernel/seed"
 )
 
@@ -108,6 +109,8 @@ func TestAnUpdateDoesNotUndoAnothers(t *testing.T) {
 	if spec, _ := r.VMs.Get("demo").Spec(); spec.Memory.Size != 64<<20 {
 		t.Fatal("a dry run has changed it")
 	}
+	s.fails(t, 5, "has to be stopped", "vm", "update", "-f", "vm.yaml")
+	s.must(t, "vm", "kill", "demo", "--wait")
 	s.must(t, "vm", "update", "-f", "vm.yaml")
 	spec, revision := r.VMs.Get("demo").Spec()
 	if spec.Memory.Size != 128<<20 || spec.ID != id1 || revision != 2 {
@@ -115,6 +118,67 @@ func TestAnUpdateDoesNotUndoAnothers(t *testing.T) {
 	}
 	s.fails(t, 5, "", "query", "PUT", "/v1/vms/demo", "--if-match", `"stale"`, "--data", mustJSON(t, spec))
 	s.fails(t, 3, id2, "vm", "update", "-f", vmNamed(t, "nope", id2))
+}
+
+func TestADryRunSaysWhatIsSo(t *testing.T) {
+	s, _ := running(t)
+	if got := s.must(t, "vm", "update", "-f", "vm.yaml", "--dry-run"); !strings.Contains(got.out, "none") {
+		t.Errorf("%s", got.out)
+	}
+	if got := s.must(t, "vm", "create", "-f", vmNamed(t, "demo", id1), "--dry-run"); !strings.Contains(got.out, "none") {
+		t.Errorf("%s", got.out)
+	}
+	write(t, "vm.yaml", []byte(strings.Replace(vmYAML, "64MiB", "128MiB", 1)))
+	if got := s.must(t, "vm", "update", "-f", "vm.yaml", "--dry-run"); !strings.Contains(got.out, "update") {
+		t.Errorf("%s", got.out)
+	}
+	text := strings.Replace(vmYAML, "name: demo\n", "name: demo\nid: "+id1+"\n", 1)
+	write(t, "other.yaml", []byte(strings.Replace(text, "64MiB", "128MiB", 1)))
+	s.fails(t, 5, "another description", "vm", "create", "-f", "other.yaml", "--dry-run")
+	// An image that isn't there isn't said to be there.
+	write(t, "lost.yaml", []byte(strings.NewReplacer("name: demo\n", "name: two\nid: "+id2+"\n", "kernel: vmlinuz", "kernel: nope").Replace(vmYAML)))
+	got := s.fails(t, 3, "nope", "vm", "create", "-f", "lost.yaml", "--dry-run", "-o", "json")
+	var plans []planned
+	if err := json.Unmarshal([]byte(got.out), &plans); err != nil || len(plans) != 1 || len(plans[0].Images) != 0 || !reflect.DeepEqual(plans[0].Missing, []string{"nope"}) {
+		t.Errorf("%v %s", err, got.out)
+	}
+}
+
+func TestEventsAreThoseOfTheVM(t *testing.T) {
+	of := eventsOfVM{name: "demo", id: id1}
+	for _, c := range []struct {
+		e    api.Event
+		want bool
+	}{
+		{api.Event{Kind: "vm.started", VM: "its-old-name", ID: id1}, true},
+		{api.Event{Kind: "vm.started", VM: "demo", ID: id2}, false}, // one of that name that was deleted
+		{api.Event{Kind: "operation.succeeded", VM: "demo", ID: "4f2b"}, true},
+		{api.Event{Kind: "operation.succeeded", VM: "other", ID: "4f2c"}, false},
+		{api.Event{Kind: "lost"}, true},
+	} {
+		if got := of.about(c.e); got != c.want {
+			t.Errorf("%+v: %v", c.e, got)
+		}
+	}
+}
+
+func TestAFaultOfOneVMStopsNoOther(t *testing.T) {
+	s, r := running(t)
+	const id3 = "0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a03"
+	taken, three := vmNamed(t, "demo", id2), vmNamed(t, "three", id3)
+	// The second is made and started, whatever is wrong with the first.
+	s.fails(t, 5, "demo", "vm", "create", "-f", taken, "-f", three, "--start", "--wait")
+	if v := r.VMs.Get("three"); v == nil || v.State() != "running" {
+		t.Fatalf("%+v", v)
+	}
+	s.must(t, "vm", "kill", "three", "--wait")
+	// The second is changed, though the first isn't there.
+	write(t, "gone.yaml", []byte(strings.Replace(vmYAML, "name: demo\n", "name: gone\nid: "+id2+"\n", 1)))
+	write(t, three, []byte(strings.NewReplacer("name: demo\n", "name: three\nid: "+id3+"\n", "64MiB", "96MiB").Replace(vmYAML)))
+	s.fails(t, 3, id2, "vm", "update", "-f", "gone.yaml", "-f", three)
+	if spec, _ := r.VMs.Get("three").Spec(); spec.Memory.Size != 96<<20 {
+		t.Errorf("%d", spec.Memory.Size)
+	}
 }
 
 func TestADescriptionIsEdited(t *testing.T) {
@@ -139,6 +203,7 @@ func TestADescriptionIsEdited(t *testing.T) {
 		t.Skip("the editor is a shell script")
 	}
 	s.env["EDITOR"] = script(`sed -i s/64MiB/96MiB/ "$1"`)
+	s.must(t, "vm", "kill", "demo", "--wait")
 	s.must(t, "vm", "edit", "demo")
 	if spec, _ := r.VMs.Get("demo").Spec(); spec.Memory.Size != 96<<20 {
 		t.Errorf("%d", spec.Memory.Size)

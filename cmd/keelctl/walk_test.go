@@ -160,3 +160,15 @@ func TestFlagsOverrideTheEnvironment(t *testing.T) {
 		t.Errorf("-o table: %s", r.out)
 	}
 }
+
+func TestTheTimeoutsDefaultIsTheCommands(t *testing.T) {
+	walk(tree(), nil, func(cmd *cobra.Command, path []string) {
+		f := cmd.Flags().Lookup("timeout")
+		if f == nil {
+			return
+		}
+		if wait := cmd.Flags().Lookup("wait") != nil; strings.Contains(f.Usage, "with --wait 10m") != wait {
+			t.Errorf("%s: %s", cmd.CommandPath(), f.Usage)
+		}
+	})
+}

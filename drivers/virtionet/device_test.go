@@ -178,18 +178,21 @@ func TestQueuesOfOtherSizes(t *testing.T) {
 	}
 }
 
-// FuzzUsedRing lets a device write what it likes into its part of the queues: nothing may be passed on
+// FuzzUsedRing lets a device write what it likes into its part of the queues and before its frames: nothing may be passed on
 // that is longer than a buffer, no buffer may come twice, and the driver goes on or resets it.
 func FuzzUsedRing(f *testing.F) {
-	f.Add([]byte{1, 0, 0, 0, 0, 0, 60, 0, 0, 0}, []byte{1, 0})
-	f.Add(bytes.Repeat([]byte{0xFF}, 100), bytes.Repeat([]byte{9}, 100))
-	f.Fuzz(func(t *testing.T, rx, tx []byte) {
+	f.Add([]byte{1, 0, 0, 0, 0, 0, 60, 0, 0, 0}, []byte{1, 0}, []byte{flagNeedsSum})
+	f.Add(bytes.Repeat([]byte{0xFF}, 100), bytes.Repeat([]byte{9}, 100), bytes.Repeat([]byte{0xFF}, headerSize))
+	f.Fuzz(func(t *testing.T, rx, tx, header []byte) {
 		_, d, s := started(t)
 		for range 3 {
 			d.Send(&nic.Frame{Parts: [][]byte{frameOf(0, 60)}})
 		}
 		copy(d.rx.memory.Bytes(usedAt+2, queueBytes-usedAt-2), rx)
 		copy(d.tx.memory.Bytes(usedAt+2, queueBytes-usedAt-2), tx)
+		for i := range d.rx.n {
+			copy(d.rx.buffers.Bytes(i*bufferSize, headerSize), header)
+		}
 		for i := range 4 {
 			d.service(i == 3)
 			for range 3 {

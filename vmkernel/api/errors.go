@@ -1,6 +1,10 @@
 package api
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
 
 // Error is the body of every answer that isn't a success: {"error": {...}}.
 type Error struct {
@@ -10,6 +14,20 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return e.Message }
+
+// packages begin the errors of Keel's packages, for its log: to a client they say nothing.
+var packages = []string{"vm", "loader", "datastore", "console", "seed", "mem", "audit", "auth"}
+
+// Bare is an error's text without the names of the packages that it begins with.
+func Bare(text string) string {
+	for {
+		name, rest, found := strings.Cut(text, ": ")
+		if !found || !slices.Contains(packages, name) {
+			return text
+		}
+		text = rest
+	}
+}
 
 // ErrorBody wraps an Error.
 type ErrorBody struct {

@@ -22,7 +22,7 @@ type VM struct {
 	Since  time.Time   `json:"since"`            // when it came into this state
 	Reason string      `json:"reason,omitempty"` // why it stopped last
 	Serial []VMConsole `json:"serial,omitempty"` // its consoles
-	Next   bool        `json:"next,omitempty"`   // Spec takes effect when it starts next
+	Next   bool        `json:"next,omitempty"`   // never set: it is here for older clients
 }
 
 // VMConsole is a serial port of a VM.

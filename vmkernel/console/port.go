@@ -53,7 +53,9 @@ func (p *Port) State() State {
 		s.Holder, s.Since = p.writer.name, p.writer.since
 	}
 	for _, w := range p.watchers {
-		s.Watchers = append(s.Watchers, w.name)
+		if w.name != "" {
+			s.Watchers = append(s.Watchers, w.name)
+		}
 	}
 	return s
 }

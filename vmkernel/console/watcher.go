@@ -8,7 +8,7 @@ import (
 // A Watcher reads what the guest prints. Its methods are for one goroutine, Close for any.
 type Watcher struct {
 	port *Port
-	name string
+	name string // empty: State leaves it out
 	at   int64
 	more chan struct{} // capacity 1
 	gone bool
@@ -20,7 +20,8 @@ const MaxWatchers = 64
 // ErrWatchers says that there are MaxWatchers.
 var ErrWatchers = errors.New("console: 64 watch already: close one")
 
-// Watch begins to read at offset from, or where what is kept begins: 0 is all of it, and a negative offset what is printed from now on.
+// Watch begins to read at offset from, or where what is kept begins: 0 is all of it, and a negative offset what is printed
+// from now on. State names the watcher, unless the name is empty: as that of who types, who is the holder.
 func (p *Port) Watch(name string, from int64) (*Watcher, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -37,6 +38,20 @@ func (p *Port) Watch(name string, from int64) (*Watcher, error) {
 	w.at = max(w.at, p.start)
 	p.watchers = append(p.watchers, w)
 	return w, nil
+}
+
+// Rename has State name the watcher so: its turn to type is over.
+func (w *Watcher) Rename(name string) {
+	w.port.mu.Lock()
+	defer w.port.mu.Unlock()
+	w.name = name
+}
+
+// At is the offset of what Read gives next.
+func (w *Watcher) At() int64 {
+	w.port.mu.Lock()
+	defer w.port.mu.Unlock()
+	return w.at
 }
 
 // wake has Read look again.

@@ -72,6 +72,11 @@ func (w *world) spinDue(now uint64) uint64 {
 	return now + workLook
 }
 
+// pacedOnly says whether c is wanted by nobody but threads of a paced system group, of a runtime that spins. A run that
+// keeps its P needn't wait for those: the policy says when one is due. Giving the P away instead costs turns of threads,
+// which pacing makes rare, so that it would go on for as long as the guest has exits. The scheduler's lock is held.
+func pacedOnly(c *cpu) bool { return spins.hi != 0 && sched.Pacing() && sched.OnlyThreads(c.id) }
+
 // callSpins is sys.NumSpins.
 func callSpins(lo, hi, word uint64) int64 {
 	spins.lo, spins.hi, spins.word = lo, hi, word

@@ -244,6 +244,7 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 		v.until = amd64.RDTSC() + nsToTicks(shortNS)
 	}
 	w.setResult(0)
+	w.spun = 0 // it works
 	sched.lock()
 	if spins.hi != 0 {
 		wakeSpinners() // the thread may have woken some that are to take its P
@@ -297,10 +298,12 @@ func (c *cpu) begin(w, g *world, v *vcpu) {
 	}
 	now := nanotime()
 	c.settle(now)
-	if v.until != 0 && (sched.Contended(c.id) || !sched.CanSwitch(c.id, g.node, now)) {
-		w.setResult(sys.RunOver)
-		atomic.StoreUint32(&v.taken, 0)
-		return
+	if v.until != 0 {
+		if r := c.mayBeShort(g, now); r != 0 {
+			w.setResult(r)
+			atomic.StoreUint32(&v.taken, 0)
+			return
+		}
 	}
 	// The goroutine that runs g may have come to another thread since g's last exit. The one that was handed the
 	// processor then still runs in g's name, and must not any more.
@@ -310,7 +313,7 @@ func (c *cpu) begin(w, g *world, v *vcpu) {
 	}
 	w.state, w.wait = stateBlocked, waitVCPU
 	g.wait = waitNone
-	if !sched.Contended(c.id) && sched.Switch(c.id, g.node, now) {
+	if (!sched.Contended(c.id) || v.until != 0 && pacedOnly(c)) && sched.Switch(c.id, g.node, now) {
 		w.repay(now)
 		g.state, g.cpu = stateRunning, c.id
 		c.current = g.id
@@ -366,6 +369,21 @@ func (c *cpu) handBack(w *world, v *vcpu) {
 
 // shortNS is how long a short run may take, see sys.RunShort.
 const shortNS = 100_000
+
+// mayBeShort says whether a short run of g may begin, by 0, or what its call is to return. The lock is held.
+func (c *cpu) mayBeShort(g *world, now uint64) int64 {
+	switch {
+	case pacedOnly(c) || !sched.Contended(c.id):
+		if sched.CanSwitch(c.id, g.node, now) {
+			return 0
+		}
+	case sched.OnlyThreads(c.id):
+		// As for brief runs: most likely they only find that there is nothing to do, and sleep.
+		sched.Yield(c.id)
+		return sys.RunAgain
+	}
+	return sys.RunOver
+}
 
 // over ends a short run without an exit.
 func (c *cpu) over(w *world, v *vcpu) {

@@ -96,7 +96,7 @@ func (m *Memory) Open(ref string) (Contents, error) {
 	if i.verify != nil {
 		if err := i.verify(); err != nil {
 			c.Close()
-			return nil, err
+			return nil, faultf(ErrInvalid, "%s", strings.TrimPrefix(err.Error(), "seed: "))
 		}
 	}
 	return c, nil

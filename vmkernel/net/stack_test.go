@@ -388,31 +388,43 @@ func TestStateFollows(t *testing.T) {
 	}
 }
 
-// FuzzFrames sends arbitrary frames to a host, as they stand and with a right header.
+// FuzzFrames sends arbitrary frames to a host and to one in a VLAN, as they stand and with a right header.
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 2, 192, 0, 2, 1, 0, 67, 0, 68}, true)
 	f.Add([]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xDD}, false)
 	f.Add([]byte{2, 0, 0, 0, 0, 1}, false)
-	a, b := cable(true)
-	_ = b
-	s, err := New(a, Config{Name: "fuzz"}, Events{})
-	if err != nil {
-		f.Fatal(err)
-	}
-	s.link.trouble = func(err error) { panic(err) } // a fault, which would be told of and no more
-	if _, err := s.Listen(443); err != nil {
-		f.Fatal(err)
+	f.Add([]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x81, 0, 0, 12, 8, 6}, true)
+	f.Add([]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x81, 0, 0, 12}, false)
+	const vlan = 12
+	stacks, cards := [2]*Stack{}, [2]*end{}
+	for i, id := range []uint16{0, vlan} {
+		cards[i], _ = cable(true)
+		s, err := New(cards[i], Config{Name: "fuzz", VLAN: id}, Events{})
+		if err != nil {
+			f.Fatal(err)
+		}
+		s.link.trouble = func(err error) { panic(err) } // a fault, which would be told of and no more
+		if _, err := s.Listen(443); err != nil {
+			f.Fatal(err)
+		}
+		stacks[i] = s
 	}
 	f.Fuzz(func(t *testing.T, frame []byte, summed bool) {
-		for len(a.peer.wire) > 0 {
-			<-a.peer.wire
-		}
-		s.link.port.Load().Receive(frame, summed)
-		if len(frame) > 14 {
-			frame = append([]byte(nil), frame...)
+		for i, s := range stacks {
+			for len(cards[i].peer.wire) > 0 {
+				<-cards[i].peer.wire
+			}
+			to := s.link.port.Load()
+			to.Receive(frame, summed)
+			if len(frame) <= nic.HeaderSize {
+				continue
+			}
 			m := s.link.card().MAC()
-			copy(frame, m[:])
-			s.link.port.Load().Receive(frame, summed)
+			own := append(m[:], frame[len(m):]...)
+			to.Receive(own, summed)
+			if i == 1 { // behind a tag of its VLAN
+				to.Receive(slices.Concat(own[:tagAt], []byte{tagType >> 8, tagType & 0xFF, frame[0] &^ 0xF, vlan}, own[tagAt:]), summed)
+			}
 		}
 	})
 }

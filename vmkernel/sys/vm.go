@@ -56,7 +56,7 @@ type VCPUPage struct {
 const (
 	RunSetRIP   = 1 << 0 // take State.RIP
 	RunSetState = 1 << 1 // take all of State
-	RunShort    = 1 << 2 // return RunOver after some 100 µs, and when the guest waits or isn't to run now
+	RunShort    = 1 << 2 // return RunOver or RunAgain after some 100 µs, and when the guest waits or isn't to run now
 )
 
 // Exits that VCPURun returns beside those of package virt's Kinds: they need the upper half.
@@ -236,8 +236,15 @@ func VCPURunBriefly(h VMHandle, i int, flags uint64, event virt.Event) int64 {
 //go:noescape
 func vmbrief(id, flags, event uint64) int64
 
-// RunOver is what the call NumVMRun returns with RunShort where there was no exit.
-const RunOver = 1
+// What the call NumVMRun returns with RunShort where there was no exit: the run is over, or threads that waited for the
+// processor have had it first and it may be called again.
+const (
+	RunOver  = 1
+	RunAgain = 2
+)
+
+// shortTries is how often a short run is tried while threads go before it.
+const shortTries = 3
 
 // KeepsP says that nothing in the runtime takes the P from a thread that is long in a call which was announced by
 // entersyscall. Package boot sets it for runtimes that are so.
@@ -251,11 +258,16 @@ var KeepsP bool
 func VCPURun(h VMHandle, i int, flags uint64, event virt.Event, block bool) linux.Errno {
 	if KeepsP && !block {
 		// The P stays, so it mustn't be for long. Handed on and asked for again, it costs several times as much.
-		r := raw(NumVMRun, uintptr(h)<<8|uintptr(i), uintptr(flags|RunShort), uintptr(event), 0)
-		if r != RunOver {
-			return errnoOf(r)
+		for range shortTries {
+			r := raw(NumVMRun, uintptr(h)<<8|uintptr(i), uintptr(flags|RunShort), uintptr(event), 0)
+			flags, event = 0, 0 // the lower half keeps them
+			if r == RunOver {
+				break
+			} else if r != RunAgain {
+				return errnoOf(r)
+			}
 		}
-		flags, event, block = 0, 0, true // the lower half has kept them
+		block = true
 	}
 	if block {
 		entersyscallblock()

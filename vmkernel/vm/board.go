@@ -144,7 +144,7 @@ func newBoard(spec *seed.VM, m device.Machine, lower portSpace, line func(gsi ui
 	}
 	if b.err != nil {
 		b.close()
-		return nil, b.err
+		return nil, found{b.err, ErrInvalid}
 	}
 	return b, nil
 }

@@ -14,6 +14,9 @@ var (
 	ErrNoMemory     = errors.New("vm: the host hasn't enough memory")
 	ErrNoProcessors = errors.New("vm: the host hasn't enough processors")
 	ErrNoRoom       = errors.New("vm: the host has no room for another VM")
+	ErrImage        = errors.New("vm: it can't be booted")
+	ErrHalted       = errors.New("vm: it was stopped before it ran")
+	ErrNoShare      = errors.New("vm: it is being stopped, and has no memory any more")
 	ErrClosing      = errors.New("vm: the host is being shut down: no VM is started")
 )
 
@@ -25,6 +28,15 @@ type fault struct {
 
 func (f *fault) Error() string        { return "vm: " + f.text }
 func (f *fault) Is(target error) bool { return target == f.kind }
+
+// found is an error of a kind, in the words of who found it.
+type found struct {
+	error
+	kind error
+}
+
+func (f found) Unwrap() error        { return f.error }
+func (f found) Is(target error) bool { return target == f.kind }
 
 func faultf(kind error, format string, args ...any) error {
 	return &fault{kind, fmt.Sprintf(format, args...)}

@@ -36,9 +36,6 @@ type share struct {
 	wait   waiters
 }
 
-// errNoShare is what a share returns that has ended.
-var errNoShare = errors.New("vm: it has no memory any more")
-
 func newMemory(b Backend) *memory {
 	return &memory{backend: b, now: make(chan struct{}, 1)}
 }
@@ -216,7 +213,7 @@ func (s *share) begin(stop <-chan struct{}) error {
 	}
 	low, high := guestmem.Split(in.spec.Memory.Size)
 	if !s.back(0, low, stop) || !s.back(guestmem.HighStart, high, stop) {
-		return errHalted
+		return ErrHalted
 	}
 	return nil
 }
@@ -262,7 +259,7 @@ func (s *share) first(load uint64) error {
 // take grants so many pages. The mutex is held.
 func (s *share) take(n uint64, patient bool) error {
 	if !s.begun {
-		return errNoShare
+		return ErrNoShare
 	}
 	if err := s.guest.Take(n, patient); err != nil {
 		return err
@@ -294,7 +291,7 @@ func (s *share) settle(patient bool) error {
 // match is settle with the mutex held. What the machine is overdrawn by is taken, or an error says why it can't be had.
 func (s *share) match(_ uint64, patient bool) error {
 	if !s.begun {
-		return errNoShare
+		return ErrNoShare
 	}
 	held, err := s.m.backend.Grant(s.in.handle, 0)
 	if err != nil {

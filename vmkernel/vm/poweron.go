@@ -29,7 +29,7 @@ type Host struct {
 
 // powerOn makes an instance that is ready to run: memory, tables and kernel in place, and the boot
 // processor at the kernel's entry. An error is one line that names what was wrong.
-// When stop is closed meanwhile it is errHalted.
+// When stop is closed meanwhile it is ErrHalted.
 func powerOn(b Backend, host Host, spec *seed.VM, images datastore.Store, log *slog.Logger, out outlets, stop <-chan struct{}) (*instance, error) {
 	img, done, err := image(spec, images)
 	if err != nil {
@@ -95,7 +95,7 @@ func (in *instance) build(img loader.Image, stop <-chan struct{}) error {
 	}
 	entry, err := loader.Load(in.memory, img, rsdp)
 	if err != nil {
-		return err
+		return found{err, ErrImage}
 	}
 	if err := in.share.settle(false); err != nil { // more than was thought
 		return err

@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"errors"
 	"time"
 
 	"keel/vmkernel/seed"
@@ -20,9 +19,6 @@ type run struct {
 // restartPause is how long a VM that ran for less than that waits before it starts again, so that
 // one that can't boot doesn't keep the host busy.
 const restartPause = time.Second
-
-// errHalted is what ends a power-on that the host has changed its mind about.
-var errHalted = errors.New("vm: it was stopped before it ran")
 
 // kill has the run end at once, as if power failed. It returns before it has. The VM's mutex is held.
 func (v *VM) kill(r *run, why Reason) {
@@ -54,12 +50,12 @@ func (v *VM) powerOn(r *run) (*instance, error) {
 		case <-r.stop:
 			in.board.close()
 			in.destroy()
-			err = errHalted
+			err = ErrHalted
 		default:
 		}
 	}
 	switch {
-	case err == errHalted:
+	case err == ErrHalted:
 		v.stopped(r, r.why)
 		return nil, err
 	case err != nil:

@@ -31,7 +31,7 @@ func (s *share) set(pool string, b mem.Budget) error {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	if !s.begun {
-		return errNoShare
+		return ErrNoShare
 	}
 	was, old := s.guest.Pool(), s.guest.Budget()
 	if err := s.guest.Move(pool, b); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"keel/arch/amd64/virt"
+	"keel/vmkernel/datastore"
 	"keel/vmkernel/linux"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
@@ -164,18 +165,19 @@ func TestWhatCannotStartIsOneLineAndOthersRun(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, want string
+		kind       error
 		set        func(f *fake, s *seed.VM)
 	}{
-		{"more memory than there is", "memory of 2GiB is more than the 967MiB that the host has left",
+		{"more memory than there is", "memory of 2GiB is more than the 967MiB that the host has left", ErrNoMemory,
 			func(f *fake, s *seed.VM) { s.Memory.Size = 2 << 30 }},
-		{"the memory that the host needs", "memory of 1008MiB is more than the 971MiB that the host has left",
+		{"the memory that the host needs", "memory of 1008MiB is more than the 971MiB that the host has left", ErrNoMemory,
 			func(f *fake, s *seed.VM) { s.Memory.Size = 1008 << 20 }},
-		{"not the file it was", `file \"changed\" is damaged`, func(f *fake, s *seed.VM) { s.Boot.Direct.Initrd = "changed" }},
-		{"no kernel", "loader:", func(f *fake, s *seed.VM) { s.Boot.Direct.Kernel = "nonsense" }},
-		{"exit port on the UART", "overlaps ttyS0", func(f *fake, s *seed.VM) { s.Debug.ExitPort = 0x3FA }},
-		{"exit port on the PIT", "overlaps 8254", func(f *fake, s *seed.VM) { s.Debug.ExitPort = 0x40 }},
-		{"serial port twice", "overlaps ttyS0", func(f *fake, s *seed.VM) { s.Serial[1].Name = "ttyS0" }},
-		{"serial port that isn't", `no serial port \"ttyS9\"`, func(f *fake, s *seed.VM) { s.Serial[1].Name = "ttyS9" }},
+		{"not the file it was", `file \"changed\" is damaged`, datastore.ErrInvalid, func(f *fake, s *seed.VM) { s.Boot.Direct.Initrd = "changed" }},
+		{"no kernel", "loader:", ErrImage, func(f *fake, s *seed.VM) { s.Boot.Direct.Kernel = "nonsense" }},
+		{"exit port on the UART", "overlaps ttyS0", ErrInvalid, func(f *fake, s *seed.VM) { s.Debug.ExitPort = 0x3FA }},
+		{"exit port on the PIT", "overlaps 8254", ErrInvalid, func(f *fake, s *seed.VM) { s.Debug.ExitPort = 0x40 }},
+		{"serial port twice", "overlaps ttyS0", ErrInvalid, func(f *fake, s *seed.VM) { s.Serial[1].Name = "ttyS0" }},
+		{"serial port that isn't", `no serial port \"ttyS9\"`, ErrInvalid, func(f *fake, s *seed.VM) { s.Serial[1].Name = "ttyS9" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFake(powerOff)
@@ -188,7 +190,7 @@ func TestWhatCannotStartIsOneLineAndOthersRun(t *testing.T) {
 			all["nonsense"].Info.Size = 4096
 			m, r := newManager(f)
 			m.images = store(all)
-			create(t, m, bad)
+			v := create(t, m, bad)
 			m.Autostart(t.Context())
 			m.WaitIdle()
 			if err := create(t, m, spec("good")).Start(t.Context()); err != nil {
@@ -203,6 +205,9 @@ func TestWhatCannotStartIsOneLineAndOthersRun(t *testing.T) {
 				if !m.destroyed {
 					t.Errorf("machine %d was not destroyed", i)
 				}
+			}
+			if err := v.Start(t.Context()); !errors.Is(err, c.kind) {
+				t.Errorf("%v is not of the kind %v", err, c.kind)
 			}
 		})
 	}

@@ -50,7 +50,7 @@ func (s *share) await(ask func(n uint64, patient bool) error) (pages uint64, ok 
 		case err == nil:
 			s.wait.over(began)
 			return n, true
-		case errors.Is(err, errNoShare):
+		case errors.Is(err, ErrNoShare):
 			return 0, false
 		case n == large: // as little as possible then
 			continue

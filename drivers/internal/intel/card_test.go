@@ -223,13 +223,13 @@ func TestCardsThatCannotBeOpened(t *testing.T) {
 	}
 }
 
-// FuzzReceive lets a card write what it likes into its descriptors: nothing may be passed on that is
+// FuzzReceive lets a card, of PCI or of PCI Express, write what it likes into its descriptors: nothing may be passed on that is
 // longer than a buffer, and the driver goes on or resets the card.
 func FuzzReceive(f *testing.F) {
-	f.Add([]byte{60, 0, 0, 0, 3, 0, 0, 0, 0xFF, 0xFF, 0, 0, 3, 0, 0, 0})
-	f.Add(bytes.Repeat([]byte{0xFF}, 8*rxEntries))
-	f.Fuzz(func(t *testing.T, words []byte) {
-		chip, card, s := started(t)
+	f.Add([]byte{60, 0, 0, 0, 3, 0, 0, 0, 0xFF, 0xFF, 0, 0, 3, 0, 0, 0}, true)
+	f.Add(bytes.Repeat([]byte{0xFF}, 8*rxEntries), false)
+	f.Fuzz(func(t *testing.T, words []byte, express bool) {
+		chip, card, s := startedAs(t, express)
 		bus := uint64(*chip.reg(regRDBAL)) | uint64(*chip.reg(regRDBAH))<<32
 		ring := chip.host.At(bus, rxEntries*descSize)
 		for i := 0; len(words) >= 8; i++ {

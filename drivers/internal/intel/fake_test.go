@@ -194,8 +194,14 @@ func (s *sink) Trouble(err error) {
 // started is a card that runs, without the goroutine that serves it: tests call service.
 func started(t testing.TB) (*chip, *Card, *sink) {
 	t.Helper()
+	return startedAs(t, false)
+}
+
+// startedAs is started, of an 82574 if it is to be one of PCI Express.
+func startedAs(t testing.TB, express bool) (*chip, *Card, *sink) {
+	t.Helper()
 	chip, _, fn := newChip()
-	card, err := Open(fn, Model{Name: "test", Ways: []pci.Kind{pci.INTx}, EERDDone: 1 << 4, EERDShift: 8})
+	card, err := Open(fn, Model{Name: "test", Express: express, Ways: []pci.Kind{pci.INTx}, EERDDone: 1 << 4, EERDShift: 8})
 	if err != nil {
 		t.Fatal(err)
 	}

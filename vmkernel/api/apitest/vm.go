@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -105,6 +106,9 @@ func (v *VM) Update(spec seed.VM, revision uint64) error {
 	defer v.mu.Unlock()
 	if revision != 0 && revision != v.revision {
 		return failf(api.CodeStale, "%s has changed", v.spec.Name)
+	}
+	if fixed := v.spec.Memory.Size != spec.Memory.Size || v.spec.CPU.Count != spec.CPU.Count || !reflect.DeepEqual(v.spec.Boot, spec.Boot); fixed && v.state != api.Stopped {
+		return failf(api.CodeConflict, "%s is %s: to change that it has to be stopped", v.spec.Name, v.state)
 	}
 	v.spec = spec
 	v.revision++

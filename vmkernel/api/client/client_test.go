@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -29,7 +30,7 @@ type host struct {
 	store   *auth.Store
 }
 
-func serve(t *testing.T, handler http.HandlerFunc, cas ...*auth.CA) host {
+func serve(t testing.TB, handler http.HandlerFunc, cas ...*auth.CA) host {
 	t.Helper()
 	config := auth.Config{Clock: time.Now, Uptime: func() time.Duration { return time.Hour }}
 	for _, ca := range cas {
@@ -52,7 +53,7 @@ func serve(t *testing.T, handler http.HandlerFunc, cas ...*auth.CA) host {
 	return host{handler, s.Listener.Addr().String(), key, store}
 }
 
-func newCA(t *testing.T) *auth.CA {
+func newCA(t testing.TB) *auth.CA {
 	t.Helper()
 	ca, err := auth.NewCA("test", time.Now())
 	if err != nil {
@@ -61,7 +62,7 @@ func newCA(t *testing.T) *auth.CA {
 	return ca
 }
 
-func user(t *testing.T, ca *auth.CA, life time.Duration) *tls.Certificate {
+func user(t testing.TB, ca *auth.CA, life time.Duration) *tls.Certificate {
 	t.Helper()
 	key, err := auth.NewKey()
 	if err != nil {
@@ -286,4 +287,44 @@ func TestLinesOfAStream(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v", err)
 	}
+}
+
+// FuzzAnswers promises that whatever a host sends is an answer, a refusal or a failure, as its status says, and that a
+// stream's lines are lines and not empty.
+func FuzzAnswers(f *testing.F) {
+	f.Add(200, []byte(`{"sequence":1,"kind":"a"}`+"\n\n"+`{"sequence":2}`))
+	f.Add(409, []byte(`{"error":{"code":"conflict","message":"demo runs","details":{"a":"b"}}}`))
+	f.Add(500, []byte(`{"error":null}`))
+	f.Add(403, []byte(`{"error":{"code":7}}`))
+	f.Add(302, []byte("<html>"))
+	ca := newCA(f)
+	var status atomic.Int64
+	var body atomic.Pointer[[]byte]
+	h := serve(f, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(int(status.Load()))
+		w.Write(*body.Load())
+	}, ca)
+	c := to(h, user(f, ca, time.Hour))
+	f.Fuzz(func(t *testing.T, code int, text []byte) {
+		if code < 200 || code > 599 {
+			return // net/http sends none of them
+		}
+		status.Store(int64(code))
+		body.Store(&text)
+		var v api.VM
+		said := []error{c.Get(t.Context(), "/v1/vms/demo", nil, &v)}
+		said = append(said, client.Each(t.Context(), c, "/v1/events", nil, func(api.Event) error { return nil }))
+		said = append(said, c.Lines(t.Context(), "/v1/events", nil, func(line []byte) error {
+			if len(line) == 0 || bytes.ContainsRune(line, '\n') {
+				t.Errorf("a line %q", line)
+			}
+			return nil
+		}))
+		for _, err := range said {
+			k, _, _ := strings.Cut(kind(err), " ")
+			if code >= 300 && k != "refused" || code < 300 && k != "none" && k != "failure" {
+				t.Errorf("%d %.100q: %v", code, text, err)
+			}
+		}
+	})
 }

@@ -139,6 +139,7 @@ type Request struct {
 	Size   int64     // of Body
 	Match  string    // If-Match
 	Header [][2]string
+	Status *int // where the status of an answer of success goes; nil: nowhere
 }
 
 // Path joins the parts of a path below /v1, each escaped.
@@ -198,6 +199,9 @@ func (c *Conn) Do(ctx context.Context, r Request) (*http.Response, error) {
 		return nil, c.failed(ctx, r, err)
 	}
 	if response.StatusCode >= 200 && response.StatusCode < 300 {
+		if r.Status != nil {
+			*r.Status = response.StatusCode
+		}
 		return response, nil
 	}
 	defer response.Body.Close()

@@ -89,7 +89,7 @@ func (m machine) Status(out *api.VM) {
 	out.State, out.Since = s.State.String(), s.Since.UTC()
 	switch {
 	case s.LastError != "":
-		out.Reason = "not started: " + s.LastError
+		out.Reason = "not started: " + api.Bare(s.LastError)
 	case s.LastStop != nil:
 		out.Reason = s.LastStop.String()
 	}
@@ -118,20 +118,20 @@ func fault(err error) error {
 		return nil
 	case errors.As(err, &revision):
 		code = api.CodeStale
-	case errors.As(err, &state):
+	case errors.As(err, &state), errors.Is(err, vm.ErrClosing), errors.Is(err, vm.ErrHalted), errors.Is(err, vm.ErrNoShare):
 		code = api.CodeConflict
 	case errors.Is(err, vm.ErrNotFound):
 		code = api.CodeNotFound
 	case errors.Is(err, vm.ErrExists):
 		code = api.CodeExists
-	case errors.Is(err, vm.ErrInvalid):
+	case errors.Is(err, vm.ErrInvalid), errors.Is(err, vm.ErrImage):
 		code = api.CodeInvalid
 	case errors.Is(err, vm.ErrNoMemory), errors.Is(err, vm.ErrNoProcessors), errors.Is(err, vm.ErrNoRoom):
 		code = api.CodeFull
 	default:
 		return err
 	}
-	e := &api.Error{Code: code, Message: err.Error()}
+	e := &api.Error{Code: code, Message: api.Bare(err.Error())}
 	if state != nil {
 		e.Details = map[string]string{"state": state.Is.String()}
 	}

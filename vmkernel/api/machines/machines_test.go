@@ -2,8 +2,10 @@ package machines
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,6 +91,22 @@ func TestTicksAreTime(t *testing.T) {
 	for _, c := range []struct{ hz, ticks, ns uint64 }{{80_000_000, 80_000_000, 1e9}, {80_000_000, 80, 1000}, {0, 5, 0}, {2_593_416_813, 2_593_416_813 * 3600, 3600e9}} {
 		if got := (machine{tscHz: c.hz}).ns(c.ticks); got != c.ns {
 			t.Errorf("%d ticks at %d Hz: %d ns", c.ticks, c.hz, got)
+		}
+	}
+}
+
+func TestErrorsHaveTheirCodes(t *testing.T) {
+	for err, want := range map[error]api.Code{
+		vm.ErrNotFound: api.CodeNotFound, vm.ErrExists: api.CodeExists, vm.ErrInvalid: api.CodeInvalid, vm.ErrImage: api.CodeInvalid,
+		vm.ErrNoMemory: api.CodeFull, vm.ErrNoProcessors: api.CodeFull, vm.ErrNoRoom: api.CodeFull,
+		vm.ErrClosing: api.CodeConflict, vm.ErrHalted: api.CodeConflict, vm.ErrNoShare: api.CodeConflict,
+		&vm.StateError{}: api.CodeConflict, &vm.RevisionError{}: api.CodeStale,
+	} {
+		if got := code(t, fault(fmt.Errorf("demo: %w", err))); got != want {
+			t.Errorf("%v: %s, want %s", err, got, want)
+		}
+		if text := fault(err).Error(); strings.HasPrefix(text, "vm: ") {
+			t.Errorf("%q begins with a package's name", text)
 		}
 	}
 }

@@ -335,6 +335,9 @@ func (r *rig) open() int {
 	return r.server.doors[0].Stats().Open
 }
 
+// upgrade asks for demo's console as a WebSocket (RFC 6455, 4.1).
+const upgrade = "GET /v1/vms/demo/console/ttyS0?take=true HTTP/1.1\r\nHost: keel\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
 func TestWebSocketsThatAreNone(t *testing.T) {
 	r := newRig(t, busy)
 	r.demo()
@@ -351,7 +354,7 @@ func TestWebSocketsThatAreNone(t *testing.T) {
 		"noise":             bytes.Repeat([]byte{0xA5, 0x5A}, 1000),
 	} {
 		conn := r.dial(cert, "http/1.1")
-		io.WriteString(conn, "GET /v1/vms/demo/console/ttyS0?take=true HTTP/1.1\r\nHost: keel\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		io.WriteString(conn, upgrade)
 		in := bufio.NewReader(conn)
 		if response, err := http.ReadResponse(in, nil); err != nil || response.StatusCode != 101 {
 			t.Fatalf("%s: %v %v", name, response, err)

@@ -75,16 +75,21 @@ func openConsole(c *call) (any, error) {
 	if c.r.Header.Get("Upgrade") == "" {
 		return nil, failf(api.CodeInvalid, "a console is a WebSocket (RFC 6455, over HTTP/1.1): use `keelctl vm console`")
 	}
-	// Who holds it is said before the connection becomes something else.
+	// Who holds it is said before the connection becomes something else. It is taken from nobody before there is one.
 	var writer *console.Writer
-	if mode == api.ModeWrite {
-		if writer, err = p.Hold(c.id.Name, c.boolean("take", false)); err != nil {
+	take := c.boolean("take", false)
+	if mode == api.ModeWrite && !take {
+		if writer, err = p.Hold(c.id.Name, false); err != nil {
 			return nil, err
 		}
 		defer writer.Close()
 	}
 	from := c.integer("from", 0)
-	watcher, err := p.Watch(c.id.Name, from)
+	name := c.id.Name
+	if mode == api.ModeWrite {
+		name = "" // it is the holder
+	}
+	watcher, err := p.Watch(name, from)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +104,13 @@ func openConsole(c *call) (any, error) {
 	defer ws.CloseNow()
 	ws.SetReadLimit(maxInput)
 	c.status = http.StatusSwitchingProtocols
+	if mode == api.ModeWrite && take {
+		if writer, err = p.Hold(c.id.Name, true); err != nil {
+			ws.Close(websocket.StatusNormalClosure, "the VM is gone")
+			return nil, err
+		}
+		defer writer.Close()
+	}
 	ctx, cancel := context.WithCancel(c.s.ctx)
 	defer cancel()
 	spec, _ := v.Spec()
@@ -118,13 +130,7 @@ type session struct {
 }
 
 func (s *session) run(ctx context.Context, cancel func(), vm, port string, from int64) {
-	state := s.port.State()
-	hello := api.ConsoleMessage{Event: "hello", VM: vm, Port: port, Mode: s.mode, Holder: state.Holder, Since: state.Since.UTC(), Offset: state.End}
-	if from >= 0 {
-		hello.Offset = min(max(from, state.Start), state.End)
-		hello.Lost = max(state.Start-from, 0)
-	}
-	if s.tell(ctx, hello) != nil {
+	if s.tell(ctx, s.hello(vm, port, from)) != nil {
 		return
 	}
 	go func() {
@@ -136,6 +142,16 @@ func (s *session) run(ctx context.Context, cancel func(), vm, port string, from 
 		go s.lost(ctx)
 	}
 	s.input(ctx)
+}
+
+// hello says where the output begins: where the watcher does, whatever has been printed since.
+func (s *session) hello(vm, port string, from int64) api.ConsoleMessage {
+	state := s.port.State()
+	m := api.ConsoleMessage{Event: "hello", VM: vm, Port: port, Mode: s.mode, Holder: state.Holder, Since: state.Since.UTC(), Offset: s.watcher.At()}
+	if from >= 0 {
+		m.Lost = max(m.Offset-from, 0)
+	}
+	return m
 }
 
 // tell sends a message as text.
@@ -207,6 +223,7 @@ func (s *session) lost(ctx context.Context) {
 	case <-s.writer.Lost():
 	}
 	if taken := (*console.TakenError)(nil); errors.As(s.writer.Err(), &taken) {
+		s.watcher.Rename(s.name)
 		s.tell(ctx, api.ConsoleMessage{Event: "holder", Mode: api.ModeWatch, Holder: taken.By, Since: time.Now().UTC(), Offset: s.port.State().End})
 	}
 }

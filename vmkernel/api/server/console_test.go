@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -86,7 +88,7 @@ func TestConsoleIsTypedInto(t *testing.T) {
 	var now api.VM
 	c := r.as(auth.Viewer)
 	c.call("GET", "/v1/vms/demo", nil).want(200).into(&now)
-	if s := now.Serial[0]; s.Holder != "alice" || len(s.Watchers) != 1 || s.End != 3007 {
+	if s := now.Serial[0]; s.Holder != "alice" || len(s.Watchers) != 0 || s.End != 3007 {
 		t.Errorf("%+v", s)
 	}
 	op := r.as(auth.Operator)
@@ -112,6 +114,20 @@ func TestConsoleHasOneHolderWhoIsNamed(t *testing.T) {
 	if e := c.call("GET", "/v1/vms/demo/console/ttyS0", nil, upgrade...).want(409, api.CodeHeld).error(); e.Details["holder"] != "alice" || e.Details["since"] == "" {
 		t.Errorf("%+v", e)
 	}
+	wrong, err := http.NewRequest("GET", "https://"+r.address+"/v1/vms/demo/console/ttyS0?take=true", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(upgrade); i += 2 {
+		wrong.Header.Set(upgrade[i], upgrade[i+1])
+	}
+	wrong.Header.Set("Sec-WebSocket-Version", "12")
+	if a, err := c.client.Do(wrong); err != nil || a.StatusCode != 400 {
+		t.Errorf("%v %v", a, err)
+	}
+	if s := r.VMs.Must(r.t, "demo").Port.State(); s.Holder != "alice" {
+		t.Errorf("held by %q after a WebSocket that was none", s.Holder)
+	}
 	watcher := r.console(bob, "demo", "mode=watch")
 	if m := message(t, watcher); m.Mode != api.ModeWatch || m.Holder != "alice" {
 		t.Errorf("%+v", m)
@@ -122,6 +138,9 @@ func TestConsoleHasOneHolderWhoIsNamed(t *testing.T) {
 	}
 	if m := message(t, alice); m.Event != "holder" || m.Holder != "bob" || m.Mode != api.ModeWatch {
 		t.Errorf("%+v", m)
+	}
+	if s := r.VMs.Must(r.t, "demo").Port.State(); !slices.Equal(s.Watchers, []string{"alice", "bob"}) {
+		t.Errorf("watched by %v", s.Watchers)
 	}
 	alice.Write(t.Context(), websocket.MessageBinary, []byte("not any more\n"))
 	taken.Write(t.Context(), websocket.MessageBinary, []byte("mine\n"))
@@ -143,6 +162,23 @@ func TestConsoleHasOneHolderWhoIsNamed(t *testing.T) {
 	}
 	if _, _, err := taken.Read(within(t, longest)); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestConsoleBeginsWhereItSays(t *testing.T) {
+	r := newRig(t)
+	p := &r.demo().Port
+	w, err := p.Watch("alice", -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for _, b := range []byte("printed before the greeting") {
+		p.Put(b)
+	}
+	m := (&session{port: p, watcher: w}).hello("demo", "ttyS0", -1)
+	if _, at, _, err := w.Read(within(t, longest), make([]byte, 8)); err != nil || m.Offset != at {
+		t.Errorf("it says %d and begins at %d, %v", m.Offset, at, err)
 	}
 }
 

@@ -34,7 +34,13 @@ func asError(err error) *api.Error {
 	if errors.As(err, &e) {
 		return e
 	}
-	if e = ofStore(err); e != nil {
+	e = known(err)
+	e.Message = api.Bare(e.Message)
+	return e
+}
+
+func known(err error) *api.Error {
+	if e := ofStore(err); e != nil {
 		return e
 	}
 	var denied *auth.Denied

@@ -1,10 +1,17 @@
 package server
 
 import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"keel/vmkernel/api"
 	"keel/vmkernel/auth"
@@ -61,6 +68,39 @@ func FuzzCall(f *testing.F) {
 		r.server.ServeHTTP(w, request)
 		if w.Code == 500 {
 			t.Errorf("%s %q: %s", method, path, w.Body)
+		}
+	})
+}
+
+// FuzzWebSocket promises that whatever a caller sends over a console's WebSocket, its connection ends once the caller has
+// ended his side, and the next one gets the console.
+func FuzzWebSocket(f *testing.F) {
+	masked := []byte{0x82, 0x81, 0, 0, 0, 0, 'x'}
+	for _, b := range [][]byte{masked, {0x82, 1, 'x'}, {0x89, 0xFE, 1, 0, 0, 0, 0, 0}, {0x09, 0x80, 0, 0, 0, 0}, {0x88, 0x82, 0, 0, 0, 0, 3, 0xE8},
+		{0x82, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}, append(masked, 0x81, 0x80, 0, 0, 0, 0)} {
+		f.Add(b)
+	}
+	r := newRig(f, busy)
+	r.demo()
+	config := auth.ClientConfig(r.user("mallory", auth.Operator, nil), auth.Expect{Key: r.server.Key.Fingerprint()})
+	config.NextProtos = []string{"http/1.1"}
+	f.Fuzz(func(t *testing.T, frames []byte) {
+		conn, err := tls.Dial("tcp", r.address, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(longest))
+		io.WriteString(conn, upgrade)
+		in := bufio.NewReader(conn)
+		if response, err := http.ReadResponse(in, nil); err != nil || response.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("%v %v", response, err)
+		}
+		conn.Write(frames)
+		conn.CloseWrite()
+		var timeout net.Error
+		if _, err := io.Copy(io.Discard, in); errors.As(err, &timeout) && timeout.Timeout() {
+			t.Errorf("% x: it goes on", frames)
 		}
 	})
 }

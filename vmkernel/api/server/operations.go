@@ -16,7 +16,7 @@ import (
 
 // Limits of operations.
 const (
-	maxRunning  = 64  // at once
+	maxRunning  = 64  // at once, of each lane
 	maxEnded    = 256 // that are remembered
 	longestWait = time.Minute
 	shortWait   = 50 * time.Millisecond // for what is refused at once, where a client asks for no other
@@ -28,9 +28,29 @@ type operation struct {
 	done   chan struct{}
 	labels map[string]string // of its VM when it began
 	host   bool              // it is of no VM
+	lane   lane
 
 	mu sync.Mutex
 	api.Operation
+}
+
+// lane says which operations take places from each other: whatever runs, VMs and the host can still be stopped.
+type lane uint8
+
+const (
+	changes lane = iota
+	stops
+	hosts // an administrator's
+)
+
+func (c *call) lane(vm backend.VM) lane {
+	switch {
+	case vm == nil:
+		return hosts
+	case c.route.Class == api.Stop:
+		return stops
+	}
+	return changes
 }
 
 // operations are those that run, and the last that have ended.
@@ -46,7 +66,7 @@ func (o *operations) init(s *Server) { o.s = s }
 func (c *call) start(kind string, vm backend.VM, act func(ctx context.Context, o *operation) error) (*operation, error) {
 	s := c.s
 	ctx, cancel := context.WithCancel(s.ctx)
-	o := &operation{cancel: cancel, done: make(chan struct{}), host: vm == nil}
+	o := &operation{cancel: cancel, done: make(chan struct{}), host: vm == nil, lane: c.lane(vm)}
 	o.ID, o.Kind, o.By, o.State, o.Created, o.CanStop = newID(), kind, c.id.Name, api.OpRunning, s.Now().UTC(), true
 	if vm != nil {
 		spec, _ := vm.Spec()
@@ -91,14 +111,17 @@ func guarded(f func() error) (err error) {
 func (o *operations) add(op *operation) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	running := 0
-	for _, op := range o.all {
-		if op.running() {
+	running, beside := 0, 0
+	for _, other := range o.all {
+		if other.running() {
 			running++
+			if other.lane == op.lane {
+				beside++
+			}
 		}
 	}
-	if running >= maxRunning {
-		return failf(api.CodeTooMany, "%d operations run already: wait for one or cancel one", running)
+	if beside >= maxRunning {
+		return failf(api.CodeTooMany, "%d operations of this kind run already: wait for one or cancel one", beside)
 	}
 	for ended := len(o.all) - running; ended >= maxEnded; ended-- {
 		at := slices.IndexFunc(o.all, func(op *operation) bool { return !op.running() })

@@ -79,8 +79,7 @@ func (c *call) image(n *seed.Node) (string, int64, error) {
 
 // bare is an error without its package's name, for the middle of a message.
 func bare(err error) error {
-	text, _ := strings.CutPrefix(err.Error(), "datastore: ")
-	return failf(api.CodeInvalid, "%s", text)
+	return failf(api.CodeInvalid, "%s", api.Bare(err.Error()))
 }
 
 // ofSeed is an error of package seed without the name of a file that nobody has sent.

@@ -188,12 +188,26 @@ func TestOperationsThatAreRememberedAreBounded(t *testing.T) {
 	if n := len(list.Operations); n > maxEnded+1 {
 		t.Errorf("%d", n)
 	}
-	r.VMs.Must(r.t, "demo").To(api.Running, api.Stopped)
-	for range maxRunning {
-		c.call("POST", "/v1/host/restart?wait=0s", `{}`).want(202)
+}
+
+func TestOperationsThatRunLeaveRoomForStops(t *testing.T) {
+	r := newRig(t)
+	r.VMs.Slow()
+	operator := r.as(auth.Operator)
+	for i := range maxRunning + 1 {
+		name := fmt.Sprintf("vm-%d", i)
+		operator.call("POST", "/v1/vms", vmJSON(name, i+1, "")).want(201)
+		start := operator.call("POST", "/v1/vms/"+name+"/start?wait=0s", nil)
+		if i == maxRunning {
+			start.want(429, api.CodeTooMany)
+			r.VMs.Must(r.t, name).To(api.Running, api.Stopped)
+			operator.call("POST", "/v1/vms/"+name+"/shutdown?wait=0s", nil).want(202)
+			operator.call("POST", "/v1/vms/"+name+"/kill?wait=10s", nil).want(200)
+		} else {
+			start.want(202)
+		}
 	}
-	c.call("POST", "/v1/host/restart?wait=0s", `{}`).want(429, api.CodeTooMany)
-	r.as(auth.Operator).call("POST", "/v1/vms/demo/kill", nil).want(429)
+	r.as(auth.Admin).call("POST", "/v1/host/restart?wait=0s", `{}`).want(202)
 }
 
 func TestManyVMsAreOneRoundTrip(t *testing.T) {
