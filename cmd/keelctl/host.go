@@ -189,8 +189,8 @@ func (a *app) hostClaim() *cobra.Command {
 		Use:   "claim ADDRESS --code CODE",
 		Short: "Have a host that trusts nobody yet trust your operator CA",
 		Long: `Have a host trust your operator CA, by the one-time code that its screen and serial line
-show. A host offers that when its seed names no CA, and for 15 minutes after it was booted
-by the entry "Recover access" of its boot menu.
+show. A host offers that when its seed names no CA and, booted by the entry "Recover access"
+of its boot menu, for 15 minutes from when its door opens.
 
 Neither side sends the code: each proves to the other that it knows it, so there is no
 fingerprint to compare. The host is added to the context as well.
