@@ -113,6 +113,9 @@ func (o *operations) add(op *operation) error {
 	defer o.mu.Unlock()
 	running, beside := 0, 0
 	for _, other := range o.all {
+		if op.host && other.host && other.leads() {
+			return failf(api.CodeConflict, "the host is being stopped already, by operation %s: wait for it, or cancel it first", other.ID)
+		}
 		if other.running() {
 			running++
 			if other.lane == op.lane {
@@ -155,6 +158,9 @@ func (o *operation) running() bool {
 		return true
 	}
 }
+
+// leads says whether an operation of the host's leads to its end, or has: it goes down some seconds later.
+func (o *operation) leads() bool { return o.running() || o.now().State == api.OpSucceeded }
 
 // now is a copy of how the operation stands.
 func (o *operation) now() api.Operation {
