@@ -184,7 +184,7 @@ func (a *app) conclude(ctx context.Context, r *remote, op api.Operation, done st
 			return err
 		}
 	}
-	if a.options.outputGiven && a.options.output != string(output.Table) {
+	if a.computed() {
 		return a.print(op, nil)
 	}
 	if a.options.wait || op.State == api.OpSucceeded {

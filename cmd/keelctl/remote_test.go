@@ -215,6 +215,7 @@ func TestTopShowsHostsVMsAndWorlds(t *testing.T) {
 	}
 	s.tty = true
 	keys, hands := net.Pipe()
+	s.env["KEEL_OUTPUT"] = "table" // which is what it draws
 	live := s.background(keys, "top", "--every", "200ms")
 	live.out.waitFor(t, "demo")
 	hands.Write([]byte("q"))

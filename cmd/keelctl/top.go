@@ -57,7 +57,7 @@ logical processor. On a terminal it is drawn anew until q or Ctrl-C; elsewhere, 
 			for _, h := range hosts {
 				t.hosts = append(t.hosts, &topHost{host: h})
 			}
-			if once || !a.terminal.Stdout() || a.options.outputGiven {
+			if once || !a.terminal.Stdout() || a.computed() {
 				return t.once()
 			}
 			return t.live()
