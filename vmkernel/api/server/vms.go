@@ -176,7 +176,7 @@ func updateVM(c *call) (any, error) {
 		return nil, err
 	}
 	if !c.sees(old.Labels) { // moved between find and here; Update holds on to the revision
-		return nil, failf(api.CodeNotFound, "there is no VM %s%s", quote(c.variable("vm")), c.among())
+		return nil, c.unknown()
 	}
 	if err := v.Update(*spec, revision); err != nil {
 		return nil, c.unnamed(err)
@@ -192,11 +192,22 @@ func deleteVM(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, revision := v.Spec()
+	old, revision := v.Spec()
 	if err := c.match(vmTag(revision)); err != nil {
 		return nil, err
 	}
-	return nil, c.s.VMs.Delete(c.ctx(), v, false)
+	if !c.sees(old.Labels) { // moved between find and here; Delete holds on to the revision
+		return nil, c.unknown()
+	}
+	if tag := c.r.Header.Get("If-Match"); (tag == "" || tag == "*") && !c.scoped() {
+		revision = 0 // whatever it has become meanwhile
+	}
+	return nil, c.s.VMs.Delete(c.ctx(), v, revision, false)
+}
+
+// unknown says that there is no such VM that the caller may know of.
+func (c *call) unknown() error {
+	return failf(api.CodeNotFound, "there is no VM %s%s", quote(c.variable("vm")), c.among())
 }
 
 func getVMStats(c *call) (any, error) {

@@ -37,6 +37,15 @@ func TestVMsAreMadeChangedAndDeleted(t *testing.T) {
 	c.call("DELETE", "/v1/vms/demo-2", nil).want(409, api.CodeConflict)
 	c.call("POST", "/v1/vms/demo-2/kill", nil).want(200)
 	c.call("DELETE", "/v1/vms/demo-2", nil, "If-Match", `"old"`).want(412, api.CodeStale)
+	// One that is changed while it is looked at is not deleted as what it was.
+	v := r.VMs.Must(t, "demo-2")
+	spec, revision := v.Spec()
+	r.VMs.Deleting = sync.OnceFunc(func() {
+		if err := v.Update(*spec, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	c.call("DELETE", "/v1/vms/demo-2", nil, "If-Match", vmTag(revision)).want(412, api.CodeStale)
 	c.call("DELETE", "/v1/vms/demo-2", nil).want(204)
 	c.call("DELETE", "/v1/vms/demo-2", nil).want(404)
 }
