@@ -218,19 +218,28 @@ func getVMStats(c *call) (any, error) {
 	return v.Stats(), nil
 }
 
-// longAct is an act on a VM that is an operation.
-func longAct(kind string, act func(backend.VM, context.Context) error) handler {
+// longAct is an act on a VM that is an operation; doing says what it is doing then.
+func longAct(kind string, act func(backend.VM, context.Context) error, doing func(c *call, v backend.VM) string) handler {
 	return func(c *call) (any, error) {
 		v, err := c.find()
 		if err != nil {
 			return nil, err
 		}
-		o, err := c.start(kind, v, func(ctx context.Context, _ *operation) error { return act(v, ctx) })
+		o, err := c.start(kind, v, doing(c, v), func(ctx context.Context, _ *operation) error { return act(v, ctx) })
 		if err != nil {
 			return nil, err
 		}
 		return c.accepted(o)
 	}
+}
+
+func starting(*call, backend.VM) string { return "loading what it boots from" }
+func ending(*call, backend.VM) string   { return "ending it" }
+
+// shuttingDown says when a guest is ended that doesn't heed its power button.
+func shuttingDown(c *call, v backend.VM) string {
+	spec, _ := v.Spec()
+	return "waiting for the guest, which is ended at " + c.s.Now().Add(time.Duration(spec.StopTimeout)).UTC().Format(time.RFC3339)
 }
 
 // quickAct is an act that is done when it returns.
