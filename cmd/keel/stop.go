@@ -25,6 +25,7 @@ func (m managed) Stop(ctx context.Context, restart, force bool, progress func(ap
 	if restart {
 		end, word = sys.Restart, "restart"
 	}
+	m.vms.Hold() // for good: whenIdle doesn't switch off a host that is to restart
 	time.AfterFunc(lastWords, func() {
 		m.endAudit()
 		m.log.Info(word, "cause", "an administrator has asked for it") // the log's last line

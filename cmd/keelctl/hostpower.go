@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"keel/cmd/keelctl/exit"
 	"keel/vmkernel/api"
 	"keel/vmkernel/api/client"
+	"keel/vmkernel/auth"
 )
 
 func (a *app) hostShutdown() *cobra.Command {
@@ -37,17 +39,23 @@ With --wait the command ends once the host has gone down. It needs the role admi
 		RunE: func(_ *cobra.Command, args []string) error {
 			a.options.host = args[0]
 			return a.ask(a.waiting(), func(ctx context.Context, r *remote) error {
+				var before api.Host
+				if a.options.wait {
+					if err := r.Get(ctx, client.Path("host"), nil, &before); err != nil {
+						return err
+					}
+				}
 				var op api.Operation
 				if err := r.Post(ctx, client.Path("host", verb), api.HostStop{Force: force}, &op); err != nil {
 					return err
 				}
-				err := a.conclude(ctx, r, op, verb+" of "+r.host.Name+" done")
-				var lost *client.Failure
-				if a.options.wait && ctx.Err() == nil && errors.As(err, &lost) && exit.Code(err) == exit.Unreachable {
-					a.note("%s has gone down", r.host.Name) // it can't say so itself
+				if err := a.conclude(ctx, r, op, verb+" of "+r.host.Name+" is under way"); err != nil && !(a.options.wait && down(ctx, err)) {
+					return err
+				}
+				if !a.options.wait {
 					return nil
 				}
-				return err
+				return a.untilDown(ctx, r, before.Boot)
 			})
 		},
 	}
@@ -57,4 +65,37 @@ With --wait the command ends once the host has gone down. It needs the role admi
 	a.waitFlag(cmd)
 	cmd.Flags().BoolVar(&force, "force", false, "end VMs at once")
 	return cmd
+}
+
+// downStep is how long it is from one look at a host that goes down to the next.
+const downStep = 250 * time.Millisecond
+
+// untilDown waits until a host can't be reached any more, or has booted again: once its VMs have stopped it still has its
+// last records to send.
+func (a *app) untilDown(ctx context.Context, r *remote, boot string) error {
+	for {
+		var now api.Host
+		err := r.Get(ctx, client.Path("host"), nil, &now)
+		switch {
+		case down(ctx, err), err == nil && now.Boot != boot:
+			a.note("%s has gone down", r.host.Name) // it can't say so itself
+			return nil
+		case err != nil:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return exit.Errorf(exit.Timeout, "%s: its VMs have stopped, and it hasn't gone down in time", r.host.Name)
+		case <-time.After(downStep):
+		}
+	}
+}
+
+// down says whether a call failed since the host isn't there any more, or is there with another key.
+func down(ctx context.Context, err error) bool {
+	if ctx.Err() != nil || err == nil {
+		return false
+	}
+	var lost *client.Failure
+	return errors.As(err, new(*auth.ErrOtherKey)) || errors.As(err, &lost) && exit.Code(err) == exit.Unreachable
 }

@@ -135,8 +135,10 @@ func (a *app) await(ctx context.Context, r *remote, op api.Operation) (api.Opera
 			b = nil
 			return op, ended(r, op)
 		}
-		err := r.Get(ctx, client.Path("operations", op.ID, "wait"), url.Values{"wait": {waitStep.String()}}, &op)
+		var next api.Operation // a message that is over isn't in it any more
+		err := r.Get(ctx, client.Path("operations", op.ID, "wait"), url.Values{"wait": {waitStep.String()}}, &next)
 		if err == nil {
+			op = next
 			continue
 		}
 		if ctx.Err() == nil {
@@ -184,7 +186,7 @@ func (a *app) conclude(ctx context.Context, r *remote, op api.Operation, done st
 			return err
 		}
 	}
-	if a.options.outputGiven && a.options.output != string(output.Table) {
+	if a.computed() {
 		return a.print(op, nil)
 	}
 	if a.options.wait || op.State == api.OpSucceeded {

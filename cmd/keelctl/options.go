@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ type options struct {
 	timeout time.Duration
 	wait    bool
 
-	timeoutGiven, outputGiven bool
+	timeoutGiven bool
 }
 
 const envAnnotation = "keel-env"
@@ -104,7 +105,7 @@ func (o *options) fill(cmd *cobra.Command, getenv func(string) string) error {
 		return &pflag.Flag{Value: new(absent)}
 	}
 	o.config, o.context, o.host = own("config").Value.String(), own("context").Value.String(), own("host").Value.String()
-	o.output, o.outputGiven = own("output").Value.String(), own("output").Changed
+	o.output = own("output").Value.String()
 	o.wait = own("wait").Value.String() == "true"
 	if f := own("timeout"); f.Changed {
 		o.timeout, err = time.ParseDuration(f.Value.String())
@@ -113,7 +114,7 @@ func (o *options) fill(cmd *cobra.Command, getenv func(string) string) error {
 			return fmt.Errorf("--timeout %s is not possible: give a time above 0, as 30s", f.Value)
 		}
 	}
-	if o.outputGiven {
+	if o.output != "" {
 		if _, err := output.ParseFormat(o.output); err != nil {
 			return err
 		}
@@ -200,16 +201,21 @@ func (a *app) limit(normal time.Duration) time.Duration {
 	return normal
 }
 
-// printer writes results as was asked for.
-func (a *app) printer() (*output.Printer, error) {
+// format names the form of results: by the flag or the environment, by config.yaml, or a table.
+func (a *app) format() string {
 	name := a.options.output
 	if name == "" && a.file != nil {
 		name = a.file.Output
 	}
-	if name == "" {
-		name = string(output.Table)
-	}
-	format, err := output.ParseFormat(name)
+	return cmp.Or(name, string(output.Table))
+}
+
+// computed says whether results are for programs.
+func (a *app) computed() bool { return a.format() != string(output.Table) }
+
+// printer writes results as was asked for.
+func (a *app) printer() (*output.Printer, error) {
+	format, err := output.ParseFormat(a.format())
 	if err != nil {
 		return nil, exit.With(exit.Usage, err)
 	}

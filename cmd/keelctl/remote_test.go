@@ -6,7 +6,9 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"keel/vmkernel/api"
 )
@@ -185,6 +187,20 @@ func TestARestartIsWaitedForUntilTheHostIsGone(t *testing.T) {
 	s.fails(t, 6, "", "host", "restart", "keel-1", "--wait")
 }
 
+func TestAShutdownIsWaitedForBeyondItsOperation(t *testing.T) {
+	s, r := managed(t, rigOptions{})
+	r.Host.Ends = true
+	var closed atomic.Bool
+	r.Host.Stopped = func() {
+		time.Sleep(time.Second) // the last records are sent
+		closed.Store(true)
+		r.server.Close()
+	}
+	if got := s.must(t, "host", "shutdown", "keel-1", "--wait"); !closed.Load() || !strings.Contains(got.errout, "has gone down") {
+		t.Errorf("gone %v: %s", closed.Load(), got.errout)
+	}
+}
+
 func TestTopShowsHostsVMsAndWorlds(t *testing.T) {
 	s, r := running(t)
 	out := s.must(t, "top", "--worlds", "--every", "300ms").out
@@ -199,6 +215,7 @@ func TestTopShowsHostsVMsAndWorlds(t *testing.T) {
 	}
 	s.tty = true
 	keys, hands := net.Pipe()
+	s.env["KEEL_OUTPUT"] = "table" // which is what it draws
 	live := s.background(keys, "top", "--every", "200ms")
 	live.out.waitFor(t, "demo")
 	hands.Write([]byte("q"))

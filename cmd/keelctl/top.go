@@ -57,7 +57,7 @@ logical processor. On a terminal it is drawn anew until q or Ctrl-C; elsewhere, 
 			for _, h := range hosts {
 				t.hosts = append(t.hosts, &topHost{host: h})
 			}
-			if once || !a.terminal.Stdout() || a.options.outputGiven {
+			if once || !a.terminal.Stdout() || a.computed() {
 				return t.once()
 			}
 			return t.live()
@@ -93,8 +93,12 @@ type sample struct {
 	there  uint64    // by the host's own clock, in ns; 0: it is of a version that doesn't say
 	host   api.Host
 	vms    []api.VMSummary
-	worlds []api.World // none: the caller's role is not for them
+	worlds []api.World            // none: the caller's role is not for them
+	stats  map[string]api.VMStats // instead, of VMs that aren't stopped, by their names
 }
+
+// mostStats is of how many VMs top asks for each one's figures, where it may not ask for all worlds.
+const mostStats = 64
 
 // usage is one line of the result.
 type usage struct {
@@ -106,6 +110,8 @@ type usage struct {
 	Ready  float64 `json:"readyPercent"`
 	Stolen float64 `json:"stolenPercent"`
 	Memory uint64  `json:"memory,omitempty"` // bytes
+
+	unknown bool // CPU, Ready and Stolen are
 }
 
 // measure asks all hosts at once.
@@ -158,7 +164,22 @@ func take(ctx context.Context, conn *client.Conn) (s sample, err error) {
 		return s, err
 	}
 	s.worlds, s.there = worlds.Worlds, worlds.At
+	if err != nil {
+		s.stats = statsOf(ctx, conn, s.vms)
+	}
 	return s, nil
+}
+
+// statsOf asks for the figures of VMs that aren't stopped. One whose can't be had is left out.
+func statsOf(ctx context.Context, conn *client.Conn, vms []api.VMSummary) map[string]api.VMStats {
+	all := map[string]api.VMStats{}
+	for _, v := range vms {
+		var one api.VMStats
+		if v.State != api.Stopped && len(all) < mostStats && conn.Get(ctx, client.Path("vms", v.ID, "stats"), nil, &one) == nil {
+			all[v.Name] = one
+		}
+	}
+	return all
 }
 
 // usages computes what was used between two samples.
@@ -172,18 +193,26 @@ func (h *topHost) usages(name string, worlds bool) (whole usage, vms, each []usa
 	if h.then.at.IsZero() || span <= 0 || h.then.host.Boot != now.host.Boot {
 		span = 0
 	}
+	share := func(now, then uint64) float64 { return float64(now-min(now, then)) / span * 100 }
 	before := map[uint64]api.World{}
 	for _, w := range h.then.worlds {
 		before[w.ID] = w
 	}
 	byVM := map[string]*usage{}
 	for _, v := range now.vms {
-		byVM[v.Name] = &usage{Host: name, VM: v.Name, State: v.State, Memory: v.Memory}
+		u := &usage{Host: name, VM: v.Name, State: v.State, Memory: v.Memory}
+		if now.worlds == nil && v.State != api.Stopped {
+			s, known := now.stats[v.Name]
+			b, before := h.then.stats[v.Name]
+			if u.unknown = !known || !before || span == 0; !u.unknown {
+				u.CPU, u.Ready, u.Stolen = share(s.Used, b.Used), share(s.Ready, b.Ready), share(s.Stolen, b.Stolen)
+			}
+		}
+		byVM[v.Name] = u
 	}
 	for _, w := range now.worlds {
 		u := usage{Host: name, VM: w.VM, World: worldName(w), State: w.State}
 		if b, ok := before[w.ID]; ok && span > 0 {
-			share := func(now, then uint64) float64 { return float64(now-min(now, then)) / span * 100 }
 			u.CPU, u.Ready, u.Stolen = share(w.Used, b.Used), share(w.Ready, b.Ready), share(w.Stolen, b.Stolen)
 		}
 		whole.CPU += u.CPU
@@ -276,7 +305,11 @@ func (t *top) table(r *output.Rows) {
 		r.Header("vm", "host", "state", "cpu", "ready", "stolen", "memory")
 	}
 	for _, v := range vms {
-		r.Row(v.VM, v.Host, output.State(v.State), percent(v.CPU), percent(v.Ready), percent(v.Stolen), output.Size(v.Memory))
+		cpu, ready, stolen := percent(v.CPU), percent(v.Ready), percent(v.Stolen)
+		if v.unknown {
+			cpu, ready, stolen = "", "", ""
+		}
+		r.Row(v.VM, v.Host, output.State(v.State), cpu, ready, stolen, output.Size(v.Memory))
 	}
 	if len(each) > 0 {
 		r.Break()

@@ -20,3 +20,17 @@ func TestTopGoesByTheHostsClock(t *testing.T) {
 		t.Errorf("%v %%, of 2 s in 1", whole.CPU)
 	}
 }
+
+// TestTopSaysOfAScopedRolesVMsWhatTheyUse promises that who may not ask for worlds isn't told that VMs use nothing.
+func TestTopSaysOfAScopedRolesVMsWhatTheyUse(t *testing.T) {
+	vms := []api.VMSummary{{Name: "demo", State: api.Running}, {Name: "new", State: api.Running}, {Name: "off", State: api.Stopped}}
+	stats := func(used uint64) map[string]api.VMStats { return map[string]api.VMStats{"demo": {Used: used}} }
+	h := topHost{then: sample{at: time.Unix(100, 0), vms: vms, stats: stats(10e9)}, now: sample{at: time.Unix(102, 0), vms: vms, stats: stats(11e9)}}
+	_, all, _ := h.usages("keel-1", false)
+	if len(all) != 3 || all[0].VM != "demo" || all[0].CPU != 50 || all[0].unknown {
+		t.Errorf("%+v", all)
+	}
+	if !all[1].unknown || all[2].unknown {
+		t.Errorf("what isn't known: %+v", all[1:])
+	}
+}

@@ -248,7 +248,7 @@ func (a *app) vmOperation(verb, short, long, done string, operation bool) *cobra
 					if err := r.Post(ctx, path, nil, &v); err != nil {
 						return err
 					}
-					if a.options.outputGiven && a.options.output != string(output.Table) {
+					if a.computed() {
 						return a.print(v, nil)
 					}
 					a.note("%s: %s", name, done)

@@ -117,7 +117,7 @@ func (a *app) createAll(ctx context.Context, u *uploads, start bool) error {
 		}
 		return nil
 	})
-	if len(made) > 0 && a.options.outputGiven && a.options.output != string(output.Table) {
+	if len(made) > 0 && a.computed() {
 		err = a.also(err, a.print(made, nil))
 	}
 	if !start || a.ctx.Err() != nil {
@@ -128,7 +128,7 @@ func (a *app) createAll(ctx context.Context, u *uploads, start bool) error {
 
 // startMade starts VMs that aren't on.
 func (a *app) startMade(ctx context.Context, r *remote, made []api.VM) error {
-	a.options.outputGiven = false // what was made is printed: of operations there are notes
+	a.options.output = string(output.Table) // what was made is printed: of operations there are notes
 	limited, cancel := context.WithTimeout(ctx, a.limit(a.waiting()))
 	defer cancel()
 	names, ids := []string{}, map[string]string{}
@@ -300,7 +300,7 @@ func (a *app) updateAll(ctx context.Context, u *uploads, unassigned map[string]b
 		a.note("%s: changed", v.Spec.Name)
 		return nil
 	})
-	if len(changed) > 0 && a.options.outputGiven && a.options.output != string(output.Table) {
+	if len(changed) > 0 && a.computed() {
 		err = a.also(err, a.print(changed, nil))
 	}
 	return err

@@ -162,6 +162,20 @@ func TestEventsAreThoseOfTheVM(t *testing.T) {
 	}
 }
 
+func TestTheConfigurationsFormatIsThatOfAllResults(t *testing.T) {
+	s, _ := running(t)
+	config, err := os.ReadFile(s.env["KEEL_CONFIG"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s.env["KEEL_CONFIG"], append(config, "\noutput: json\n"...))
+	for _, line := range []string{"vm pause demo", "vm resume demo", "vm kill demo --wait", "vm start demo --wait", "vm create -f vm.yaml"} {
+		if got := s.must(t, strings.Fields(line)...); !json.Valid([]byte(got.out)) {
+			t.Errorf("%s: %q", line, got.out)
+		}
+	}
+}
+
 func TestAFaultOfOneVMStopsNoOther(t *testing.T) {
 	s, r := running(t)
 	const id3 = "0b0e6a52-1d9f-4a53-9d0c-6f1f4f1f0a03"

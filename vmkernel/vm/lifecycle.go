@@ -48,7 +48,7 @@ func (v *VM) Start(ctx context.Context) error {
 	go func() {
 		defer release()
 		if v.live(r, in) {
-			v.m.remove(v)
+			v.m.remove(v, 0)
 		}
 	}()
 	if ctx.Err() != nil { // it ended before anybody looked

@@ -133,11 +133,11 @@ func (m *Manager) List() []*VM {
 }
 
 // Delete removes a VM that is stopped; with kill it stops one that isn't. Its consoles end, and it uses its images no more.
-// Errors: ErrNotFound, StateError, the context's.
-func (m *Manager) Delete(ctx context.Context, v *VM, kill bool) error {
+// revision is the Status.Revision that it is asked for; 0 is any. Errors: ErrNotFound, StateError, RevisionError, the context's.
+func (m *Manager) Delete(ctx context.Context, v *VM, revision uint64, kill bool) error {
 	defer m.Hold()()
 	for {
-		err := m.remove(v)
+		err := m.remove(v, revision)
 		if _, running := err.(*StateError); !running || !kill {
 			return err
 		}
@@ -147,11 +147,14 @@ func (m *Manager) Delete(ctx context.Context, v *VM, kill bool) error {
 	}
 }
 
-func (m *Manager) remove(v *VM) error {
+func (m *Manager) remove(v *VM, revision uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if revision != 0 && revision != v.status.Revision {
+		return &RevisionError{v.spec.Name, revision, v.status.Revision}
+	}
 	if err := v.want("delete", Off); err != nil {
 		return err
 	}

@@ -168,11 +168,15 @@ func TestDeleteLetsGoOfEverything(t *testing.T) {
 		t.Error("the seed's image can be deleted")
 	}
 	var state *StateError
-	if err := m.Delete(t.Context(), v, false); !errors.As(err, &state) {
+	if err := m.Delete(t.Context(), v, 0, false); !errors.As(err, &state) {
 		t.Errorf("Delete of what runs: %v", err)
 	}
 	port := v.Console("")
-	if err := m.Delete(t.Context(), v, true); err != nil {
+	var stale *RevisionError
+	if !errors.As(m.Delete(t.Context(), v, v.Status().Revision+1, true), &stale) {
+		t.Error("deleted for another revision")
+	}
+	if err := m.Delete(t.Context(), v, v.Status().Revision, true); err != nil {
 		t.Fatal(err)
 	}
 	if i, _ := m.Images().Find("kernel"); len(i.Users) != 0 {
@@ -182,7 +186,7 @@ func TestDeleteLetsGoOfEverything(t *testing.T) {
 		t.Errorf("its console: %v", err)
 	}
 	for what, err := range map[string]error{
-		"Start": v.Start(t.Context()), "Kill": v.Kill(t.Context()), "Update": v.Update(*v.Spec(), 0), "Delete": m.Delete(t.Context(), v, true),
+		"Start": v.Start(t.Context()), "Kill": v.Kill(t.Context()), "Update": v.Update(*v.Spec(), 0), "Delete": m.Delete(t.Context(), v, 0, true),
 	} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s of a deleted VM: %v", what, err)
@@ -197,7 +201,7 @@ func TestEventsTellTheStoryInOrder(t *testing.T) {
 	var hooked []EventKind
 	m.OnEvent(func(e Event) { hooked = append(hooked, e.Kind) })
 	v := create(t, m, spec("demo"))
-	if err := errors.Join(v.Start(t.Context()), v.Pause(t.Context()), v.Resume(), v.NMI(), v.Shutdown(t.Context()), m.Delete(t.Context(), v, false)); err != nil {
+	if err := errors.Join(v.Start(t.Context()), v.Pause(t.Context()), v.Resume(), v.NMI(), v.Shutdown(t.Context()), m.Delete(t.Context(), v, 0, false)); err != nil {
 		t.Fatal(err)
 	}
 	want := []EventKind{Created, PoweringOn, Started, AtRest, GoesOn, SentNMI, AskedOff, Ended, Deleted}

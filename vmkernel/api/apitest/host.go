@@ -12,6 +12,7 @@ import (
 // Host is a machine that remembers what it was told.
 type Host struct {
 	Stopped func()           // what happens at a stop; nil: nothing
+	Ends    bool             // a stop ends well, and Stopped comes later, as on a machine
 	Figures []backend.Metric // beside the server's own
 
 	mu       sync.Mutex
@@ -114,6 +115,9 @@ func (h *Host) Stop(ctx context.Context, restart, force bool, progress func(api.
 	progress(api.Progress{Done: 1, Total: 2, Unit: "vms"})
 	if h.Stopped != nil {
 		go h.Stopped()
+	}
+	if h.Ends {
+		return nil
 	}
 	<-ctx.Done()
 	return ctx.Err()

@@ -16,6 +16,8 @@ import (
 
 // VMs are VMs whose guests send back what is typed, in capitals.
 type VMs struct {
+	Deleting func() // happens at the begin of a Delete; nil: nothing
+
 	mu      sync.Mutex
 	list    []*VM
 	creates int
@@ -141,10 +143,16 @@ func (f *VMs) Create(spec seed.VM) (backend.VM, bool, error) {
 	return v, true, nil
 }
 
-func (f *VMs) Delete(_ context.Context, v backend.VM, _ bool) error {
+func (f *VMs) Delete(_ context.Context, v backend.VM, revision uint64, _ bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	one := v.(*VM)
+	if f.Deleting != nil {
+		f.Deleting()
+	}
+	if _, is := one.Spec(); revision != 0 && revision != is {
+		return failf(api.CodeStale, "%s has changed", one.spec.Name)
+	}
 	if one.State() != api.Stopped {
 		return failf(api.CodeConflict, "%s runs", one.spec.Name)
 	}

@@ -14,7 +14,7 @@ type VMs interface {
 	Find(ref string) (VM, error) // by name or id
 	// Create takes a VM, not started; created is false where it was there from the same description.
 	Create(spec seed.VM) (v VM, created bool, err error)
-	Delete(ctx context.Context, v VM, kill bool) error
+	Delete(ctx context.Context, v VM, revision uint64, kill bool) error // revision 0: any
 	// Events reads what happens to VMs, from now on.
 	Events() Events
 	// Hold keeps the host from being idle until release is called.

@@ -54,8 +54,8 @@ func (s VMs) Create(spec seed.VM) (backend.VM, bool, error) {
 	return machine{v, s.tscHz}, created, nil
 }
 
-func (s VMs) Delete(ctx context.Context, v backend.VM, kill bool) error {
-	return fault(s.m.Delete(ctx, v.(machine).v, kill))
+func (s VMs) Delete(ctx context.Context, v backend.VM, revision uint64, kill bool) error {
+	return fault(s.m.Delete(ctx, v.(machine).v, revision, kill))
 }
 
 func (s VMs) Hold() func() { return s.m.Hold() }

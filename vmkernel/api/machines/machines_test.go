@@ -74,7 +74,7 @@ func TestVMsAreThoseOfTheManager(t *testing.T) {
 	if err := v.Update(next, revision); code(t, err) != api.CodeStale {
 		t.Errorf("%v", err)
 	}
-	if err := s.Delete(t.Context(), v, false); err != nil {
+	if err := s.Delete(t.Context(), v, 0, false); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -73,7 +73,7 @@ func (c *call) find() (backend.VM, error) {
 	} else if e := asError(err); e.Code != api.CodeNotFound {
 		return nil, err
 	}
-	return nil, failf(api.CodeNotFound, "there is no VM %q%s", ref, c.among())
+	return nil, c.unknown()
 }
 
 // among says, after what isn't there, among what it was looked for.

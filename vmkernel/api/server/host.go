@@ -99,7 +99,7 @@ func stateOf(problems []string) string {
 func stopHost(kind string, restart bool) handler {
 	return func(c *call) (any, error) {
 		force := c.in.(*api.HostStop).Force
-		o, err := c.start(kind, nil, func(ctx context.Context, o *operation) error {
+		o, err := c.start(kind, nil, "stopping VMs", func(ctx context.Context, o *operation) error {
 			return c.s.Host.Stop(ctx, restart, force, o.progress)
 		})
 		if err != nil {

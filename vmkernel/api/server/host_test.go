@@ -121,6 +121,9 @@ func TestTheHostIsStoppedByAnOperation(t *testing.T) {
 	c := r.as(auth.Admin)
 	var o api.Operation
 	c.call("POST", "/v1/host/restart?wait=0s", `{"force":true}`).want(202).into(&o)
+	if e := c.call("POST", "/v1/host/shutdown?wait=0s", `{}`).want(409, api.CodeConflict).error(); !strings.Contains(e.Message, o.ID) {
+		t.Errorf("%+v", e)
+	}
 	eventually(t, "it is under way", func() bool {
 		c.call("GET", "/v1/operations/"+o.ID, nil).want(200).into(&o)
 		return o.Progress.Total == 2

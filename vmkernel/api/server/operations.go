@@ -62,12 +62,13 @@ type operations struct {
 
 func (o *operations) init(s *Server) { o.s = s }
 
-// start begins an operation of a VM, or of the host where vm is nil.
-func (c *call) start(kind string, vm backend.VM, act func(ctx context.Context, o *operation) error) (*operation, error) {
+// start begins an operation of a VM, or of the host where vm is nil. message says what it is doing.
+func (c *call) start(kind string, vm backend.VM, message string, act func(ctx context.Context, o *operation) error) (*operation, error) {
 	s := c.s
 	ctx, cancel := context.WithCancel(s.ctx)
 	o := &operation{cancel: cancel, done: make(chan struct{}), host: vm == nil, lane: c.lane(vm)}
 	o.ID, o.Kind, o.By, o.State, o.Created, o.CanStop = newID(), kind, c.id.Name, api.OpRunning, s.Now().UTC(), true
+	o.Message = message
 	if vm != nil {
 		spec, _ := vm.Spec()
 		o.Target, o.labels = spec.Name, spec.Labels
@@ -113,6 +114,9 @@ func (o *operations) add(op *operation) error {
 	defer o.mu.Unlock()
 	running, beside := 0, 0
 	for _, other := range o.all {
+		if op.host && other.host && other.leads() {
+			return failf(api.CodeConflict, "the host is being stopped already, by operation %s: wait for it, or cancel it first", other.ID)
+		}
 		if other.running() {
 			running++
 			if other.lane == op.lane {
@@ -135,7 +139,7 @@ func (o *operations) add(op *operation) error {
 func (o *operations) end(op *operation, err error, cancelled bool) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	op.Finished, op.CanStop = o.s.Now().UTC(), false
+	op.Finished, op.CanStop, op.Message = o.s.Now().UTC(), false, ""
 	switch {
 	case err == nil:
 		op.State = api.OpSucceeded
@@ -155,6 +159,9 @@ func (o *operation) running() bool {
 		return true
 	}
 }
+
+// leads says whether an operation of the host's leads to its end, or has: it goes down some seconds later.
+func (o *operation) leads() bool { return o.running() || o.now().State == api.OpSucceeded }
 
 // now is a copy of how the operation stands.
 func (o *operation) now() api.Operation {

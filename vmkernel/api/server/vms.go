@@ -176,7 +176,7 @@ func updateVM(c *call) (any, error) {
 		return nil, err
 	}
 	if !c.sees(old.Labels) { // moved between find and here; Update holds on to the revision
-		return nil, failf(api.CodeNotFound, "there is no VM %s%s", quote(c.variable("vm")), c.among())
+		return nil, c.unknown()
 	}
 	if err := v.Update(*spec, revision); err != nil {
 		return nil, c.unnamed(err)
@@ -192,11 +192,22 @@ func deleteVM(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, revision := v.Spec()
+	old, revision := v.Spec()
 	if err := c.match(vmTag(revision)); err != nil {
 		return nil, err
 	}
-	return nil, c.s.VMs.Delete(c.ctx(), v, false)
+	if !c.sees(old.Labels) { // moved between find and here; Delete holds on to the revision
+		return nil, c.unknown()
+	}
+	if tag := c.r.Header.Get("If-Match"); (tag == "" || tag == "*") && !c.scoped() {
+		revision = 0 // whatever it has become meanwhile
+	}
+	return nil, c.s.VMs.Delete(c.ctx(), v, revision, false)
+}
+
+// unknown says that there is no such VM that the caller may know of.
+func (c *call) unknown() error {
+	return failf(api.CodeNotFound, "there is no VM %s%s", quote(c.variable("vm")), c.among())
 }
 
 func getVMStats(c *call) (any, error) {
@@ -207,19 +218,28 @@ func getVMStats(c *call) (any, error) {
 	return v.Stats(), nil
 }
 
-// longAct is an act on a VM that is an operation.
-func longAct(kind string, act func(backend.VM, context.Context) error) handler {
+// longAct is an act on a VM that is an operation; doing says what it is doing then.
+func longAct(kind string, act func(backend.VM, context.Context) error, doing func(c *call, v backend.VM) string) handler {
 	return func(c *call) (any, error) {
 		v, err := c.find()
 		if err != nil {
 			return nil, err
 		}
-		o, err := c.start(kind, v, func(ctx context.Context, _ *operation) error { return act(v, ctx) })
+		o, err := c.start(kind, v, doing(c, v), func(ctx context.Context, _ *operation) error { return act(v, ctx) })
 		if err != nil {
 			return nil, err
 		}
 		return c.accepted(o)
 	}
+}
+
+func starting(*call, backend.VM) string { return "loading what it boots from" }
+func ending(*call, backend.VM) string   { return "ending it" }
+
+// shuttingDown says when a guest is ended that doesn't heed its power button.
+func shuttingDown(c *call, v backend.VM) string {
+	spec, _ := v.Spec()
+	return "waiting for the guest, which is ended at " + c.s.Now().Add(time.Duration(spec.StopTimeout)).UTC().Format(time.RFC3339)
 }
 
 // quickAct is an act that is done when it returns.

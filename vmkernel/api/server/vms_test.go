@@ -37,6 +37,15 @@ func TestVMsAreMadeChangedAndDeleted(t *testing.T) {
 	c.call("DELETE", "/v1/vms/demo-2", nil).want(409, api.CodeConflict)
 	c.call("POST", "/v1/vms/demo-2/kill", nil).want(200)
 	c.call("DELETE", "/v1/vms/demo-2", nil, "If-Match", `"old"`).want(412, api.CodeStale)
+	// One that is changed while it is looked at is not deleted as what it was.
+	v := r.VMs.Must(t, "demo-2")
+	spec, revision := v.Spec()
+	r.VMs.Deleting = sync.OnceFunc(func() {
+		if err := v.Update(*spec, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	c.call("DELETE", "/v1/vms/demo-2", nil, "If-Match", vmTag(revision)).want(412, api.CodeStale)
 	c.call("DELETE", "/v1/vms/demo-2", nil).want(204)
 	c.call("DELETE", "/v1/vms/demo-2", nil).want(404)
 }
@@ -138,7 +147,7 @@ func TestOperationsOutliveTheirClients(t *testing.T) {
 	release := r.VMs.Slow()
 	var o api.Operation
 	a := c.call("POST", "/v1/vms/demo/start?wait=0s", nil).want(202)
-	if a.into(&o); o.State != api.OpRunning || o.Kind != "vm.start" || o.Target != "demo" || o.By != "operator-1" || !o.CanStop || a.header.Get("Location") != "/v1/operations/"+o.ID {
+	if a.into(&o); o.State != api.OpRunning || o.Message == "" || o.Kind != "vm.start" || o.Target != "demo" || o.By != "operator-1" || !o.CanStop || a.header.Get("Location") != "/v1/operations/"+o.ID {
 		t.Errorf("%s", a.body)
 	}
 	c.client.CloseIdleConnections()
@@ -150,13 +159,22 @@ func TestOperationsOutliveTheirClients(t *testing.T) {
 		t.Errorf("%+v after %v", o, time.Since(began))
 	}
 	time.AfterFunc(50*time.Millisecond, release)
+	o = api.Operation{ID: o.ID}
 	c.call("GET", "/v1/operations/"+o.ID+"/wait?wait=20s", nil).want(200).into(&o)
-	if o.State != api.OpSucceeded || o.Finished.IsZero() || o.CanStop {
+	if o.State != api.OpSucceeded || o.Finished.IsZero() || o.CanStop || o.Message != "" {
 		t.Errorf("%+v", o)
 	}
+	r.VMs.Slow()
+	var down api.Operation
+	c.call("POST", "/v1/vms/demo/shutdown?wait=0s", nil).want(202).into(&down)
+	at, err := time.Parse(time.RFC3339, strings.TrimPrefix(down.Message, "waiting for the guest, which is ended at "))
+	if left := time.Until(at); err != nil || left < 0 || left > 31*time.Second { // of the 30 s that it has
+		t.Errorf("%q, %v", down.Message, err)
+	}
+	c.call("POST", "/v1/operations/"+down.ID+"/cancel", nil).want(200)
 	var list api.Operations
 	c.call("GET", "/v1/operations", nil).want(200).into(&list)
-	if len(list.Operations) != 2 || list.Operations[1].ID != o.ID || list.Operations[0].State != api.OpFailed {
+	if len(list.Operations) != 3 || list.Operations[2].ID != o.ID || list.Operations[1].State != api.OpFailed {
 		t.Errorf("%+v", list)
 	}
 	c.call("POST", "/v1/operations/"+o.ID+"/cancel", nil).want(409)
