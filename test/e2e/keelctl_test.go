@@ -12,6 +12,7 @@ import (
 
 	"keel/test/guest"
 	"keel/test/machine"
+	"keel/vmkernel/auth"
 )
 
 // administrator is somebody with keelctl, as it was built, and a directory for what it keeps.
@@ -124,8 +125,9 @@ trust: {operatorCAs: [`+filepath.Join(alice.dir, "contexts", "default", "ca.pem"
 	alice.must("seed", "create", "-f", "host.yaml", "--token-file", "token", "-o", "seed.tar")
 
 	n, address := network(t, "virtio-net-pci,disable-legacy=on", 443)
-	q := machine.QEMU{Kernel: image(t), Seed: filepath.Join(alice.cwd, "seed.tar"), Network: n, MemMiB: 1024}
-	r := run{machine.Boot(t, q, 8*time.Minute), t}
+	r := run{machine.Boot(t, machine.QEMU{
+		Kernel: image(t), Seed: filepath.Join(alice.cwd, "seed.tar"), Network: n, MemMiB: 1024, Reboot: true,
+	}, 8*time.Minute), t}
 	key := r.door()
 
 	alice.fails(6, "host", "add", address, "--fingerprint", "SHA256:"+strings.Repeat("A", 43))
@@ -155,6 +157,8 @@ trust: {operatorCAs: [`+filepath.Join(alice.dir, "contexts", "default", "ca.pem"
 	if out := alice.must("top", "--once"); !strings.Contains(out, "tux") {
 		t.Errorf("top: %s", out)
 	}
+	alice.looksAfter(key)
+	alice.handles(r)
 
 	// Bob comes, watches, and is put out.
 	bob := newAdministrator(t, keelctl)
@@ -178,13 +182,10 @@ trust: {operatorCAs: [`+filepath.Join(alice.dir, "contexts", "default", "ca.pem"
 	if out := alice.must("audit", "verify"); !strings.Contains(out, "it goes on from the") {
 		t.Errorf("audit verify again: %s", out)
 	}
-	alice.must("host", "shutdown", "keel-1", "--wait")
-	r.end()
-	r.wantNoErrors()
-	alice.fails(6, "vm", "list")
+	alice.changes()
 
 	// The host starts again, with a new key that its token vouches for and a new audit log.
-	r = run{machine.Boot(t, q, 3*time.Minute), t}
+	alice.must("host", "restart", "keel-1", "--wait")
 	again := r.door()
 	if again == key {
 		t.Errorf("the host has the same key as before: %s", key)
@@ -197,6 +198,73 @@ trust: {operatorCAs: [`+filepath.Join(alice.dir, "contexts", "default", "ca.pem"
 	}
 	alice.must("host", "shutdown", "keel-1", "--wait")
 	r.end()
+	r.wantNoErrors()
+	alice.fails(6, "vm", "list")
+}
+
+// looksAfter has an administrator see how a host is on which tux runs.
+func (a *administrator) looksAfter(key auth.Fingerprint) {
+	t := a.t
+	t.Helper()
+	metrics := a.must("host", "metrics")
+	if !regexp.MustCompile(`keel_vm_exits_total\{vm="tux",reason="[^"]+"\} [1-9]`).MatchString(metrics) {
+		t.Errorf("no exits of tux in the metrics\n%s", metrics)
+	}
+	if out := a.must("host", "health"); !strings.Contains(out, "ok") {
+		t.Errorf("host health: %s", out)
+	}
+	if out := a.must("host", "log"); !strings.Contains(out, string(key)) {
+		t.Errorf("the host's log doesn't tell that its door is open: %s", out)
+	}
+	a.must("host", "support", "-o", "support.tar.gz")
+	token, err := os.ReadFile(filepath.Join(a.cwd, "token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := exec.Command("tar", "xzOf", filepath.Join(a.cwd, "support.tar.gz")).CombinedOutput()
+	if err != nil || !bytes.Contains(bundle, []byte("keel_vm_exits_total")) || !bytes.Contains(bundle, []byte("door open")) {
+		t.Errorf("the support bundle lacks figures or the log: %v\n%s", err, bundle)
+	}
+	if secret := bytes.TrimSpace(token); len(secret) == 0 || bytes.Contains(bundle, secret) {
+		t.Errorf("the support bundle has the seed's token")
+	}
+}
+
+var nmiLine = regexp.MustCompile(`^tux\| .*NMI received for unknown reason`)
+
+// handles has an administrator do to tux what can be done to a VM that runs.
+func (a *administrator) handles(r run) {
+	a.t.Helper()
+	shown := func(state string) {
+		a.t.Helper()
+		if out := a.must("vm", "list"); !regexp.MustCompile(`(?m)^tux\s+` + state).MatchString(out) {
+			a.t.Errorf("tux isn't %s: %s", state, out)
+		}
+	}
+	a.must("vm", "pause", "tux")
+	shown("paused")
+	a.must("vm", "resume", "tux")
+	shown("running")
+	a.must("vm", "nmi", "tux")
+	if _, err := r.WaitFor(a.t.Context(), nmiLine); err != nil {
+		a.t.Fatal(err)
+	}
+	a.must("vm", "reset", "tux")
+	r.echoes()
+}
+
+// changes has an administrator change tux, which is stopped, and delete it.
+func (a *administrator) changes() {
+	a.t.Helper()
+	a.write("vm.yaml", strings.Replace(tuxYAML, "128MiB", "160MiB", 1))
+	a.must("vm", "update", "-f", "vm.yaml")
+	if out := a.must("vm", "get", "tux", "--manifest"); !strings.Contains(out, "160MiB") {
+		a.t.Errorf("tux wasn't changed: %s", out)
+	}
+	a.must("vm", "delete", "tux")
+	if out := a.must("vm", "list"); strings.Contains(out, "tux") {
+		a.t.Errorf("tux wasn't deleted: %s", out)
+	}
 }
 
 // TestKeelctlTypesIntoAGuest goes from a seed to a guest's console by keelctl, on every network card and processor.
