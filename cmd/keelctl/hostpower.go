@@ -67,17 +67,23 @@ With --wait the command ends once the host has gone down. It needs the role admi
 	return cmd
 }
 
-// downStep is how long it is from one look at a host that goes down to the next.
-const downStep = 250 * time.Millisecond
+// How long it is from one look at a host that goes down to the next, and for how long one that is up may not answer.
+const (
+	downStep    = 250 * time.Millisecond
+	downSilence = 10 * time.Second
+)
 
 // untilDown waits until a host can't be reached any more, or has booted again: once its VMs have stopped it still has its
 // last records to send.
 func (a *app) untilDown(ctx context.Context, r *remote, boot string) error {
 	for {
 		var now api.Host
-		err := r.Get(ctx, client.Path("host"), nil, &now)
+		look, cancel := context.WithTimeout(ctx, downSilence)
+		err := r.Get(look, client.Path("host"), nil, &now)
+		silent := look.Err() != nil && ctx.Err() == nil // a machine that is off refuses no connection
+		cancel()
 		switch {
-		case down(ctx, err), err == nil && now.Boot != boot:
+		case silent, down(ctx, err), err == nil && now.Boot != boot:
 			a.note("%s has gone down", r.host.Name) // it can't say so itself
 			return nil
 		case err != nil:
