@@ -225,6 +225,7 @@ func TestWhatIsNotThereIsUnreachable(t *testing.T) {
 }
 
 func TestWhoIsTurnedAwayTriesAgain(t *testing.T) {
+	t.Parallel()
 	ca := newCA(t)
 	var handshakes, calls atomic.Int32
 	turns := int32(2)

@@ -121,17 +121,20 @@ func (c *Conn) handshake(ctx context.Context) (*tls.Conn, error) {
 // this address, or from everywhere. No request has been sent then, and a second later there may be room.
 const turnedAway = "internal error"
 
-// dial connects, and tries again for a while if it is turned away.
+// retryEvery is how long dial waits before it tries again: who shares an address with a crowd has to try as often as that does.
+const retryEvery = 300 * time.Millisecond
+
+// dial connects, and tries again for HandshakeTimeout if it is turned away.
 func dial(ctx context.Context, t *http.Transport, network, address string) (*tls.Conn, error) {
-	for wait := 500 * time.Millisecond; ; wait *= 2 {
+	for begin := time.Now(); ; {
 		conn, err := dialOnce(ctx, t, network, address)
-		if err == nil || alert(err) != turnedAway || wait > 2*time.Second {
+		if err == nil || alert(err) != turnedAway || time.Since(begin) > HandshakeTimeout {
 			return conn, err
 		}
 		select {
 		case <-ctx.Done():
 			return nil, err
-		case <-time.After(wait):
+		case <-time.After(retryEvery):
 		}
 	}
 }
