@@ -29,9 +29,15 @@ func newAdministrator(t *testing.T, keelctl string) *administrator {
 // buildKeelctl builds keelctl as users do.
 func buildKeelctl(t *testing.T) string {
 	t.Helper()
+	return buildKeelctlOf(t, machine.Root(t))
+}
+
+// buildKeelctlOf builds the keelctl of a copy of the source.
+func buildKeelctlOf(t *testing.T, source string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "keelctl")
 	cmd := exec.Command("go", "build", "-o", path, "./cmd/keelctl")
-	cmd.Dir, cmd.Env = machine.Root(t), append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Dir, cmd.Env = source, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -207,8 +213,10 @@ func (a *administrator) looksAfter(key auth.Fingerprint) {
 	t := a.t
 	t.Helper()
 	metrics := a.must("host", "metrics")
-	if !regexp.MustCompile(`keel_vm_exits_total\{vm="tux",reason="[^"]+"\} [1-9]`).MatchString(metrics) {
-		t.Errorf("no exits of tux in the metrics\n%s", metrics)
+	for _, want := range []string{`keel_vm_exits_total\{vm="tux",reason="[^"]+"\} [1-9]`, `keel_network_receive_bytes_total [1-9]`, `keel_network_transmit_bytes_total [1-9]`} {
+		if !regexp.MustCompile(want).MatchString(metrics) {
+			t.Errorf("no %s in the metrics\n%s", want, metrics)
+		}
 	}
 	if out := a.must("host", "health"); !strings.Contains(out, "ok") {
 		t.Errorf("host health: %s", out)
