@@ -256,7 +256,7 @@ func TestNetworkBesideVM(t *testing.T) {
 		"Bochs": func() machine.Machine { return machine.Bochs{ISO: medium(t, path), Network: n, MemMiB: 1024} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := run{machine.Boot(t, m(), 3*time.Minute), t}
+			r := run{machine.Boot(t, m(), 10*time.Minute), t}
 			if _, err := r.WaitFor(t.Context(), regexp.MustCompile(`msg="vm started"`)); err != nil {
 				t.Fatal(err)
 			}
