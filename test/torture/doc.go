@@ -11,6 +11,7 @@
 //	torture=NAME   run that check, or end: oom, throw, panic, restart (default: all checks)
 //	scale=N        sizes, 1 (default) to 100
 //	speedup=N      percent that the work must speed up by on all processors, 100 is none (default 0)
+//	late=N         milliseconds that a timer may be late at the median (default 0: reported only)
 //	rtc=N          hertz of the device interrupt, a power of 2 from 2 to 8192, 0 for none
 //
 // A line "torture| PASS name numbers" or "torture| FAIL name: why" ends each check, and

@@ -23,6 +23,7 @@ type env struct {
 	scale   int
 	only    string // the one check to run, or how to end
 	speedup int    // percent
+	late    int    // ms
 	rtc     int    // Hz
 }
 
@@ -117,6 +118,8 @@ func newEnv() *env {
 			e.scale = min(max(n, 1), 100)
 		case key == "speedup":
 			e.speedup = n
+		case key == "late":
+			e.late = n
 		case key == "rtc":
 			e.rtc = n
 		}
