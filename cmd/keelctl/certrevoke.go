@@ -31,11 +31,7 @@ seeds that it makes from then on, so renew the host's seed. It needs the role ad
   keelctl cert revoke 4a5b6c7d8e9f00112233445566778899`,
 		Args: someOf("name or serial number"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			c, err := a.context()
-			if err != nil {
-				return err
-			}
-			ca, err := readCertificate(c.CAFile())
+			c, ca, err := a.contextCA()
 			if err != nil {
 				return err
 			}
@@ -128,11 +124,7 @@ believe them, even where an old seed would. It asks no host.`,
   keelctl cert revoked -o yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			c, err := a.context()
-			if err != nil {
-				return err
-			}
-			ca, err := readCertificate(c.CAFile())
+			c, ca, err := a.contextCA()
 			if err != nil {
 				return err
 			}

@@ -206,11 +206,7 @@ It needs the operator CA (` + "`keelctl init`" + `), and someone who can read th
 			if _, err := auth.ParseCode(code); err != nil {
 				return exit.Errorf(exit.Usage, "--code: %w", err)
 			}
-			c, err := a.context()
-			if err != nil {
-				return err
-			}
-			ca, err := readCertificate(c.CAFile())
+			c, ca, err := a.contextCA()
 			if err != nil {
 				return err
 			}

@@ -54,7 +54,8 @@ func (a *app) hostTimeSet() *cobra.Command {
 		Short: "Set a host's clock, or the servers that it follows",
 		Long: `Set a host's clock to a time (RFC 3339) or to this machine's, or say which SNTP servers
 it follows. A change of the clock can end the validity of certificates, yours too: the
-host refuses a time after the end of your certificate or its CA, and one before its image. It needs the role admin.`,
+host refuses a time after the end of your certificate or its CA, and one before its image.
+It needs the role admin.`,
 		Example: `  keelctl host time set --now
   keelctl host time set --time 2026-11-28T12:00:00Z
   keelctl host time set --server 192.0.2.1 --server 192.0.2.2`,

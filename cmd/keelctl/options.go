@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/x509"
 	"fmt"
 	"strings"
 	"time"
@@ -168,6 +169,16 @@ func (a *app) context() (*config.Context, error) {
 		return nil, exit.Errorf(exit.NotFound, "there is no context yet: `keelctl init` makes one, with your keys")
 	}
 	return nil, exit.Errorf(exit.NotFound, "no context is current: give --context, or choose one by `keelctl context use`")
+}
+
+// contextCA returns the context with the certificate of its operator CA.
+func (a *app) contextCA() (*config.Context, *x509.Certificate, error) {
+	c, err := a.context()
+	if err != nil {
+		return nil, nil, err
+	}
+	ca, err := readCertificate(c.CAFile())
+	return c, ca, err
 }
 
 // target returns the context and the host that were asked for.

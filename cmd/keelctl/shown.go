@@ -15,18 +15,21 @@ import (
 
 // shown makes cmd a command of one call, which call makes of its arguments, whose answer show prints.
 func shown[T any](a *app, cmd *cobra.Command, call func(args []string) client.Request, show func(T) error) *cobra.Command {
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-			var answer T
-			if _, err := r.Call(ctx, call(args), &answer); err != nil {
-				return err
-			}
-			return show(answer)
-		})
-	}
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return answered(a, call(args), show) }
 	a.remoteFlags(cmd)
 	a.outputFlag(cmd)
 	return cmd
+}
+
+// answered makes one call, and has show print the answer.
+func answered[T any](a *app, call client.Request, show func(T) error) error {
+	return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
+		var answer T
+		if _, err := r.Call(ctx, call, &answer); err != nil {
+			return err
+		}
+		return show(answer)
+	})
 }
 
 // got is the call of a command without arguments that changes nothing.

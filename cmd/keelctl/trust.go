@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -90,25 +89,20 @@ func (a *app) trustLockdown() *cobra.Command {
 		Use:   "lockdown NAME",
 		Short: "Have a host take no claims and no new administrators from now on",
 		Long: `Lock a host down, at once or after a time: it takes no claims, no new operator CAs and no
-administrators whom it doesn't know yet. What was set can be brought forward, and not put off. Only a restart ends it, or somebody in front of the machine by the entry
-"Recover access" of its boot menu. The host has to be named. For lockdown from each start on
-see trust.lockdown in the seed. It needs the role admin.`,
+administrators whom it doesn't know yet. What was set can be brought forward, and not put
+off. Only a restart ends it, or somebody in front of the machine by the entry "Recover
+access" of its boot menu. The host has to be named. For lockdown from each start on see
+trust.lockdown in the seed. It needs the role admin.`,
 		Example:           "  keelctl trust lockdown keel-1\n  keelctl trust lockdown keel-1 --after 24h",
 		Args:              oneOf("host"),
 		ValidArgsFunction: a.completeHosts,
 		RunE: func(_ *cobra.Command, args []string) error {
 			a.options.host = args[0]
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var t api.Trust
-				request := client.Request{Method: http.MethodPost, Path: client.Path("trust", "lockdown")}
-				if after != 0 {
-					request.Query = url.Values{"after": {after.String()}}
-				}
-				if _, err := r.Call(ctx, request, &t); err != nil {
-					return err
-				}
-				return a.showTrustOf(t)
-			})
+			request := client.Request{Method: http.MethodPost, Path: client.Path("trust", "lockdown")}
+			if after != 0 {
+				request.Query = url.Values{"after": {after.String()}}
+			}
+			return answered(a, request, a.showTrustOf)
 		},
 	}
 	cmd.Flags().DurationVar(&after, "after", 0, "when it comes, from now on (default at once)")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/spf13/cobra"
@@ -31,13 +30,7 @@ none. It needs the role admin.`,
 			if _, err := auth.ParseCA(text); err != nil {
 				return exit.Errorf(exit.Usage, "%s: %s", args[0], err)
 			}
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var t api.Trust
-				if err := r.Post(ctx, client.Path("trust", "cas"), api.NewCA{Certificate: string(text)}, &t); err != nil {
-					return err
-				}
-				return a.showTrustOf(t)
-			})
+			return answered(a, client.Request{Method: http.MethodPost, Path: client.Path("trust", "cas"), In: api.NewCA{Certificate: string(text)}}, a.showTrustOf)
 		},
 	}
 	a.remoteFlags(cmd)
@@ -66,13 +59,7 @@ it out of the seed as well. It needs the role admin.`,
 			if own, err := readCertificate(c.CAFile()); err == nil && auth.FingerprintOf(own) == f {
 				return exit.Errorf(exit.Usage, "%s is your own operator CA: you would not come in again", f)
 			}
-			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
-				var t api.Trust
-				if _, err := r.Call(ctx, client.Request{Method: http.MethodDelete, Path: client.Path("trust", "cas", string(f))}, &t); err != nil {
-					return err
-				}
-				return a.showTrustOf(t)
-			})
+			return answered(a, client.Request{Method: http.MethodDelete, Path: client.Path("trust", "cas", string(f))}, a.showTrustOf)
 		},
 	}
 	a.remoteFlags(cmd)

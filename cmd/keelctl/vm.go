@@ -52,8 +52,8 @@ those. It needs the role viewer.`,
   keelctl vm list --state running --label tier=test -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if state != "" && !slices.Contains(vmStates, state) {
-				return exit.Errorf(exit.Usage, "--state %s is no state: give %s", state, strings.Join(vmStates, ", "))
+			if state != "" && !slices.Contains(api.States, state) {
+				return exit.Errorf(exit.Usage, "--state %s is no state: give %s", state, strings.Join(api.States, ", "))
 			}
 			return a.ask(callTimeout, func(ctx context.Context, r *remote) error {
 				var vms api.VMs
@@ -89,12 +89,9 @@ those. It needs the role viewer.`,
 	a.outputFlag(cmd)
 	cmd.Flags().StringArrayVar(&labels, "label", nil, "those with this label alone, as tier=test; may be given more than once")
 	cmd.Flags().StringVar(&state, "state", "", "those in this state alone: stopped, starting, running, paused or stopping")
-	cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(vmStates, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(api.States, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
-
-// vmStates are those that a VM can be in.
-var vmStates = []string{api.Stopped, api.Starting, api.Running, api.Paused, api.Stopping}
 
 func (a *app) tableOfVMs(r *output.Rows, vms api.VMs) {
 	if len(vms.VMs) == 0 {

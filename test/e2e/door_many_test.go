@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -43,15 +42,9 @@ autostart: {enabled: false}
 		}
 		return b.String()
 	}
-	alice.write("host.yaml", `apiVersion: keel/v1
-kind: Host
-name: keel-1
-management: {nic: auto}
-trust: {operatorCAs: [`+filepath.Join(alice.dir, "contexts", "default", "ca.pem")+`]}
-`+vms(0))
-	alice.must("seed", "create", "-f", "host.yaml", "-o", "seed.tar")
+	archive := alice.seed(vms(0))
 	n, address := network(t, "virtio-net-pci,disable-legacy=on", 443)
-	r := run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: filepath.Join(alice.cwd, "seed.tar"), Network: n, MemMiB: 512}, 6*time.Minute), t}
+	r := run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: archive, Network: n, MemMiB: 512}, 6*time.Minute), t}
 	alice.must("host", "add", address, "--fingerprint", string(r.door()))
 	for from := batch; from < many; from += batch {
 		alice.write("vms.yaml", vms(from))

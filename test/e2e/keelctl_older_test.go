@@ -32,15 +32,9 @@ func TestOlderKeelctlManagesThisHost(t *testing.T) {
 	}
 	alice := newAdministrator(t, buildKeelctlOf(t, source))
 	alice.must("init", "--user", "alice")
-	alice.write("host.yaml", `apiVersion: keel/v1
-kind: Host
-name: keel-1
-management: {nic: auto}
-trust: {operatorCAs: [`+filepath.Join(alice.dir, "contexts", "default", "ca.pem")+`]}
-`)
-	alice.must("seed", "create", "-f", "host.yaml", "-o", "seed.tar")
+	seeded := alice.seed("")
 	n, address := network(t, "virtio-net-pci,disable-legacy=on", 443)
-	r := run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: filepath.Join(alice.cwd, "seed.tar"), Network: n, MemMiB: 1024}, 5*time.Minute), t}
+	r := run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: seeded, Network: n, MemMiB: 1024}, 5*time.Minute), t}
 	alice.must("host", "add", address, "--fingerprint", string(r.door()))
 
 	alice.link("vmlinuz", guest.Kernel(t))

@@ -26,6 +26,19 @@ func newAdministrator(t *testing.T, keelctl string) *administrator {
 	return &administrator{t, keelctl, t.TempDir(), t.TempDir()}
 }
 
+// seed makes a seed for a host that trusts the administrator's CA, with more documents and arguments, and returns its path.
+func (a *administrator) seed(more string, args ...string) string {
+	a.t.Helper()
+	a.write("host.yaml", `apiVersion: keel/v1
+kind: Host
+name: keel-1
+management: {nic: auto}
+trust: {operatorCAs: [`+filepath.Join(a.dir, "contexts", "default", "ca.pem")+`]}
+`+more)
+	a.must(append([]string{"seed", "create", "-f", "host.yaml", "-o", "seed.tar"}, args...)...)
+	return filepath.Join(a.cwd, "seed.tar")
+}
+
 // buildKeelctl builds keelctl as users do.
 func buildKeelctl(t *testing.T) string {
 	t.Helper()
@@ -122,17 +135,11 @@ func TestKeelctlManagesAHost(t *testing.T) {
 	alice := newAdministrator(t, keelctl)
 	alice.must("init", "--user", "alice")
 	alice.must("seed", "token", "token")
-	alice.write("host.yaml", `apiVersion: keel/v1
-kind: Host
-name: keel-1
-management: {nic: auto}
-trust: {operatorCAs: [`+filepath.Join(alice.dir, "contexts", "default", "ca.pem")+`]}
-`)
-	alice.must("seed", "create", "-f", "host.yaml", "--token-file", "token", "-o", "seed.tar")
+	archive := alice.seed("", "--token-file", "token")
 
 	n, address := network(t, "virtio-net-pci,disable-legacy=on", 443)
 	r := run{machine.Boot(t, machine.QEMU{
-		Kernel: image(t), Seed: filepath.Join(alice.cwd, "seed.tar"), Network: n, MemMiB: 1024, Reboot: true,
+		Kernel: image(t), Seed: archive, Network: n, MemMiB: 1024, Reboot: true,
 	}, 8*time.Minute), t}
 	key := r.door()
 
@@ -282,16 +289,7 @@ func TestKeelctlTypesIntoAGuest(t *testing.T) {
 	alice.must("init", "--user", "alice")
 	alice.link("vmlinuz", guest.Kernel(t))
 	alice.write("initrd", string(guest.Workload(t)))
-	alice.write("host.yaml", `apiVersion: keel/v1
-kind: Host
-name: keel-1
-management: {nic: auto}
-trust: {operatorCAs: [`+filepath.Join(alice.dir, "contexts", "default", "ca.pem")+`]}
----
-`+tuxYAML)
-	alice.must("seed", "create", "-f", "host.yaml", "-o", "seed.tar")
-	archive := filepath.Join(alice.cwd, "seed.tar")
-	bootOnCards(t, archive, 8*time.Minute, func(t *testing.T, r run, address string) {
+	bootOnCards(t, alice.seed("---\n"+tuxYAML), 8*time.Minute, func(t *testing.T, r run, address string) {
 		key := r.door()
 		a := &administrator{t, keelctl, alice.dir, alice.cwd}
 		name := strings.ToLower(strings.ReplaceAll(strings.SplitN(t.Name(), "/", 2)[1], "/", "-"))

@@ -15,6 +15,9 @@ const (
 	Stopping = "stopping"
 )
 
+// States are all of them.
+var States = []string{Stopped, Starting, Running, Paused, Stopping}
+
 // VM is a virtual machine: what it is to be, and how it is.
 type VM struct {
 	Spec   seed.VM     `json:"spec"` // the seed's description; files are images, by name or by id

@@ -5,9 +5,9 @@ package mem
 // Where all that guests may have fits into what there is to divide, each has it for a target, whatever it uses: nobody
 // needs what it leaves idle. Else targets divide all memory but for a part that is kept free (high), whether there is
 // pressure or not: they follow from what guests hold and use, not from what was asked of them before, and guests that grow
-// to their targets cause no pressure. A target falls at once, so that the sum is never more than there is to divide; it rises by a step a round, and
-// only if it is off by more than the dead band. Pressure, during which growth beyond a target is slowed, begins when less
-// than low is unreserved and ends at high.
+// to their targets cause no pressure. A target falls at once, so that the sum is never more than there is to divide; it
+// rises by a step a round, and only if it is off by more than the dead band. Pressure, during which growth beyond a target
+// is slowed, begins when less than low is unreserved and ends at high.
 const (
 	highShare = 32   // high is a 32nd of the host's memory
 	highLeast = 2048 // pages, at least
@@ -110,33 +110,29 @@ func claimOf(n *node) claim {
 	return c
 }
 
-// wishes returns what those below n may have together, at most.
-func wishes(n *node) (pages uint64) {
-	for _, c := range n.children {
-		if c.guest != nil {
-			pages += c.guest.max()
-		} else {
-			pages += min(wishes(c), c.most())
-		}
+// wish returns what n may have at most: a guest, or all of a pool together.
+func wish(n *node) (pages uint64) {
+	if n.guest != nil {
+		return n.guest.max()
 	}
-	return pages
+	for _, c := range n.children {
+		pages += wish(c)
+	}
+	return min(pages, n.most())
 }
 
 // divide divides pages among n's children and theirs.
 func (t *Tree) divide(n *node, pages uint64) {
 	claims := make([]claim, len(n.children))
-	enough := wishes(n) <= pages
+	all := uint64(0)
 	for i, c := range n.children {
-		switch {
-		case !enough:
-			claims[i] = claimOf(c)
-		case c.guest != nil:
-			claims[i].gets = c.guest.max()
-		default:
-			claims[i].gets = min(wishes(c), c.most())
-		}
+		claims[i].gets = wish(c)
+		all += claims[i].gets
 	}
-	if !enough {
+	if all > pages {
+		for i, c := range n.children {
+			claims[i] = claimOf(c)
+		}
 		divide(claims, pages)
 	}
 	for i, c := range n.children {

@@ -70,7 +70,7 @@ func (s *Server) vmMetrics() []backend.Metric {
 		}
 	}
 	vms := family("keel_vms", "VMs by state.", "gauge")
-	for _, state := range []string{api.Stopped, api.Starting, api.Running, api.Paused, api.Stopping} {
+	for _, state := range api.States {
 		vms.Samples = append(vms.Samples, valued(states[state], "state", state))
 	}
 	return []backend.Metric{vms, used, ready, resident, exits}
