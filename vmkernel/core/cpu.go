@@ -244,6 +244,9 @@ func identify() {
 	hasX2APIC = ecx&(1<<21) != 0
 	hasTSCDL = ecx&(1<<24) != 0
 	hasRDRAND = ecx&(1<<30) != 0
+	if ecx&(1<<31) != 0 { // a hypervisor is below
+		lockTries = hypervisorTries
+	}
 	ext, _, _, _ := amd64.CPUID(0x8000_0000, 0)
 	physBits = 36
 	if ext >= 0x8000_0001 {

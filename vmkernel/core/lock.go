@@ -8,10 +8,25 @@ import (
 
 // A spinlock protects data of the lower half, where interrupts are off. Processors get it in the order in which
 // they asked: else one that asks again and again, or emulators that run processors by turns, keep another from
-// it for ever.
+// it for ever. Under a hypervisor that has more processors than the machine below, the next in order is often
+// one that doesn't run, and all others wait for its turn below: there a processor tries for a while to be first
+// and only then takes its place in the order.
 type spinlock struct{ next, serving uint32 }
 
+// lockTries is how often a processor tries to get a lock out of order: 0 on the bare machine.
+var lockTries uint32
+
+// hypervisorTries of PAUSE (40 to 140 cycles, and more when emulated) are several milliseconds: longer than what
+// a machine below gives a processor at a time, so that a holder that doesn't run gets its turn meanwhile.
+const hypervisorTries = 1 << 17
+
 func (l *spinlock) lock() {
+	for range lockTries {
+		if l.try() {
+			return
+		}
+		amd64.PAUSE()
+	}
 	turn := atomic.AddUint32(&l.next, 1) - 1
 	for atomic.LoadUint32(&l.serving) != turn {
 		amd64.PAUSE()
