@@ -150,7 +150,7 @@ func checkMemory(e *env) (string, error) {
 	}
 	debug.FreeOSMemory()
 	end := e.backed()
-	report := fmt.Sprintf("before=%dMiB full=%dMiB given back=%dMiB", base>>20, full>>20, (full-end)>>20)
+	report := fmt.Sprintf("before=%dMiB full=%dMiB given back=%dMiB", base>>20, full>>20, int64(full-end)>>20)
 	if givesBack {
 		if end > full || full-end < size*9/10 {
 			return "", fmt.Errorf("%s, want %d MiB", report, size>>20)
