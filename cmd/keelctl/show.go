@@ -96,8 +96,14 @@ func showVM(row func(name, format string, args ...any), vm seed.VM) {
 	row("machine", "%s", vm.Machine)
 	row("processors", "%d, %s", vm.CPU.Count, vm.CPU.Model)
 	showShare(row, vm.CPU.Share, vm.CPU.Pool, seed.FormatPercent)
-	if len(vm.CPU.Affinity) > 0 {
-		row("", "runs on %s", strings.Trim(strings.ReplaceAll(fmt.Sprint(vm.CPU.Affinity), " ", ", "), "[]"))
+	cpus := strings.Trim(strings.ReplaceAll(fmt.Sprint(vm.CPU.Affinity), " ", ", "), "[]")
+	switch {
+	case vm.CPU.Exclusive && cpus == "":
+		row("", "has %d of the host's for itself", vm.CPU.Count)
+	case vm.CPU.Exclusive:
+		row("", "has %s for itself", cpus)
+	case cpus != "":
+		row("", "runs on %s", cpus)
 	}
 	row("memory", "%s", seed.FormatSize(vm.Memory.Size))
 	showShare(row, vm.Memory.Share, vm.Memory.Pool, seed.FormatSize)

@@ -86,7 +86,9 @@ func (s *Scheduler) Switch(c uint32, to ID, now uint64) bool {
 	}
 	n.since = now
 	s.catchUp(to)
-	if !s.allowed(to, c) || s.release(to, now) > now || s.ahead(to) {
+	// A thread goes on even where the processor isn't its own: the exit of one that has it for itself leads there. Its
+	// next turn is elsewhere.
+	if n.flags&System == 0 && !s.allowed(to, c) || s.release(to, now) > now || s.ahead(to) {
 		s.Wake(to, now)
 		return false
 	}

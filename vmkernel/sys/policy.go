@@ -20,6 +20,7 @@ type CPUPolicy struct {
 	Limit       uint32 // likewise, at least Reservation; 0: none
 	Pool        Pool   // what it is in; 0: the host itself
 	Affinity    uint64 // a VM's: the processors that it may run on, a bit each; 0: all
+	Exclusive   uint32 // a VM's: 1 keeps all others, and Keel's own threads but for a turn after an exit, from those of Affinity
 }
 
 // A Pool names a pool of VMs until it is destroyed; 0 is the host itself, in which all others are.
@@ -48,7 +49,8 @@ func PoolDestroy(id Pool) error {
 }
 
 // VMSetCPU changes what a VM may have and the pool that it is in, running or not, at once. EINVAL: a value is out of range,
-// the affinity has no processor of the host, or there is no such pool; ENOSPC: the pool is too deep. Then nothing has changed.
+// the affinity has no processor of the host, or there is no such pool; EBUSY: a processor that it is to have for itself is
+// another's, or the last of others; ENOSPC: the pool is too deep. Then nothing has changed.
 func VMSetCPU(h VMHandle, p *CPUPolicy) error {
 	_, err := call(NumVMSetCPU, uintptr(h), uintptr(unsafe.Pointer(p)), 0, 0)
 	return err

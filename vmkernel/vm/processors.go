@@ -81,7 +81,7 @@ func (p *processors) addPool(pool *seed.Pool) error {
 // specOf is what a VM's description says of processors. VMs of tests may have no shares.
 func specOf(node string, c *seed.CPU) admit.Spec {
 	s := admit.Spec{Name: node, Pool: poolNode(c.Pool), Shares: int64(c.Shares), Reservation: int64(c.Reservation), Limit: int64(c.Limit),
-		VCPUs: c.Count, Affinity: c.Affinity}
+		VCPUs: c.Count, Affinity: c.Affinity, Exclusive: c.Exclusive}
 	if s.Shares == 0 {
 		s.Shares = int64(c.Count) * seed.SharesPerCPU
 	}
@@ -93,6 +93,9 @@ func policyOf(s *admit.Spec, pool sys.Pool) *sys.CPUPolicy {
 	c := &sys.CPUPolicy{Shares: uint32(s.Shares), Reservation: uint32(s.Reservation), Limit: uint32(s.Limit), Pool: pool}
 	for _, i := range s.Affinity {
 		c.Affinity |= 1 << i // admit has seen that the host has it
+	}
+	if s.Exclusive {
+		c.Exclusive = 1
 	}
 	return c
 }
@@ -108,11 +111,24 @@ func (p *processors) admit(spec *seed.VM) (*slot, error) {
 	if p.tree.Has(node) { // of one that was renamed since it was started
 		node += " (" + spec.ID + ")"
 	}
-	s := specOf(node, &spec.CPU)
-	if err := p.tree.Set(s); err != nil {
-		return nil, faultf(ErrNoProcessors, "processors: %v", err)
+	s, err := p.take(specOf(node, &spec.CPU))
+	if err != nil {
+		return nil, err
 	}
 	return &slot{p: p, name: node, spec: s, pool: p.pools[spec.CPU.Pool]}, nil
+}
+
+// take has the tree admit a VM, or a change of one, and returns it with the processors that it has for itself. The mutex is
+// held.
+func (p *processors) take(s admit.Spec) (admit.Spec, error) {
+	s, err := p.tree.Place(s)
+	if err == nil {
+		err = p.tree.Set(s)
+	}
+	if err != nil {
+		return s, faultf(ErrNoProcessors, "processors: %v", err)
+	}
+	return s, nil
 }
 
 // policy is what the VM's machine is made with.
@@ -129,9 +145,9 @@ func (s *slot) end() {
 func (s *slot) set(in *instance, c *seed.CPU) error {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
-	to := specOf(s.name, c)
-	if err := s.p.tree.Set(to); err != nil {
-		return faultf(ErrNoProcessors, "processors: %v", err)
+	to, err := s.p.take(specOf(s.name, c))
+	if err != nil {
+		return err
 	}
 	pool := s.p.pools[c.Pool]
 	in.mu.Lock()
@@ -156,7 +172,11 @@ func (p *processors) check(spec *seed.VM) error {
 	}
 	s := specOf(vmNode(spec.Name), &spec.CPU)
 	s.Pool = ""
-	if err := alone.Set(s); err != nil {
+	s, err = alone.Place(s)
+	if err == nil {
+		err = alone.Set(s)
+	}
+	if err != nil {
 		return faultf(ErrInvalid, "processors: %v", err)
 	}
 	return nil

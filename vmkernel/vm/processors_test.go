@@ -190,3 +190,26 @@ func TestARunningVMMovesToAnotherPool(t *testing.T) {
 		}
 	}
 }
+
+func TestProcessorsForAVMAlone(t *testing.T) {
+	f := idleFake()
+	m, _ := newManager(f)
+	s := spec("rt")
+	s.CPU.Count, s.CPU.Exclusive = 2, true
+	if _, err := startedVM(t, m, s); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.machines[0].cfg.CPU; got.Exclusive != 1 || got.Affinity != 1<<2|1<<3 {
+		t.Errorf("the machine got %+v", got)
+	}
+	s = spec("also")
+	s.CPU.Count, s.CPU.Exclusive = 2, true
+	if _, err := startedVM(t, m, s); !errors.Is(err, ErrNoProcessors) || !strings.Contains(err.Error(), "100% of 300% are left") {
+		t.Errorf("two more of four: %v", err)
+	}
+	s = spec("other")
+	s.CPU.Affinity = []int{3}
+	if _, err := startedVM(t, m, s); !errors.Is(err, ErrNoProcessors) || !strings.Contains(err.Error(), "processor 3 only") {
+		t.Errorf("on a processor that is another's: %v", err)
+	}
+}

@@ -99,3 +99,63 @@ func TestRemove(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestExclusive: processors that are a VM's alone are kept whole for it, picked or named, and refused with the numbers.
+func TestExclusive(t *testing.T) {
+	x := tree(t)
+	vm := func(name string, cpus int, affinity ...int) Spec {
+		return Spec{Name: name, Shares: 1, VCPUs: cpus, Affinity: affinity, Exclusive: true}
+	}
+	one, err := x.Place(vm("one", 1))
+	if err != nil || len(one.Affinity) != 1 || one.Affinity[0] != 2 { // 3 is rt's
+		t.Fatalf("placed on %v, %v", one.Affinity, err)
+	}
+	if err := x.Set(one); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := x.Place(vm("one", 1)); err != nil || again.Affinity[0] != 2 {
+		t.Errorf("placed again on %v, %v", again.Affinity, err)
+	}
+	limited := vm("one", 1, 2)
+	limited.Limit = 500
+	for _, c := range []struct {
+		s    Spec
+		want string
+	}{
+		{vm("a", 1, 2), "a: exclusive: 1 processors, 100%: 20% of 360% are left (4 processors, 40% for the system, 340% reserved by others)"},
+		{vm("a", 1), "a: exclusive: 1 processors, 100%: 20% of 360% are left"},
+		{limited, "one: limit: 50%: it is below the 100% of the processors that it is to have for itself"},
+		{Spec{Name: "b", Shares: 1, VCPUs: 1, Affinity: []int{2}}, "b: affinity: b may run on processor 2 only, which others are to have for themselves"},
+		{vm("a", 5), "a: exclusive: it needs 5 processors of its own, and 2 of 4 are in no other VM's affinity"},
+	} {
+		s, err := x.Place(c.s)
+		if err == nil {
+			err = x.Set(s)
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v, not %q", c.s, err, c.want)
+		}
+	}
+	if err := x.Remove("web"); err == nil {
+		t.Error("a pool with a VM in it was removed")
+	}
+	x.Remove("db")
+	x.Remove("inner")
+	x.Remove("web")
+	if err := x.Set(vm("a", 1, 2)); err == nil || !strings.Contains(err.Error(), "processor 2 is to be ") {
+		t.Errorf("twice: %v", err)
+	}
+	if err := x.Set(vm("a", 1, 1)); err != nil {
+		t.Error(err)
+	}
+	if err := x.Set(vm("b", 1, 0)); err == nil {
+		t.Error("the last processor was given away")
+	}
+	// The reservation of who may run elsewhere has to fit there.
+	if err := x.Remove("a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Set(Spec{Name: "c", Shares: 1, VCPUs: 2, Reservation: 1100, Affinity: []int{1, 2}}); err == nil || !strings.Contains(err.Error(), "on the 1 processors of c's affinity") {
+		t.Errorf("beside an exclusive processor: %v", err)
+	}
+}
