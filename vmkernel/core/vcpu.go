@@ -364,6 +364,7 @@ func (c *cpu) handBack(w *world, v *vcpu) {
 		t.began = nanotime()
 		c.armGuest(t.began + spinLook)
 	}
+	c.endVisit()
 	atomic.StoreUint32(&v.taken, 0)
 }
 

@@ -125,10 +125,10 @@ func vmCreate(p uintptr) int64 {
 	m.high = size - m.low
 	m.kvmclock = cfg.KVMClock != 0
 	m.setCPUID(cfg, int(ncpuid))
-	to := affinityOf(share.Affinity, share.Exclusive)
+	to := affinityOf(&share)
 	m.root = allocFrame(overheadOf(id))
 	ok := m.root != 0
-	bad := ok && !(affinityValid(to.set, to.exclusive) && m.join(&share))
+	bad := ok && !(to.valid() && m.join(&share))
 	ok = ok && !bad && m.reserveWindows()
 	for i := uint32(0); ok && i < m.nvcpu; i++ {
 		ok = m.newVCPU(i)

@@ -1,5 +1,11 @@
 package core
 
+import (
+	"sync/atomic"
+
+	"keel/vmkernel/sys"
+)
+
 // An affinity is the processors that a machine's virtual processors may run on, 0 for all; exclusive: nobody else may.
 type affinity struct {
 	set       uint64
@@ -9,19 +15,23 @@ type affinity struct {
 // affinities are those of the machines, by number, and stay readable when one is gone. The scheduler's lock protects them.
 var affinities [maxMachines]affinity
 
+// affinityOf is what p says of processors.
+func affinityOf(p *sys.CPUPolicy) affinity { return affinity{p.Affinity, p.Exclusive != 0} }
+
 // allCPUs is the set of the processors that were started.
 func allCPUs() uint64 { return ^uint64(0) >> (64 - uint(nCPUs)) }
 
-// affinityValid says whether all of a set's processors exist, and there is one to be exclusive.
-func affinityValid(set uint64, exclusive bool) bool {
-	return set&^allCPUs() == 0 && (set != 0 || !exclusive)
+// valid says whether all of the processors exist, and those that are to be exclusive can be: there is one, and the one that takes
+// the host's interrupts isn't among them.
+func (a affinity) valid() bool {
+	return a.set&^allCPUs() == 0 && (!a.exclusive || a.set != 0 && a.set>>sys.HostCPU&1 == 0)
 }
 
 // setID is the machine's affinity set in the policy.
 func (m *machine) setID() uint32 { return m.id + 1 }
 
-// placeable says whether the machine can have an affinity. Then no other has an exclusive one with a processor of it for an
-// exclusive one, and each other machine has a processor that isn't exclusive, as have those that may run anywhere. The lock is held.
+// placeable says whether the machine can have a valid affinity. Then no other has an exclusive one with a processor of it for an
+// exclusive one, and each machine has a processor that isn't another's. The lock is held.
 func (m *machine) placeable(to affinity) bool {
 	taken := uint64(0)
 	if to.exclusive {
@@ -35,7 +45,7 @@ func (m *machine) placeable(to affinity) bool {
 			taken |= o.set
 		}
 	}
-	if taken == allCPUs() || !to.exclusive && to.set != 0 && to.set&^taken == 0 {
+	if !to.exclusive && to.set != 0 && to.set&^taken == 0 {
 		return false
 	}
 	for i := range affinities {
@@ -67,7 +77,7 @@ func (m *machine) setAffinity(to affinity, now uint64) {
 		if to.set>>i&1 != 0 {
 			sched.SetMember(m.setID(), uint32(i), true)
 			if to.exclusive {
-				sched.SetExclusive(uint32(i), m.setID(), now)
+				cpus[i].giveTo(m, now)
 			}
 		}
 	}
@@ -83,6 +93,7 @@ func (m *machine) dropAffinity(now uint64) {
 		if old.set>>i&1 != 0 {
 			if old.exclusive {
 				sched.SetExclusive(uint32(i), 0, now)
+				atomic.StoreUint32(&cpus[i].owner, 0)
 			}
 			sched.SetMember(m.setID(), uint32(i), false)
 		}
@@ -101,5 +112,45 @@ func (m *machine) settleDown(to affinity) bool {
 	return ok
 }
 
-// affinityOf is what p says of processors.
-func affinityOf(set uint64, exclusive uint32) affinity { return affinity{set, exclusive != 0} }
+// A processor that is a machine's alone has an owner. Nobody else's world runs there, nor is anybody else's sleep ended there. But
+// the exit of a virtual processor leads to the thread that waits for it on that processor, as on any: it works for the machine, and
+// its next decision has the policy send it away. If its goroutine comes to wait it may take up others', which nobody here can see:
+// so that decision comes after ownedNS at the latest, and with any interrupt.
+const ownedNS = 100_000
+
+// giveTo makes c the machine's alone. What sleeps there until a time is woken on the processor that can't be. The lock is held.
+func (c *cpu) giveTo(m *machine, now uint64) {
+	if !sched.SetExclusive(c.id, m.setID(), now) {
+		fatal("a processor can't be a virtual machine's alone", uint64(c.id))
+	}
+	atomic.StoreUint32(&c.owner, m.id+1)
+	h := &c.timers
+	// From the end, so that what takes the place of one that goes is looked at: it was before it, or has been looked at.
+	for i := h.n; i > 0; {
+		w := worldAt(*h.item(i - 1))
+		if w.belongs(m) {
+			i--
+			continue
+		}
+		cancelTimer(w)
+		w.cpu = sys.HostCPU
+		startTimer(w, w.deadline)
+		i = min(i, h.n)
+	}
+	cpus[sys.HostCPU].kick() // to set its own timer
+}
+
+// belongs says whether w is one of the machine's virtual processors.
+func (w *world) belongs(m *machine) bool {
+	return w.kind == kindVCPU && at[vcpu](w.vcpu).machine == addrOf(m)
+}
+
+// owned says whether c is a machine's alone.
+func (c *cpu) owned() bool { return atomic.LoadUint32(&c.owner) != 0 }
+
+// endVisit has the policy asked soon where a thread runs on a processor that is a machine's alone.
+func (c *cpu) endVisit() {
+	if c.owned() {
+		c.armGuest(nanotime() + ownedNS)
+	}
+}

@@ -135,12 +135,12 @@ func (m *machine) join(p *sys.CPUPolicy) bool {
 // setPolicy changes what the machine may have: from the next decision on, which is at once where a processor
 // has to change its mind.
 func (m *machine) setPolicy(p *sys.CPUPolicy) int64 {
-	share, to := shareOf(p), affinityOf(p.Affinity, p.Exclusive)
+	share, to := shareOf(p), affinityOf(p)
 	r := -int64(linux.EINVAL)
 	sched.lock()
 	now := nanotime()
 	switch pool := poolOf(uint64(p.Pool)); {
-	case !share.Valid() || !affinityValid(to.set, to.exclusive) || pool == policy.None:
+	case !share.Valid() || !to.valid() || pool == policy.None:
 	case !m.placeable(to):
 		r = -int64(linux.EBUSY)
 	case !sched.Move(m.group, pool, now):

@@ -135,7 +135,10 @@ func (s *Scheduler) Withdraw(id ID, now uint64) {
 }
 
 // Contended says whether any world waits that processor c could run, or at processor c.
-func (s *Scheduler) Contended(c uint32) bool { return s.waiting|s.CPUs[c].nq != 0 }
+func (s *Scheduler) Contended(c uint32) bool {
+	p := &s.CPUs[c]
+	return p.nq != 0 || s.waiting != 0 && p.exclusive == 0
+}
 
 // OnlyThreads says whether threads of the system group wait at processor c, and nobody else does.
 func (s *Scheduler) OnlyThreads(c uint32) bool {

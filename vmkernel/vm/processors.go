@@ -3,6 +3,7 @@ package vm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"keel/vmkernel/linux"
@@ -39,7 +40,7 @@ func newProcessors(b Backend) *processors {
 func (p *processors) init() (err error) {
 	if p.tree == nil {
 		n := p.backend.Processors()
-		p.tree, err = admit.New(n, int64(n)*sys.SystemRate)
+		p.tree, err = admit.New(n, int64(n)*sys.SystemRate, sys.HostCPU)
 	}
 	return err
 }
@@ -161,12 +162,22 @@ func (s *slot) set(in *instance, c *seed.CPU) error {
 	return nil
 }
 
+// exclusive are the processors that the VM has for itself, nil for none.
+func (s *slot) exclusive() []int {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	if !s.spec.Exclusive {
+		return nil
+	}
+	return slices.Sorted(slices.Values(s.spec.Affinity))
+}
+
 // check says whether a VM that is off makes sense on this host. What others have reserved is looked at when it is started.
 func (p *processors) check(spec *seed.VM) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := p.backend.Processors()
-	alone, err := admit.New(n, int64(n)*sys.SystemRate)
+	alone, err := admit.New(n, int64(n)*sys.SystemRate, sys.HostCPU)
 	if err != nil {
 		return err
 	}

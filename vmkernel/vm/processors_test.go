@@ -204,7 +204,7 @@ func TestProcessorsForAVMAlone(t *testing.T) {
 	}
 	s = spec("also")
 	s.CPU.Count, s.CPU.Exclusive = 2, true
-	if _, err := startedVM(t, m, s); !errors.Is(err, ErrNoProcessors) || !strings.Contains(err.Error(), "100% of 300% are left") {
+	if _, err := startedVM(t, m, s); !errors.Is(err, ErrNoProcessors) || !strings.Contains(err.Error(), "it needs 2 and 1 of 4 can be had") {
 		t.Errorf("two more of four: %v", err)
 	}
 	s = spec("other")

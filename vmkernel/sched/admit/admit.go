@@ -39,7 +39,7 @@ func (s *Spec) keeps() int64 {
 // what names in errors what it is that keeps asks for.
 func (s *Spec) what() string {
 	if s.Exclusive {
-		return fmt.Sprintf("%s: exclusive: %d processors, %s", s.Name, len(s.Affinity), percent(s.keeps()))
+		return fmt.Sprintf("%s: exclusive: %s, %s", s.Name, list(s.Affinity), percent(s.keeps()))
 	}
 	return fmt.Sprintf("%s: reservation: %s", s.Name, percent(s.Reservation))
 }
@@ -48,19 +48,20 @@ func (s *Spec) what() string {
 type Tree struct {
 	processors int
 	system     int64 // reserved for the system group
+	host       int   // the processor that is never a VM's alone
 	nodes      map[string]*Spec
 }
 
 // New makes a Tree for a machine with a number of processors, of which the system group has a
-// part reserved, in 1/1000.
-func New(processors int, system int64) (*Tree, error) {
+// part reserved, in 1/1000. The one with the number host takes the host's interrupts.
+func New(processors int, system int64, host int) (*Tree, error) {
 	if processors < 1 || processors > sched.MaxCPUs {
 		return nil, fmt.Errorf("%d processors: 1 to %d", processors, sched.MaxCPUs)
 	}
 	if system < 0 || system > int64(processors)*1000 {
 		return nil, fmt.Errorf("system: a reservation of %s: 0%% to %s", percent(system), percent(int64(processors)*1000))
 	}
-	return &Tree{processors, system, map[string]*Spec{}}, nil
+	return &Tree{processors, system, host, map[string]*Spec{}}, nil
 }
 
 func percent(rate int64) string {
@@ -145,6 +146,9 @@ func (t *Tree) plain(s *Spec) error {
 		}
 		set[c] = true
 	}
+	if s.Exclusive && set[t.host] {
+		return fmt.Errorf("%s: processor %d takes the host's interrupts and is never a VM's alone: name another", s.what(), t.host)
+	}
 	if n := int64(len(set)) * 1000; n != 0 && s.Reservation > n {
 		return fmt.Errorf("%s: reservation: %s: its affinity has %d processors", s.Name, percent(s.Reservation), len(set))
 	}
@@ -174,6 +178,9 @@ func (t *Tree) fits(s *Spec) error {
 			return fmt.Errorf("%s: with it %s reserves %s, and its limit is %s", s.what(), n.Name, percent(c), percent(n.Limit))
 		}
 	}
+	if err := t.unlimited(s); err != nil {
+		return err
+	}
 	// ...and all together into the machine.
 	machine := int64(t.processors)*1000 - t.system
 	if all := t.committed(""); all > machine {
@@ -199,8 +206,18 @@ func (t *Tree) alone(s *Spec) error {
 			return fmt.Errorf("%s: affinity: %s may run on %s only, which others are to have for themselves", s.Name, n.Name, list(n.Affinity))
 		}
 	}
-	if len(owner) >= t.processors {
-		return fmt.Errorf("%s: with it %d of %d processors are exclusive: one has to be left", s.what(), len(owner), t.processors)
+	return nil
+}
+
+// unlimited checks that no VM with processors for itself is in a pool with a limit: the others there could use that up.
+func (t *Tree) unlimited(s *Spec) error {
+	for _, n := range t.nodes {
+		for p := t.nodes[n.Pool]; n.Exclusive && p != nil; p = t.nodes[p.Pool] {
+			if p.Limit != 0 {
+				return fmt.Errorf("%s: exclusive: %s is to have %s for itself in %s, whose limit of %s others can use up: put it elsewhere", s.Name, n.Name,
+					list(n.Affinity), p.Name, percent(p.Limit))
+			}
+		}
 	}
 	return nil
 }
@@ -252,13 +269,13 @@ func (t *Tree) Place(s Spec) (Spec, error) {
 		}
 	}
 	for c := t.processors - 1; c >= 0 && len(s.Affinity) < s.VCPUs; c-- {
-		if !named[c] {
+		if !named[c] && c != t.host {
 			s.Affinity = append(s.Affinity, c)
 		}
 	}
 	if len(s.Affinity) < s.VCPUs {
-		return s, fmt.Errorf("%s: exclusive: it needs %d processors of its own, and %d of %d are in no other VM's affinity", s.Name, s.VCPUs,
-			len(s.Affinity), t.processors)
+		return s, fmt.Errorf("%s: exclusive: processors of its own: it needs %d and %d of %d can be had: the others are in VMs' affinities, or take the host's interrupts",
+			s.Name, s.VCPUs, len(s.Affinity), t.processors)
 	}
 	return s, nil
 }

@@ -7,7 +7,7 @@ import (
 
 func tree(t *testing.T) *Tree {
 	t.Helper()
-	x, err := New(4, 400)
+	x, err := New(4, 400, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestRefused(t *testing.T) {
 
 // TestDepth: a tree is as deep as the scheduler's.
 func TestDepth(t *testing.T) {
-	x, err := New(1, 0)
+	x, err := New(1, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,11 +122,11 @@ func TestExclusive(t *testing.T) {
 		s    Spec
 		want string
 	}{
-		{vm("a", 1, 2), "a: exclusive: 1 processors, 100%: 20% of 360% are left (4 processors, 40% for the system, 340% reserved by others)"},
-		{vm("a", 1), "a: exclusive: 1 processors, 100%: 20% of 360% are left"},
+		{vm("a", 1, 2), "a: exclusive: processor 2, 100%: 20% of 360% are left (4 processors, 40% for the system, 340% reserved by others)"},
+		{vm("a", 1), "a: exclusive: processor 1, 100%: 20% of 360% are left"},
 		{limited, "one: limit: 50%: it is below the 100% of the processors that it is to have for itself"},
 		{Spec{Name: "b", Shares: 1, VCPUs: 1, Affinity: []int{2}}, "b: affinity: b may run on processor 2 only, which others are to have for themselves"},
-		{vm("a", 5), "a: exclusive: it needs 5 processors of its own, and 2 of 4 are in no other VM's affinity"},
+		{vm("a", 5), "a: exclusive: processors of its own: it needs 5 and 1 of 4 can be had: the others are in VMs' affinities, or take the host's interrupts"},
 	} {
 		s, err := x.Place(c.s)
 		if err == nil {
@@ -148,8 +148,8 @@ func TestExclusive(t *testing.T) {
 	if err := x.Set(vm("a", 1, 1)); err != nil {
 		t.Error(err)
 	}
-	if err := x.Set(vm("b", 1, 0)); err == nil {
-		t.Error("the last processor was given away")
+	if err := x.Set(vm("b", 1, 0)); err == nil || !strings.Contains(err.Error(), "b: exclusive: processor 0, 100%: processor 0 takes the host's interrupts and is never a VM's alone") {
+		t.Errorf("the last processor: %v", err)
 	}
 	// The reservation of who may run elsewhere has to fit there.
 	if err := x.Remove("a"); err != nil {
@@ -158,4 +158,34 @@ func TestExclusive(t *testing.T) {
 	if err := x.Set(Spec{Name: "c", Shares: 1, VCPUs: 2, Reservation: 1100, Affinity: []int{1, 2}}); err == nil || !strings.Contains(err.Error(), "on the 1 processors of c's affinity") {
 		t.Errorf("beside an exclusive processor: %v", err)
 	}
+}
+
+// TestExclusiveInAPool: there its processors count, and a limit that the pool has or gets refuses it.
+func TestExclusiveInAPool(t *testing.T) {
+	x := tree(t)
+	rt := Spec{Name: "own", Pool: "web", Shares: 1, VCPUs: 1, Affinity: []int{2}, Exclusive: true}
+	refused := func(s Spec, want string) {
+		t.Helper()
+		if err := x.Set(s); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, not %q", s, err, want)
+		}
+	}
+	refused(rt, "own: exclusive: processor 2, 100%: with it web reserves 250%, and its limit is 200%")
+	if err := x.Remove("db"); err != nil {
+		t.Fatal(err)
+	}
+	refused(rt, "own: exclusive: own is to have processor 2 for itself in web, whose limit of 200% others can use up: put it elsewhere")
+	web := Spec{Name: "web", IsPool: true, Shares: 1000, Reservation: 1000}
+	if err := x.Set(web); err != nil {
+		t.Fatal(err)
+	}
+	rt.Pool = "inner"
+	if err := x.Set(rt); err != nil {
+		t.Fatal(err)
+	}
+	if got := x.committed("web"); got != 1000 {
+		t.Errorf("%d thousandths are kept for web, which has reserved as many as the VM in it has for itself", got)
+	}
+	web.Limit = 3000
+	refused(web, "web: exclusive: own is to have processor 2 for itself in web, whose limit of 300% others can use up")
 }
