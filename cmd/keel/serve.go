@@ -12,7 +12,7 @@ import (
 func (h *host) serve(l net.Listener) {
 	s := server.New(server.Config{
 		Name: h.seed.Host.Name, Version: release.Own().Name, Build: builtAt().Format("2006-01-02T15:04:05Z"),
-		VMs: machines.New(h.vms, h.info.TSCHz), Images: h.vms.Images(), Host: managed{h}, Trust: h.id.trust, Key: h.id.key, Audit: h.id.audit,
+		VMs: machines.New(h.vms), Images: h.vms.Images(), Host: managed{h}, Trust: h.id.trust, Key: h.id.key, Audit: h.id.audit,
 		Lines: h.lines, Log: h.log, Pools: h.seed.Host.Pools,
 	})
 	if err := s.Serve(l); err != nil {

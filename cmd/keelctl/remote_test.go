@@ -60,7 +60,7 @@ func TestAFaultOfOneDoesNotStopTheOthers(t *testing.T) {
 			t.Errorf("after %s it is %s", verb, now)
 		}
 	}
-	if out := s.must(t, "vm", "stats", "demo").out; !strings.Contains(out, "io") || !strings.Contains(out, "1s") {
+	if out := s.must(t, "vm", "stats", "demo").out; !strings.Contains(out, "io") || !strings.Contains(out, "1s") || !strings.Contains(out, "12MiB, of 24MiB") {
 		t.Errorf("%s", out)
 	}
 }

@@ -291,8 +291,17 @@ func fieldsOfStats(r *output.Rows, s *api.VMStats) {
 	r.Field("idle", spent(s.Blocked))
 	r.Field("held back", spent(s.Stolen))
 	r.Field("memory", output.Size(s.Memory)+", "+output.Size(s.Resident)+" in use on the host")
+	if s.Active > 0 {
+		r.Field("touched of late", output.Size(s.Active))
+	}
+	if s.Granted > 0 {
+		r.Field("holds", output.Size(s.Granted)+", of "+output.Size(s.Target)+" that it is to hold at most")
+	}
 	if s.Balloon > 0 {
 		r.Field("in the balloon", output.Size(s.Balloon))
+	}
+	if s.Waiting > 0 {
+		r.Field("wait for memory", count(s.Waiting, "virtual processor"))
 	}
 	if len(s.Exits) > 0 {
 		r.Break()

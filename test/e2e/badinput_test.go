@@ -16,6 +16,7 @@ import (
 // TestBadVMsAreRefusedAndOthersRun gives one seed with VMs that can't be: each gets one clear line,
 // and the good ones at the beginning and the end run.
 func TestBadVMsAreRefusedAndOthersRun(t *testing.T) {
+	t.Parallel()
 	kernel := files(t, fileMB, fileLinux)
 	f := map[string][]byte{
 		fileMB:      kernel[fileMB],

@@ -16,6 +16,7 @@ var reported = regexp.MustCompile(`msg="vm figures" vm=balloon .*balloon\.report
 // the host takes, and then use nearly all of its memory: what comes back is zeroed and keeps what is written to it. In
 // QEMU a second guest, without the drivers, runs beside it on memory that the first may have had.
 func TestGuestsGiveFreeMemoryBackAndGetItAgain(t *testing.T) {
+	t.Parallel()
 	for _, h := range []host{
 		{emulator: qemu, cpus: 2, limit: 4 * time.Minute},
 		{emulator: haswell, cpus: 2, limit: 6 * time.Minute},

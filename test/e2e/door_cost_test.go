@@ -28,6 +28,7 @@ const mostToOpen = 200_000_000
 // instruction: the processor time of all of Keel's threads, the network's included. The time in which the processor waits
 // for the client isn't in it. It also holds the host to when its door has to be open.
 func TestSmallCallIsCheap(t *testing.T) {
+	t.Parallel()
 	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
 	path := ops.trusting(t, nil, nil, nil)
 	n, address := network(t, "e1000", 443)

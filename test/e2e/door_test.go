@@ -159,6 +159,7 @@ func (c *console) send(text string) {
 
 // TestFromSeedToConsole manages a host from its seed on: a guest is started, typed to, stopped, and the host switched off.
 func TestFromSeedToConsole(t *testing.T) {
+	t.Parallel()
 	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
 	path := ops.trusting(t, nil, []seed.VM{echoGuest("tux")}, files(t, fileLinux, fileInitrd))
 	bootOnCards(t, path, 7*time.Minute, func(t *testing.T, r run, address string) {

@@ -1,3 +1,6 @@
+// Package e2e boots Keel's images in emulators and looks at what they do. Tests that spend long in Bochs are parallel, and so run
+// after the others, as many at once as the host has processors: a Bochs uses one, and its time isn't the host's. What depends on the
+// host's speed, attacks above all, is not.
 package e2e
 
 import (

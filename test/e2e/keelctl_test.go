@@ -284,6 +284,7 @@ func (a *administrator) changes() {
 
 // TestKeelctlTypesIntoAGuest goes from a seed to a guest's console by keelctl, on every network card and processor.
 func TestKeelctlTypesIntoAGuest(t *testing.T) {
+	t.Parallel()
 	keelctl := buildKeelctl(t)
 	alice := newAdministrator(t, keelctl)
 	alice.must("init", "--user", "alice")

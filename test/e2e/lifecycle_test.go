@@ -22,6 +22,7 @@ var (
 // TestLifecycle does to a Debian guest with a shell what administrators do, on both virtualisations. In Bochs, on two
 // processors, only what is known to hold there; KEEL_LIFECYCLE="type,paste,pause,nmi,reset" names what to try.
 func TestLifecycle(t *testing.T) {
+	t.Parallel()
 	image := machine.BuildImage(t, "./test/lifecycle")
 	f := files(t, fileLinux)
 	f[fileInitrd] = guest.Shell(t)

@@ -41,6 +41,7 @@ func (r run) wantWorkload(vm string, cpus int) {
 // and together on fewer, on hosts with 1 to 4: each reaches /init, checks itself and powers off, and
 // the host follows.
 func TestDebianGuestsPassTheirWorkload(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		host   host
 		guests []int // processors of each
@@ -55,7 +56,7 @@ func TestDebianGuestsPassTheirWorkload(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s/%d processors/guests with %v", c.host.emulator, c.host.cpus, c.guests), func(t *testing.T) {
 			if c.host.emulator != qemu {
-				t.Parallel() // a Bochs uses one processor, and its time isn't the host's
+				t.Parallel()
 			}
 			var vms []seed.VM
 			want := map[string]string{}

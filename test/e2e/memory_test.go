@@ -40,6 +40,7 @@ func (r run) used(line *regexp.Regexp) uint64 {
 // TestHostTakesLittleMemory weighs the host at rest, and with VMs that have halted, by what it says it
 // takes for itself. What it takes once for all VMs counts as theirs.
 func TestHostTakesLittleMemory(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		host host
 		idle int // VMs

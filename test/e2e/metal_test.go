@@ -14,6 +14,7 @@ import (
 // TestKernelsBootAndEndByEveryWay boots each format of kernel and ends guests in each way that a
 // guest has.
 func TestKernelsBootAndEndByEveryWay(t *testing.T) {
+	t.Parallel()
 	for _, e := range []emulator{qemu, haswell, skylake} {
 		t.Run(string(e), func(t *testing.T) {
 			elf, pvh := metal("multiboot-elf", "h"), metal("pvh", "h")
@@ -68,6 +69,7 @@ var hostileGuests = []struct{ name, letters, reason string }{
 
 // TestHostileGuestsHarmNobody runs them beside an honest guest, which must not notice.
 func TestHostileGuestsHarmNobody(t *testing.T) {
+	t.Parallel()
 	for _, h := range []host{
 		{emulator: qemu, limit: 10 * time.Minute},
 		{emulator: haswell, limit: 15 * time.Minute},

@@ -241,6 +241,7 @@ func TestHostGetsItsAddress(t *testing.T) {
 // TestNetworkBesideVM has a card interrupt a host whose processor runs a guest: connections to a closed
 // port are refused meanwhile.
 func TestNetworkBesideVM(t *testing.T) {
+	t.Parallel()
 	h := hostWith()
 	h.Management.NIC = seed.NICAuto
 	given := regexp.MustCompile(`^level=INFO msg=network .* address=10\.0\.2\.15/24`)

@@ -29,6 +29,7 @@ var worldsHeld = map[int]string{
 // pacing, pauses, kills, and worlds made and ended at random. KEEL_WORLDS=NAME runs that check only, on 1, 2 and 4 processors;
 // what follows the name, as in KEEL_WORLDS="churn events=100000", is for the program.
 func TestWorlds(t *testing.T) {
+	t.Parallel()
 	image := machine.BuildImage(t, "./test/worlds")
 	for _, cpus := range []int{1, 2, 4} {
 		t.Run(fmt.Sprintf("Bochs/%d", cpus), func(t *testing.T) {
@@ -39,7 +40,7 @@ func TestWorlds(t *testing.T) {
 			if words == "" {
 				t.Skip("no check is known to hold yet on so many processors, see worldsHeld: KEEL_WORLDS names those to try")
 			}
-			t.Parallel() // a Bochs uses one processor, and its time isn't the host's
+			t.Parallel()
 			runWorlds(t, machine.Bochs{ISO: machine.BuildISO(t, image, "worlds="+words), CPUs: cpus, MemMiB: 1024}, 20*time.Minute)
 		})
 	}

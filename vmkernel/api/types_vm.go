@@ -59,14 +59,19 @@ type VMs struct {
 // VMStats is what a VM used since it was started. Times are in ns, summed over its virtual processors.
 type VMStats struct {
 	State    string            `json:"state"`
-	Used     uint64            `json:"usedNS"`    // processor time in guest mode and on its behalf
-	Ready    uint64            `json:"readyNS"`   // waiting for a processor
-	Blocked  uint64            `json:"blockedNS"` // idle, or paused
-	Stolen   uint64            `json:"stolenNS"`  // of these, and of what a limit held back: it wanted a processor and had none
-	Exits    map[string]uint64 `json:"exits"`     // by their reason, but for those that never happened
-	Memory   uint64            `json:"memory"`    // bytes that the VM was given
-	Resident uint64            `json:"resident"`  // of these, bytes that the host holds for it now
-	Balloon  uint64            `json:"balloon"`   // of Memory, bytes that its balloon holds
+	Used     uint64            `json:"usedNS"`                  // processor time in guest mode and on its behalf
+	Ready    uint64            `json:"readyNS"`                 // waiting for a processor
+	Blocked  uint64            `json:"blockedNS"`               // idle, or paused
+	Stolen   uint64            `json:"stolenNS"`                // Ready, and what a limit held back: it wanted a processor and had none
+	Longest  uint64            `json:"longestWaitNS,omitempty"` // of one virtual processor's waits for a processor
+	Exits    map[string]uint64 `json:"exits"`                   // by their reason, but for those that never happened
+	Memory   uint64            `json:"memory"`                  // bytes that the VM was given
+	Resident uint64            `json:"resident"`                // of these, bytes that the host holds for it now
+	Granted  uint64            `json:"granted,omitempty"`       // Resident, and bytes that are set aside for it
+	Active   uint64            `json:"active,omitempty"`        // of Resident, bytes that the guest touched of late; left out where nobody knows
+	Target   uint64            `json:"target,omitempty"`        // bytes that it is to hold at most, by shares and by what it leaves idle
+	Balloon  uint64            `json:"balloon"`                 // of Memory, bytes that its balloon holds
+	Waiting  int               `json:"waiting,omitempty"`       // virtual processors that wait for memory
 }
 
 // VMSpec is the body of a create or an update: the seed's description of a VM, in JSON.

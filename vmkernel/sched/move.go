@@ -2,13 +2,13 @@ package sched
 
 // Move puts a group of virtual processors into another pool, Root for none, with all that its worlds do and had. It keeps
 // what it was served ahead of its part, up to LagMax, so that nobody gains by moving to and fro. False where it can't be:
-// no such group or pool, or it would be too deep.
+// no such group or pool, one of the system group, or it would be too deep.
 func (s *Scheduler) Move(id, to ID, now uint64) bool {
 	if id <= Root || int(id) >= len(s.Nodes) || to == None || int(to) >= len(s.Nodes) {
 		return false
 	}
 	n, g := &s.Nodes[id], &s.Nodes[to]
-	if n.flags&Cosched == 0 || g.flags&Group == 0 || g.flags&(Cosched|System) != 0 || g.depth+2 > MaxDepth {
+	if n.flags&(Cosched|System) != Cosched || g.flags&Group == 0 || g.flags&(Cosched|System) != 0 || g.depth+2 > MaxDepth {
 		return false
 	}
 	if n.parent == to {

@@ -48,7 +48,11 @@ func TestAMovedVMCountsInItsNewPool(t *testing.T) {
 			t.Errorf("move %d: it used %.0f %%", i, 100*rate)
 		}
 	}
-	if s.Move(vm, s.Parent(threads[0]), now) || s.Move(vm, vm, now) || s.Move(vm, other, now) || s.Move(rich, Root, now) || s.Move(vcpus[0], rich, now) {
+	system := s.Parent(threads[0])
+	if own := s.Create(system, 6, Group|Cosched, &Policy{Shares: 1000}); own == None || s.Move(own, Root, now) {
+		t.Error("a group of Keel's own threads, which pre-empt guests, was put among those")
+	}
+	if s.Move(vm, system, now) || s.Move(vm, vm, now) || s.Move(vm, other, now) || s.Move(rich, Root, now) || s.Move(vcpus[0], rich, now) {
 		t.Error("what can't be was done")
 	}
 }

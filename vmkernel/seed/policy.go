@@ -311,16 +311,3 @@ func (d *Decoder) reserved(pools []Pool, at map[string]*Node, key string, r reso
 		left[p.Parent] -= has
 	}
 }
-
-// CheckHost says what of c a host of n logical processors can't give. It is nil where all is possible.
-func (c *CPU) CheckHost(n int) error {
-	for _, p := range c.Affinity {
-		if p >= n {
-			return fmt.Errorf("cpu.affinity: there is no processor %d: the host has %d, 0 to %d", p, n, n-1)
-		}
-	}
-	if all := uint64(n) * Processor; c.Reservation > all {
-		return fmt.Errorf("cpu.reservation: %s is more than the %s of the host's %d processors", FormatPercent(c.Reservation), FormatPercent(all), n)
-	}
-	return nil
-}

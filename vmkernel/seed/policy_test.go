@@ -207,23 +207,6 @@ func TestKeysThatAreNotObeyedAreRefusedByName(t *testing.T) {
 	}
 }
 
-func TestCheckHost(t *testing.T) {
-	for _, c := range []struct {
-		cpu  CPU
-		n    int
-		want string
-	}{
-		{CPU{Count: 2, Share: Share{Reservation: 2000}, Affinity: []int{0, 3}}, 4, ""},
-		{CPU{Count: 2, Affinity: []int{0, 4}}, 4, "cpu.affinity: there is no processor 4: the host has 4, 0 to 3"},
-		{CPU{Count: 4, Share: Share{Reservation: 2500}}, 2, "cpu.reservation: 250% is more than the 200% of the host's 2 processors"},
-	} {
-		err := c.cpu.CheckHost(c.n)
-		if got := fmt.Sprint(err); got != c.want && (c.want != "" || err != nil) {
-			t.Errorf("%+v on %d: %v, want %s", c.cpu, c.n, err, c.want)
-		}
-	}
-}
-
 func TestFormatPercent(t *testing.T) {
 	for v, want := range map[uint64]string{0: "0%", 1: "0.1%", 500: "50%", 125: "12.5%", 8000: "800%"} {
 		if got := FormatPercent(v); got != want {

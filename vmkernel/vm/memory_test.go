@@ -335,6 +335,21 @@ func TestMemoryComesFromTheNodeWhereAVMFits(t *testing.T) {
 	}
 }
 
+func TestMemoryThatAVMHasNotTouchedYetIsNotFreeForAnother(t *testing.T) {
+	f := newFake(nil)
+	f.free = 16 << 30
+	f.nodes.N = 2
+	for i, free := range []uint64{5 << 30, 6 << 30} {
+		f.nodes.Node[i] = sys.Node{Total: 8 << 30, Free: free, Order: [sys.MaxNodes]uint8{uint8(i), uint8(1 - i)}}
+	}
+	m, _ := newManager(f)
+	for i, want := range []uint64{1, 0, 1} { // the third has more than either node will have left, and goes where there is more now
+		if _, err := runVM(t, m, string(rune('a'+i)), 4<<10, nil); err != nil || f.machines[i].cfg.Node != want {
+			t.Errorf("VM %d: %v, node %d, want %d", i, err, f.machines[i].cfg.Node, want)
+		}
+	}
+}
+
 func TestNameOfARenamedVMIsFree(t *testing.T) {
 	_, m, _ := hungry(t, 64, 1)
 	v, err := runVM(t, m, "v", 16, nil)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"keel/vmkernel/linux"
 	"keel/vmkernel/sched/admit"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
@@ -196,20 +195,21 @@ func (p *processors) check(spec *seed.VM) error {
 // ProcessorUse is where the time of a VM's virtual processors went since it was switched on, in ns, summed over them: see
 // sys.WorldStats.
 type ProcessorUse struct {
-	Used, Ready, Limited, Blocked, Stolen, Outside uint64
-	LongestWait                                    uint64 // of one of them, for a processor
+	Used, Ready, Limited, Paused, Blocked, Stolen, Outside uint64
+	LongestWait                                            uint64 // of one of them, for a processor
 }
 
 // use reads it. The instance's mutex is held, and there is a machine.
 func (in *instance) use() (u ProcessorUse) {
 	for i := range in.cpus {
 		var s sys.WorldStats
-		if err := in.backend.VCPUStats(in.handle, i, &s); err != nil && !errors.Is(err, linux.ENOENT) {
+		if in.backend.VCPUStats(in.handle, i, &s) != nil {
 			continue
 		}
 		u.Used += s.Used
 		u.Ready += s.Ready
 		u.Limited += s.Limited
+		u.Paused += s.Paused
 		u.Blocked += s.Blocked
 		u.Stolen += s.Stolen
 		u.Outside += s.Outside

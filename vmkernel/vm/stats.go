@@ -4,21 +4,18 @@ import (
 	"sync/atomic"
 
 	"keel/arch/amd64/virt"
-	"keel/vmkernel/device/balloon"
 	"keel/vmkernel/sys"
 )
 
 // Stats is what a VM has cost since its guest was last switched on. Ticks are of the host's time-stamp counter, summed over
-// the virtual processors; memory is in bytes.
+// the virtual processors. MemoryStats says how its memory stands.
 type Stats struct {
-	Total    uint64            // ticks from the first entry to the last exit that came to the upper half
-	Guest    uint64            // ticks in guest mode
-	Outside  uint64            // ticks between an exit and the next entry, waiting excluded
-	Exits    map[string]uint64 // by kind, but for those that never happened
-	Resident uint64            // memory that it holds
-	CPU      ProcessorUse
-	Console  int // memory that its consoles take
-	Balloon  balloon.State
+	Total   uint64            // ticks from the first entry to the last exit that came to the upper half
+	Guest   uint64            // ticks in guest mode
+	Outside uint64            // ticks between an exit and the next entry, waiting excluded
+	Exits   map[string]uint64 // by kind, but for those that never happened
+	CPU     ProcessorUse
+	Console int // memory that its consoles take
 }
 
 // Stats says what a VM that is on costs; running is false where it is off. The guest isn't disturbed.
@@ -45,10 +42,6 @@ func (v *VM) Stats() (s Stats, running bool) {
 		}
 	}
 	s.CPU = in.use()
-	if use, err := in.backend.MemoryUse(in.handle); err == nil {
-		s.Resident = use.Resident
-	}
-	s.Balloon = in.board.balloon.State()
 	return s, true
 }
 

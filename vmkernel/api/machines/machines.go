@@ -8,32 +8,25 @@ import (
 	"keel/vmkernel/api/backend"
 	"keel/vmkernel/console"
 	"keel/vmkernel/seed"
-	"keel/vmkernel/sys"
 	"keel/vmkernel/vm"
 )
 
 // VMs is a Manager as backend.VMs.
-type VMs struct {
-	m     *vm.Manager
-	tscHz uint64
-}
+type VMs struct{ m *vm.Manager }
 
 var _ backend.VMs = VMs{}
 
-// New puts m's VMs behind the API. tscHz is the frequency of the host's time-stamp counter.
-func New(m *vm.Manager, tscHz uint64) VMs { return VMs{m, tscHz} }
+// New puts m's VMs behind the API.
+func New(m *vm.Manager) VMs { return VMs{m} }
 
 // machine is a VM as backend.VM.
-type machine struct {
-	v     *vm.VM
-	tscHz uint64
-}
+type machine struct{ v *vm.VM }
 
 func (s VMs) List() []backend.VM {
 	list := s.m.List()
 	out := make([]backend.VM, len(list))
 	for i, v := range list {
-		out[i] = machine{v, s.tscHz}
+		out[i] = machine{v}
 	}
 	return out
 }
@@ -43,7 +36,7 @@ func (s VMs) Find(ref string) (backend.VM, error) {
 	if err != nil {
 		return nil, fault(err)
 	}
-	return machine{v, s.tscHz}, nil
+	return machine{v}, nil
 }
 
 func (s VMs) Create(spec seed.VM) (backend.VM, bool, error) {
@@ -51,7 +44,7 @@ func (s VMs) Create(spec seed.VM) (backend.VM, bool, error) {
 	if err != nil {
 		return nil, false, fault(err)
 	}
-	return machine{v, s.tscHz}, created, nil
+	return machine{v}, created, nil
 }
 
 func (s VMs) Delete(ctx context.Context, v backend.VM, revision uint64, kill bool) error {
@@ -141,41 +134,22 @@ func fault(err error) error {
 func (m machine) Stats() api.VMStats {
 	status := m.v.Status()
 	s, _ := m.v.Stats()
-	out := api.VMStats{State: status.State.String(), Memory: status.Spec.Memory.Size, Resident: s.Resident, Exits: s.Exits, Balloon: uint64(s.Balloon.Actual) << 12}
+	out := api.VMStats{State: status.State.String(), Memory: status.Spec.Memory.Size, Exits: s.Exits}
 	if out.Exits == nil {
 		out.Exits = map[string]uint64{}
 	}
-	out.Used = m.ns(s.Guest + s.Outside)
-	if h, on := m.v.Handle(); on {
-		if all, ok := times(h, status.Spec.CPU.Count); ok {
-			// The handle's next owner must not be taken for this VM.
-			if again, on := m.v.Handle(); on && again == h {
-				out.Used, out.Ready, out.Blocked, out.Stolen = all.Used, all.Ready, all.Blocked, all.Stolen
-			}
-		}
+	c := &s.CPU
+	out.Used, out.Ready, out.Blocked, out.Stolen, out.Longest = c.Used, c.Ready, c.Blocked+c.Paused, c.Stolen, c.LongestWait
+	if memory, on := m.v.MemoryStats(); on {
+		setMemory(&out, &memory)
 	}
 	return out
 }
 
-// times sums where the virtual processors' time went; ok is false where the lower half doesn't say.
-func times(h sys.VMHandle, cpus int) (sum sys.WorldStats, ok bool) {
-	for i := range cpus {
-		var w sys.WorldStats
-		if sys.GetVCPUStats(h, i, &w) != nil {
-			return sum, false
-		}
-		sum.Used += w.Used
-		sum.Ready += w.Ready
-		sum.Blocked += w.Blocked + w.Paused
-		sum.Stolen += w.Stolen
+// setMemory says how a running VM stands with the host's memory.
+func setMemory(out *api.VMStats, s *vm.MemoryStats) {
+	out.Resident, out.Granted, out.Target, out.Balloon, out.Waiting = s.Resident, s.Granted, s.Target, s.Ballooned, s.Waiting
+	if s.ActiveKnown {
+		out.Active = s.Active
 	}
-	return sum, true
-}
-
-// ns is ticks of the time-stamp counter in ns. Some 500 years of them don't wrap.
-func (m machine) ns(ticks uint64) uint64 {
-	if m.tscHz == 0 {
-		return 0
-	}
-	return ticks/m.tscHz*1e9 + ticks%m.tscHz*1000/max(m.tscHz/1_000_000, 1)
 }

@@ -35,7 +35,7 @@ func TestVMsAreThoseOfTheManager(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	s := New(vm.NewManager(nil, vm.Host{}, log, io.Discard, images), 80_000_000)
+	s := New(vm.NewManager(nil, vm.Host{}, log, io.Discard, images))
 	events := s.Events()
 	const id, other = "00000001-0000-4000-8000-000000000001", "00000002-0000-4000-8000-000000000001"
 	v, created, err := s.Create(spec("demo", id))
@@ -87,10 +87,18 @@ func TestVMsAreThoseOfTheManager(t *testing.T) {
 	}
 }
 
-func TestTicksAreTime(t *testing.T) {
-	for _, c := range []struct{ hz, ticks, ns uint64 }{{80_000_000, 80_000_000, 1e9}, {80_000_000, 80, 1000}, {0, 5, 0}, {2_593_416_813, 2_593_416_813 * 3600, 3600e9}} {
-		if got := (machine{tscHz: c.hz}).ns(c.ticks); got != c.ns {
-			t.Errorf("%d ticks at %d Hz: %d ns", c.ticks, c.hz, got)
+func TestMemoryIsServed(t *testing.T) {
+	known := vm.MemoryStats{Granted: 5, Resident: 4, Active: 3, ActiveKnown: true, Target: 7, Ballooned: 2, Waiting: 1}
+	unknown := known
+	unknown.ActiveKnown = false
+	for _, c := range []struct {
+		in     vm.MemoryStats
+		active uint64
+	}{{known, 3}, {unknown, 0}} {
+		var got api.VMStats
+		setMemory(&got, &c.in)
+		if got.Granted != 5 || got.Resident != 4 || got.Active != c.active || got.Target != 7 || got.Balloon != 2 || got.Waiting != 1 {
+			t.Errorf("%+v: %+v", c.in, got)
 		}
 	}
 }

@@ -52,7 +52,12 @@ func (s *Server) vmMetrics() []backend.Metric {
 	states := map[string]float64{}
 	used := family("keel_vm_processor_seconds_total", "Processor time of a VM since it was started.", "counter")
 	ready := family("keel_vm_ready_seconds_total", "Time that a VM's processors have waited for one of the host's.", "counter")
+	blocked := family("keel_vm_blocked_seconds_total", "Time that a VM's processors were idle, or paused.", "counter")
+	stolen := family("keel_vm_stolen_seconds_total", "Time that a VM's processors waited for one of the host's, or were held back by a limit.", "counter")
 	resident := family("keel_vm_resident_bytes", "Memory that the host holds for a VM.", "gauge")
+	granted := family("keel_vm_granted_bytes", "Memory that a VM holds or that is set aside for it.", "gauge")
+	active := family("keel_vm_active_bytes", "Memory that a guest touched of late.", "gauge")
+	balloon := family("keel_vm_balloon_bytes", "Memory that a guest's balloon holds.", "gauge")
 	exits := family("keel_vm_exits_total", "VM exits since a VM was started, by reason.", "counter")
 	for _, v := range s.VMs.List() {
 		spec, _ := v.Spec()
@@ -64,7 +69,14 @@ func (s *Server) vmMetrics() []backend.Metric {
 		who := []string{"vm", spec.Name}
 		used.Samples = append(used.Samples, valued(float64(stats.Used)/1e9, who...))
 		ready.Samples = append(ready.Samples, valued(float64(stats.Ready)/1e9, who...))
+		blocked.Samples = append(blocked.Samples, valued(float64(stats.Blocked)/1e9, who...))
+		stolen.Samples = append(stolen.Samples, valued(float64(stats.Stolen)/1e9, who...))
 		resident.Samples = append(resident.Samples, valued(float64(stats.Resident), who...))
+		granted.Samples = append(granted.Samples, valued(float64(stats.Granted), who...))
+		balloon.Samples = append(balloon.Samples, valued(float64(stats.Balloon), who...))
+		if stats.Active != 0 {
+			active.Samples = append(active.Samples, valued(float64(stats.Active), who...))
+		}
 		for _, reason := range sorted(stats.Exits) {
 			exits.Samples = append(exits.Samples, valued(float64(stats.Exits[reason]), "vm", spec.Name, "reason", reason))
 		}
@@ -73,7 +85,7 @@ func (s *Server) vmMetrics() []backend.Metric {
 	for _, state := range api.States {
 		vms.Samples = append(vms.Samples, valued(states[state], "state", state))
 	}
-	return []backend.Metric{vms, used, ready, resident, exits}
+	return []backend.Metric{vms, used, ready, blocked, stolen, resident, granted, active, balloon, exits}
 }
 
 func worldMetrics(worlds []api.World) []backend.Metric {

@@ -9,7 +9,7 @@ import (
 )
 
 // Churn has random things happen to a machine of random policies: worlds and groups are created and
-// destroyed, woken, blocked, switched to, paused, moved and changed, processors pick when they must or
+// destroyed, woken, withdrawn, blocked, switched to, paused, moved to other pools and processors, and changed, processors pick when they must or
 // when they are kicked, and sometimes late. It checks every few calls that nothing is lost (all of
 // Scheduler.Check each `every` events; that a processor which owes it to somebody has a timer or a
 // kick; that whoever waits is picked in the end). It returns how many calls there were.
@@ -119,6 +119,8 @@ func (k *churn) depth(g uint64) (n int) {
 
 func (k *churn) world() uint64 { return k.worlds[k.rng.Uint64N(uint64(len(k.worlds)))] }
 
+func (k *churn) group() uint64 { return k.groups[k.rng.Uint64N(uint64(len(k.groups)))] }
+
 func (k *churn) step() {
 	k.now += k.rng.Uint64N(20_000)
 	if k.rng.Uint64N(10_000) == 0 {
@@ -134,9 +136,8 @@ func (k *churn) step() {
 	r := k.rng.Uint64N(100)
 	switch {
 	case len(k.worlds) < k.max/4 || r < 4 && len(k.worlds) < k.max:
-		g := k.groups[k.rng.Uint64N(uint64(len(k.groups)))]
 		shares, _, _ := k.policy()
-		id := k.do('C', g, 0, shares, 0, 0, 0)
+		id := k.do('C', k.group(), 0, shares, 0, 0, 0)
 		if id == 0 {
 			return
 		}
@@ -151,7 +152,7 @@ func (k *churn) step() {
 		if k.rng.Uint64N(2) == 0 {
 			flags |= sched.Cosched
 		}
-		if parent := k.groups[k.rng.Uint64N(uint64(len(k.groups)))]; len(k.groups) < k.max/4 && k.depth(parent) < 3 {
+		if parent := k.group(); len(k.groups) < k.max/4 && k.depth(parent) < 3 {
 			if id := k.do('C', parent, flags, shares, reservation, limit, 0); id != 0 {
 				k.groups = append(k.groups, id)
 			}
@@ -196,6 +197,15 @@ func (k *churn) step() {
 		k.do('L', k.world(), k.rng.Uint64N(100_000))
 	case r < 84:
 		k.do('X', uint64(c), k.rng.Uint64N(8)*k.rng.Uint64N(2))
+	case r < 86:
+		if to := k.group(); k.depth(to) < 3 {
+			k.do('G', k.group(), to)
+		}
+	case r < 90:
+		k.do("QTE"[k.rng.Uint64N(3)], k.world())
+	case r < 92: // a way to or from a world that ended a little ago
+		to := k.now - min(k.now, k.rng.Uint64N(5_000))
+		k.do('N', uint64(c), to-min(to, k.rng.Uint64N(5_000)), to)
 	default:
 		k.pick(c)
 	}

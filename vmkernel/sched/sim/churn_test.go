@@ -6,12 +6,14 @@ import (
 	"testing"
 )
 
-// TestChurn: nothing is lost, whatever is done to a machine in whatever order. `schedsim -churn
-// 10000000` is the long run.
+// TestChurn: nothing is lost, whatever is done to a machine in whatever order: ten million things to one of them.
 func TestChurn(t *testing.T) {
-	events := 150_000
+	events, long := 150_000, 10_000_000
 	if testing.Short() {
-		events = 15_000
+		events, long = 15_000, 15_000
+	}
+	if _, err := Churn(6, 8, 100, long, 1000, nil); err != nil {
+		t.Errorf("the long run: %v", err)
 	}
 	for _, x := range []struct {
 		seed         uint64

@@ -12,7 +12,7 @@ func FuzzCalls(f *testing.F) {
 	f.Add([]byte("C\x01\x01\x05C\x02\x00\x01W\x03P\x00B\x00P\x00W\x03P\x01"))
 	f.Add([]byte("C\x01\x03\x05C\x02\x00\x01W\x03P\x00Y\x00P\x00S\x02\x30U\x03P\x00R\x03X\x01\x02A\x03\x02P\x00P\x01D\x03"))
 	f.Add([]byte("C\x01\x05\x05C\x02\x00\x01C\x02\x00\x02W\x03W\x04H\x00\x04P\x01L\x03\x10P\x00"))
-	verbs := []byte("OMXCDSAGURWBYHLPK")
+	verbs := []byte("OMXCDSAGURWBYHLPKQTEN")
 	f.Add([]byte("C\x00\x01\x01\x05\x00\x00\x00C\x00\x01\x05\x05\x00\x00\x00C\x00\x03\x00\x05\x00\x00\x00C\x00\x03\x00\x05\x00\x00\x00W\x00\x04W\x00\x05P\x00\x00G\x01\x03\x02P\x00\x00G\x01\x03\x01"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		const cpus = 3
@@ -56,6 +56,9 @@ func FuzzCalls(f *testing.F) {
 				}
 			case 'L':
 				o.a[1] *= 1000
+			case 'N':
+				o.a[2] = now - min(now, o.a[2]*100)
+				o.a[1] = o.a[2] - min(o.a[2], o.a[1]*100)
 			case 'B':
 				// A processor picks after its world has blocked.
 				if o.a[0] < cpus {

@@ -62,6 +62,10 @@ var arity = map[byte][2]int{
 	'U': {1, 1}, // Pause(id)
 	'R': {1, 1}, // Resume(id)
 	'W': {1, 1}, // Wake(id)
+	'Q': {1, 1}, // Requeue(id)
+	'T': {1, 1}, // Withdraw(id)
+	'E': {1, 1}, // Urge(id)
+	'N': {3, 1}, // Skip(cpu, from, to)
 	'B': {1, 1}, // Block(cpu)
 	'Y': {1, 1}, // Yield(cpu)
 	'H': {2, 1}, // Switch(cpu, id)
@@ -105,6 +109,14 @@ func apply(s *sched.Scheduler, o *op) (x, y uint64) {
 		return truth(s.Resume(id, now)), 0
 	case 'W':
 		s.Wake(id, now)
+	case 'Q':
+		s.Requeue(id, now)
+	case 'T':
+		s.Withdraw(id, now)
+	case 'E':
+		s.Urge(id, now)
+	case 'N':
+		s.Skip(c, o.a[1], o.a[2])
 	case 'B':
 		return uint64(s.Block(c, now)), 0
 	case 'Y':
@@ -202,10 +214,12 @@ func inRange(s *sched.Scheduler, o *op) error {
 	node, cpu := uint64(len(s.Nodes)), uint64(len(s.CPUs))
 	ok := true
 	switch o.verb {
-	case 'W', 'L':
+	case 'W', 'L', 'Q', 'T', 'E':
 		ok = o.a[0] > uint64(sched.Root) && o.a[0] < node && s.World(sched.ID(o.a[0]))
 	case 'B', 'Y', 'P':
 		ok = o.a[0] < cpu
+	case 'N':
+		ok = o.a[0] < cpu && o.a[1] <= o.now && o.a[2] <= o.now
 	case 'H':
 		ok = o.a[0] < cpu && o.a[1] > uint64(sched.Root) && o.a[1] < node && s.World(sched.ID(o.a[1])) &&
 			s.Current(uint32(o.a[0])) != sched.ID(o.a[1])
