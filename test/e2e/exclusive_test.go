@@ -51,7 +51,14 @@ func TestVMsHaveProcessorsForThemselves(t *testing.T) {
 	}
 }
 
+// fileRelax is a kernel that keeps its processor busy and executes PAUSE all the time.
+const fileRelax = "relax.multiboot"
+
 // exclusiveHost is a host under QEMU with VMs own1, own2, …, each with a processor for itself, and busy. None of them ever stops.
+//
+// The guests execute PAUSE, at which QEMU has another processor's turn come: it emulates them one after another, each until it
+// halts, pauses or is interrupted, or for 100 ms. A processor that is a spinning guest's alone is never interrupted, and the others
+// are all the time, so that they would have next to nothing: each interrupt of theirs would cost them 100 ms.
 type exclusiveHost struct {
 	run
 	ctx  context.Context
@@ -60,14 +67,14 @@ type exclusiveHost struct {
 
 func bootExclusive(t *testing.T, cpus int) *exclusiveHost {
 	ops := newOperators(t, "ops", time.Now().Add(-time.Hour))
-	spin := func(name string) seed.VM { return vm(name, 1, 16*mib, seed.Direct{Kernel: fileSpin}) }
+	spin := func(name string) seed.VM { return vm(name, 1, 16*mib, seed.Direct{Kernel: fileRelax}) }
 	vms := []seed.VM{spin("busy")}
 	for i := 1; i < cpus; i++ {
 		v := spin(fmt.Sprintf("own%d", i))
 		v.CPU.Exclusive = true
 		vms = append(vms, v)
 	}
-	path := ops.trusting(t, nil, vms, map[string][]byte{fileSpin: wake.Spin()})
+	path := ops.trusting(t, nil, vms, map[string][]byte{fileRelax: wake.Relax()})
 	n, address := network(t, "virtio-net-pci,disable-legacy=on", 443)
 	r := run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: path, Network: n, CPUs: cpus, MemMiB: 512}, 6*time.Minute), t}
 	key := r.door()

@@ -33,6 +33,7 @@ var checks = []check{
 	{"shares", checkShares},
 	{"limit", checkLimit},
 	{"affinity", checkAffinity},
+	{"exclusive", checkExclusive},
 	{"reservation", checkReservation},
 	{"flood", checkFlood},
 	{"interruptsoff", checkInterruptsOff},
