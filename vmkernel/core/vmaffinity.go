@@ -118,12 +118,18 @@ func (m *machine) settleDown(to affinity) bool {
 // so that decision comes after ownedNS at the latest, and with any interrupt.
 const ownedNS = 100_000
 
-// giveTo makes c the machine's alone. What sleeps there until a time is woken on the processor that can't be. The lock is held.
+// giveTo makes c the machine's alone. The lock is held.
 func (c *cpu) giveTo(m *machine, now uint64) {
 	if !sched.SetExclusive(c.id, m.setID(), now) {
 		fatal("a processor can't be a virtual machine's alone", uint64(c.id))
 	}
 	atomic.StoreUint32(&c.owner, m.id+1)
+	c.evict(m)
+	cpus[sys.HostCPU].kick() // to set its own timer
+}
+
+// evict has all that sleeps on c until a time, but the machine's, be woken on the processor that can't be a machine's alone.
+func (c *cpu) evict(m *machine) {
 	h := &c.timers
 	// From the end, so that what takes the place of one that goes is looked at: it was before it, or has been looked at.
 	for i := h.n; i > 0; {
@@ -137,7 +143,6 @@ func (c *cpu) giveTo(m *machine, now uint64) {
 		startTimer(w, w.deadline)
 		i = min(i, h.n)
 	}
-	cpus[sys.HostCPU].kick() // to set its own timer
 }
 
 // belongs says whether w is one of the machine's virtual processors.
