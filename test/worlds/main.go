@@ -37,6 +37,7 @@ var checks = []check{
 	{"reservation", checkReservation},
 	{"flood", checkFlood},
 	{"interruptsoff", checkInterruptsOff},
+	{"pit", checkPIT},
 	{"control", checkControl},
 	{"refusals", checkRefusals},
 	{"counters", checkCounters},

@@ -621,6 +621,10 @@ func (v *vcpu) wait(c *cpu, w *world) bool {
 			return false
 		}
 	}
+	if atomic.LoadUint64(&v.nextTSC) == 0 {
+		sched.unlock()
+		return false // another virtual processor has set the PIT since it was looked at
+	}
 	var deadline uint64
 	if v.nextTSC != never {
 		deadline = v.nextNS
