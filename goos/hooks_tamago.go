@@ -92,8 +92,14 @@ func lock(l *uintptr)
 //go:linkname unlock runtime.unlock
 func unlock(l *uintptr)
 
-//go:linkname sysFreeOS runtime.sysFreeOS
-func sysFreeOS(p unsafe.Pointer, n uintptr)
+//go:linkname memFreelist runtime.memFreelist
+var memFreelist uintptr
+
+// memHdr begins a piece of memory in memFreelist, which goes by address. The rest of the piece is zeros.
+type memHdr struct {
+	next uintptr
+	size uintptr
+}
 
 // heapIsZeroed has the runtime not clear memory that it hasn't used, which would have it backed. It is called after the
 // runtime has set these variables, and before it allocates.
@@ -103,21 +109,27 @@ func heapIsZeroed() { blocMax = uintptr(RamStart+RamSize) - firstStack }
 const firstStack = 1 << 20
 
 // task starts a thread: a world that runs fn on the stack of its g, as the stock runtime has it. The stack that ends
-// at sp goes back at once, untouched if it was allocated last.
+// at sp goes back at once: to where it came from if it was allocated last, and else to the free memory. The runtime's
+// own way to there would clear it, and so have it backed.
 func task(sp, mp, gp, fn unsafe.Pointer) {
+	stack := uintptr(sp) - stackSize
 	lock(&memlock)
-	last := uintptr(sp) == bloc
-	if last {
-		bloc -= stackSize
+	if uintptr(sp) == bloc {
+		bloc = stack
+	} else {
+		before := &memFreelist
+		for *before != 0 && *before < stack {
+			before = &(*memHdr)(unsafe.Pointer(*before)).next
+		}
+		*(*memHdr)(unsafe.Pointer(stack)) = memHdr{*before, stackSize}
+		*before = stack
 	}
 	unlock(&memlock)
-	if !last {
-		sysFreeOS(unsafe.Pointer(uintptr(sp)-stackSize), stackSize)
-	}
 	clone(mp, gp, fn)
 }
 
-// A fault of Go code is a panic: signal makes it look as if the instruction had called one of these.
+// A fault of Go code is a panic, and one in the heap, all of which is there, says that the lower half has no memory for it:
+// signal makes it look as if the instruction had called one of these.
 
 //go:linkname panicmem runtime.panicmem
 func panicmem()
@@ -125,5 +137,9 @@ func panicmem()
 //go:linkname panicdivide runtime.panicdivide
 func panicdivide()
 
+//go:linkname throw runtime.throw
+func throw(s string)
+
 func memoryFault() { panicmem() }
+func noMemory()    { throw("out of memory") }
 func divideFault() { panicdivide() }

@@ -13,7 +13,6 @@
 #define SYS_sigaltstack    131
 #define SYS_arch_prctl     158
 #define SYS_gettid         186
-#define SYS_clock_gettime  228
 #define SYS_exit_group     231
 #define SYS_getrandom      318
 #define SYS_keel_idle      0x4b2d // sys.NumIdle
@@ -125,7 +124,7 @@ owned:
 	SYSCALL
 	RET
 
-// signal has a thread go on as if the instruction that faulted had called memoryFault or divideFault. A return
+// signal has a thread go on as if the instruction that faulted had called memoryFault, noMemory or divideFault. A return
 // address is taken to be behind its call, so it is the instruction's and 1. Where code was called that isn't
 // there, the caller's return address is on the stack already.
 TEXT ·signal(SB), NOSPLIT|NOFRAME, $0
@@ -143,6 +142,11 @@ TEXT ·signal(SB), NOSPLIT|NOFRAME, $0
 	MOVQ AX, 160(DX)
 called:
 	MOVQ $·memoryFault(SB), CX
+	MOVQ 16(SI), AX                 // si_addr
+	SUBQ ·RamStart(SB), AX
+	MOVQ $·noMemory(SB), BX
+	CMPQ AX, ·RamSize(SB)
+	CMOVQCS BX, CX
 	MOVQ $·divideFault(SB), BX
 	CMPL DI, $SIGFPE
 	CMOVQEQ BX, CX
@@ -254,16 +258,9 @@ TEXT ·procID(SB), NOSPLIT, $0-8
 	MOVQ AX, ret+0(FP)
 	RET
 
-TEXT ·Nanotime(SB), NOSPLIT, $16-8
-	MOVL $0, DI                     // CLOCK_REALTIME
-	LEAQ time-16(SP), SI
-	MOVL $SYS_clock_gettime, AX
-	SYSCALL
-	MOVQ time-16(SP), AX
-	IMULQ $1000000000, AX
-	ADDQ time-8(SP), AX
-	MOVQ AX, ret+0(FP)
-	RET
+// Nanotime is the lower half's clock, which runs in the upper half as a vDSO does.
+TEXT ·Nanotime(SB), NOSPLIT|NOFRAME, $0-8
+	JMP keel∕vmkernel∕core·vdsoRealtime(SB)
 
 TEXT ·Printk(SB), NOSPLIT, $0-1
 	MOVL $2, DI

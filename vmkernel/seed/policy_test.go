@@ -78,7 +78,7 @@ func TestBadPolicyOfAVMRefusesIt(t *testing.T) {
 		{`{"reservation":1001}`, ``, `cpu.reservation: 100.1% is more than its 1 processor can use, 100%`},
 		{`{"count":4,"reservation":2500,"affinity":[0,1]}`, ``, `cpu.reservation: 250% is more than its 2 processors of its affinity can use, 200%`},
 		{`{"reservation":8001}`, ``, `cpu.reservation: 800.1% is above the maximum of 800%`},
-		{`{"reservation":99999999999999999999}`, ``, `is above the maximum of 800%`},
+		{`{"reservation":99999999999999999999}`, ``, `cpu.reservation: 99999999999999999999 is above the maximum of 800%`},
 		{`{"limit":0}`, ``, `cpu.limit: 0% is below the minimum of 1%: leave it out for no limit`},
 		{`{"limit":9}`, ``, `cpu.limit: 0.9% is below the minimum of 1%`},
 		{`{"limit":8001}`, ``, `cpu.limit: 800.1% is above the maximum of 800%`},

@@ -350,6 +350,21 @@ func TestMemoryThatAVMHasNotTouchedYetIsNotFreeForAnother(t *testing.T) {
 	}
 }
 
+func TestPoolsSayWhatTheyHave(t *testing.T) {
+	_, m, _ := hungry(t, 512, 1)
+	if err := m.AddPools([]seed.Pool{{Name: "web", CPU: seed.Share{Shares: 1}, Memory: seed.Share{Shares: 1, Reservation: 48 << 20}}, {Name: "db", Parent: "web"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runVM(t, m, "v", 16, func(s *seed.Memory) { s.Pool, s.Reservation = "db", 16<<20 }); err != nil {
+		t.Fatal(err)
+	}
+	got := m.PoolStats()
+	if len(got) != 3 || got[0] != (PoolStats{Name: "system", Used: 7, Paced: true}) || got[1].Name != "db" || got[1].Used != 200 || got[1].Granted != 16<<20 ||
+		got[1].Committed <= 16<<20 || got[2] != (PoolStats{Name: "web", Used: 100, Granted: 16 << 20, Committed: 48 << 20}) {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestNameOfARenamedVMIsFree(t *testing.T) {
 	_, m, _ := hungry(t, 64, 1)
 	v, err := runVM(t, m, "v", 16, nil)
