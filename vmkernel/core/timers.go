@@ -3,6 +3,7 @@ package core
 import (
 	"keel/arch/amd64"
 	policy "keel/vmkernel/sched"
+	"keel/vmkernel/sys"
 )
 
 // A timerHeap holds the worlds that wait with a deadline on a processor: a binary heap, the
@@ -64,14 +65,21 @@ func (h *timerHeap) down(i uint32) {
 	}
 }
 
-// startTimer has w woken at deadline, in ns, on the processor where it is.
+// startTimer has w woken at deadline, in ns, on the processor where it is, but a thread not on one that is a machine's alone.
 func startTimer(w *world, deadline uint64) {
+	away := w.kind == kindThread && cpus[w.cpu].owned()
+	if away {
+		w.cpu = sys.HostCPU
+	}
 	h := &cpus[w.cpu].timers
 	w.deadline = deadline
 	*h.item(h.n) = w.id
 	h.n++
 	w.timerPos = h.n
 	h.up(h.n - 1)
+	if away && w.timerPos == 1 {
+		cpus[w.cpu].kick() // its own timer is set for later
+	}
 }
 
 func cancelTimer(w *world) {
