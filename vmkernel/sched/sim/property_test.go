@@ -387,3 +387,24 @@ func TestDeterministic(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWhatIsOnesAloneCostsNoShares: a world with a processor of its own doesn't cost its pool what the others in it are due
+// elsewhere.
+func TestWhatIsOnesAloneCostsNoShares(t *testing.T) {
+	r := simulate(t, "cpus 2\n"+oneSecond+`
+group web
+group own parent=web
+group a parent=web
+group b parent=web shares=1000
+group c
+world own affinity=1
+world a
+world b run=300us sleep=300us
+world c
+exclusive 1 own`)
+	for name, want := range map[string]float64{"own": 1, "a": 1. / 4, "b": 1. / 4, "c": 2. / 4} {
+		if got := r.Group(name).Used; math.Abs(got/want-1) > 0.03 {
+			t.Errorf("%s got %.2f%%, its part is %.2f%%", name, 100*got, 100*want)
+		}
+	}
+}
