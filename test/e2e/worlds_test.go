@@ -20,7 +20,7 @@ var (
 // worldsHeld are the checks that hold, by the number of processors, in Bochs: all of them on one. What isn't listed on two and four
 // isn't known to hold there.
 var worldsHeld = map[int]string{
-	1: "shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,counters,costs,tickless,churn events=1000",
+	1: "shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,destroy,counters,costs,tickless,churn events=1000",
 	2: "limit,affinity,reservation,interruptsoff,control,refusals,counters,tickless",
 	4: "limit,affinity,reservation,refusals,counters",
 }

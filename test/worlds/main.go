@@ -39,6 +39,7 @@ var checks = []check{
 	{"interruptsoff", checkInterruptsOff},
 	{"pit", checkPIT},
 	{"control", checkControl},
+	{"destroy", checkDestroy},
 	{"refusals", checkRefusals},
 	{"counters", checkCounters},
 	{"costs", checkCosts},

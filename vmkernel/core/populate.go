@@ -128,7 +128,9 @@ func (m *machine) back(gpa uint64) int64 {
 	if !ok {
 		flushAll()
 		memoryOf(m.id).keep(gib/amd64.PageSize, never)
-		m.freeLarge(m.piece, gib)
+		for k := uint64(0); k < gib; k += amd64.HugeSize {
+			freeBlock(m.piece+k, memoryOf(m.id))
+		}
 	}
 	m.piece = 0
 	if !ok {
@@ -233,6 +235,7 @@ func windowFault(va uintptr) bool {
 		}
 		m := at[machine](addr)
 		switch {
+		case m.going:
 		case m.windowLow != 0 && va-m.windowLow < uintptr(m.low):
 			found, gpa = m, uint64(va-m.windowLow)
 		case m.windowHigh != 0 && va-m.windowHigh < uintptr(m.high):

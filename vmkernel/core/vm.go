@@ -24,6 +24,8 @@ type machine struct {
 	pieceGPA  uint64
 	pieceDone uint64
 
+	pieceFreed uint64 // of it, when the machine is being destroyed
+
 	pages    spinlock // what of the memory is mapped
 	resident uint64   // bytes of the memory that are there
 	large    uint64   // of these, in pages of 2 MiB or more
@@ -37,6 +39,7 @@ type machine struct {
 	startNS               uint64
 	kvmclock              bool
 	running               bool // its boot processor has been entered since the last reset
+	going                 bool // it is being destroyed: only vmDestroy finds it
 	lowestPriority        uint8
 
 	pic    i8259.Pair
@@ -66,6 +69,14 @@ var (
 )
 
 func machineOf(handle uint64) *machine {
+	if m := machineAt(handle); m != nil && !m.going {
+		return m
+	}
+	return nil
+}
+
+// machineAt finds it while it is being destroyed too.
+func machineAt(handle uint64) *machine {
 	if handle >= maxMachines || machines[handle] == 0 {
 		return nil
 	}
@@ -181,7 +192,7 @@ func guestMemory() uint64 {
 			m := at[machine](addr)
 			sum += m.resident
 			if m.piece != 0 {
-				sum += gib
+				sum += gib - m.pieceFreed
 			}
 		}
 	}
@@ -214,36 +225,112 @@ func (m *machine) mapNested(gpa, pa, size uint64) bool {
 	return true
 }
 
-// freeNested gives back the memory and tables under a table of the nested page table.
-func (m *machine) freeNested(table uint64, level int) {
-	for i := 0; i < 512; i++ {
-		e := phys[page](table)[i]
-		if e == 0 {
+// vmDestroy gives back a part of what a machine has: 1 is that there is more. From the first part on it is no machine for anybody
+// else.
+func vmDestroy(handle uint64) int64 {
+	m := machineAt(handle)
+	switch {
+	case m == nil:
+		return -int64(linux.EINVAL)
+	case !m.going && !m.idle():
+		return -int64(linux.EBUSY)
+	}
+	if m.destroyPart() {
+		return 1
+	}
+	return 0
+}
+
+// destroy gives back everything of a machine that has no memory yet.
+func (m *machine) destroy() {
+	for m.destroyPart() {
+	}
+}
+
+// What a part of a machine's end may cost, in page frames freed: some 0.5 ms in Bochs. A block costs as much as some frames do,
+// for the owners that are noted for each of its frames.
+const (
+	destroyStep = 128
+	blockCost   = 16
+)
+
+// destroyPart says whether there is more to destroy. None of the virtual processors runs.
+func (m *machine) destroyPart() bool {
+	if !m.going {
+		m.going = true
+		m.retire()
+	}
+	left := m.freePiece(destroyStep)
+	left = dropWindow(&m.windowLow, m.low, overheadOf(m.id), left)
+	left = dropWindow(&m.windowHigh, m.high, overheadOf(m.id), left)
+	if m.root != 0 && left > 0 {
+		if left = m.freeNested(m.root, 4, left); left > 0 {
+			m.root = 0
+		}
+	}
+	if left <= 0 {
+		return true
+	}
+	m.forget()
+	return false
+}
+
+// freePiece gives back the GiB that was being zeroed, and returns how much of what a part may cost is left: below 1 if there is
+// more to free.
+func (m *machine) freePiece(left int) int {
+	if m.piece == 0 {
+		return left
+	}
+	for ; left > 0 && m.pieceFreed < gib; m.pieceFreed += amd64.HugeSize {
+		freeBlock(m.piece+m.pieceFreed, memoryOf(m.id))
+		left -= blockCost
+	}
+	if m.pieceFreed == gib {
+		m.piece = 0
+	}
+	return left
+}
+
+// freeNested gives back the memory and tables under a table of the nested page table, and the table itself if what it returns
+// is above 0: what is left of the cost then.
+func (m *machine) freeNested(table uint64, level, left int) int {
+	for i := 0; i < 512 && left > 0; i++ {
+		e := &phys[page](table)[i]
+		if *e == 0 {
 			continue
 		}
-		pa := e & amd64.PTE_ADDR
-		switch large := e&amd64.PTE_PS != 0; {
+		pa := *e & amd64.PTE_ADDR
+		switch large := *e&amd64.PTE_PS != 0; {
 		case level > 1 && !large:
-			m.freeNested(pa, level-1)
+			if left = m.freeNested(pa, level-1, left); left <= 0 {
+				return left
+			}
+			*e = 0
 		case level == 1:
+			*e = 0
 			freeFrame(pa, memoryOf(m.id))
-		default:
-			m.freeLarge(pa, pieceSize(level))
+			m.resident -= amd64.PageSize
+			left--
+		case level == 2:
+			*e = 0
+			freeBlock(pa, memoryOf(m.id))
+			m.resident -= amd64.HugeSize
+			left -= blockCost
+		default: // a GiB goes the way of one that was being zeroed
+			*e = 0
+			m.piece, m.pieceFreed = pa, 0
+			m.resident -= gib
+			left = m.freePiece(left)
 		}
 	}
-	freeFrame(table, overheadOf(m.id))
-}
-
-// freeLarge gives back memory in whole blocks.
-func (m *machine) freeLarge(pa, n uint64) {
-	for k := uint64(0); k < n; k += amd64.HugeSize {
-		freeBlock(pa+k, memoryOf(m.id))
+	if left > 0 {
+		freeFrame(table, overheadOf(m.id))
 	}
+	return left
 }
 
-// destroy gives back everything. No virtual processor of it runs.
-func (m *machine) destroy() {
-	id := m.id
+// retire ends the machine for everybody else: its virtual processors, its group, and where the upper half sees its memory.
+func (m *machine) retire() {
 	for _, v := range m.vcpus {
 		if v != 0 {
 			at[vcpu](v).retire()
@@ -265,14 +352,11 @@ func (m *machine) destroy() {
 			m.vcpus[i] = 0
 		}
 	}
-	dropWindow(m.windowLow, m.low, overheadOf(id))
-	dropWindow(m.windowHigh, m.high, overheadOf(id))
-	if m.piece != 0 {
-		m.freeLarge(m.piece, gib)
-	}
-	if m.root != 0 {
-		m.freeNested(m.root, 4)
-	}
+}
+
+// forget gives back what is left of a machine without memory: its number and its own page frames.
+func (m *machine) forget() {
+	id := m.id
 	memoryOf(id).letGo(never)
 	pa := uint64(addrOf(m)) - amd64.DirectMap
 	machinesLock.lock()
@@ -343,6 +427,8 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		r := at[[4]uint32](uintptr(a2))
 		r[0], r[1], r[2], r[3] = amd64.CPUID(uint32(a0), uint32(a1))
 		return 0
+	case sys.NumVMDestroy:
+		return vmDestroy(a0)
 	case sys.NumVMMMIO:
 		v := vcpuOf(a0>>8, a0&0xFF)
 		if v == nil {
@@ -363,15 +449,11 @@ func callVM(n, a0, a1, a2, a3 uint64) int64 {
 		w[0], w[1] = uint64(m.windowLow), m.low
 		w[2], w[3] = uint64(m.windowHigh), m.high
 		return 0
-	case sys.NumVMDestroy, sys.NumVMReset:
+	case sys.NumVMReset:
 		if !m.idle() {
 			return -int64(linux.EBUSY)
 		}
-		if n == sys.NumVMReset {
-			m.reset()
-		} else {
-			m.destroy()
-		}
+		m.reset()
 		return 0
 	case sys.NumVMRelease:
 		return m.vmRelease(uintptr(a1), a2)

@@ -56,30 +56,47 @@ func hideWindow(va uintptr, n uint64) {
 	space.lock.unlock()
 }
 
-// dropWindow gives the address space and page tables of a window back, which are o's. It was hidden, and no processor knows
-// those tables any more.
-func dropWindow(va uintptr, n uint64, o owner) {
-	if va == 0 {
-		return
+// dropWindow gives the address space and page tables of the window at *va back, which are o's, and has *va be 0 once all is done.
+// It was hidden, and no processor knows those tables any more. left is how many page frames it may free; what it returns is how
+// many are left then.
+func dropWindow(va *uintptr, n uint64, o owner, left int) int {
+	if *va == 0 || left <= 0 {
+		return left
 	}
-	n = (n + gib - 1) &^ (gib - 1)
+	end := *va + uintptr((n+gib-1)&^(gib-1))
 	space.lock.lock()
-	for a := va; a < va+uintptr(n); a += gib {
+	for a := *va; a < end && left > 0; a += gib {
 		e := pte(a, 3, false)
 		if e == nil || *e == 0 {
 			continue
 		}
 		if *e&amd64.PTE_PS == 0 {
-			pd := *e & amd64.PTE_ADDR
-			for i := 0; i < 512; i++ {
-				if d := phys[page](pd)[i]; d&amd64.PTE_P != 0 && d&amd64.PTE_PS == 0 {
-					freeFrame(d&amd64.PTE_ADDR, o)
-				}
+			if left = dropDirectory(*e&amd64.PTE_ADDR, o, left); left <= 0 {
+				break
 			}
-			freeFrame(pd, o)
 		}
 		*e = 0
 	}
-	carve(va, va+uintptr(n))
+	if left > 0 {
+		carve(*va, end)
+		*va = 0
+	}
 	space.lock.unlock()
+	return left
+}
+
+// dropDirectory gives a page directory and its tables back, or as many of them as left says, and returns how many are left then:
+// above 0 if all are.
+func dropDirectory(pd uint64, o owner, left int) int {
+	for i := 0; i < 512 && left > 0; i++ {
+		if d := &phys[page](pd)[i]; *d&amd64.PTE_P != 0 && *d&amd64.PTE_PS == 0 {
+			freeFrame(*d&amd64.PTE_ADDR, o)
+			*d = 0
+			left--
+		}
+	}
+	if left > 0 {
+		freeFrame(pd, o)
+	}
+	return left
 }

@@ -182,8 +182,19 @@ func GetNodes(n *Nodes) error {
 // VMDestroy gives back all that a VM has. None of its virtual processors may be in VCPURun, and
 // nothing may touch its memory or pages afterwards.
 func VMDestroy(h VMHandle) error {
-	_, err := call(NumVMDestroy, uintptr(h), 0, 0, 0)
-	return err
+	for more := true; more; {
+		var err error
+		if more, err = VMDestroyPart(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// VMDestroyPart is a part of VMDestroy, since interrupts are off in a call: it says whether there is more to do.
+func VMDestroyPart(h VMHandle) (more bool, err error) {
+	n, err := call(NumVMDestroy, uintptr(h), 0, 0, 0)
+	return n != 0, err
 }
 
 // VMReset puts the VM's lower-half devices and virtual processors into the state after power-on.
