@@ -92,6 +92,9 @@ func lock(l *uintptr)
 //go:linkname unlock runtime.unlock
 func unlock(l *uintptr)
 
+//go:linkname sysFault runtime.sysFault
+func sysFault(p unsafe.Pointer, n uintptr)
+
 //go:linkname sysFreeOS runtime.sysFreeOS
 func sysFreeOS(p unsafe.Pointer, n uintptr)
 
@@ -103,8 +106,10 @@ func heapIsZeroed() { blocMax = uintptr(RamStart+RamSize) - firstStack }
 const firstStack = 1 << 20
 
 // task starts a thread: a world that runs fn on the stack of its g, as the stock runtime has it. The stack that ends
-// at sp goes back at once, untouched if it was allocated last.
+// at sp goes back at once, untouched if it was allocated last, and doesn't count as memory in use, by which the collector
+// paces itself.
 func task(sp, mp, gp, fn unsafe.Pointer) {
+	sysFault(unsafe.Pointer(uintptr(sp)-stackSize), stackSize)
 	lock(&memlock)
 	last := uintptr(sp) == bloc
 	if last {
@@ -117,13 +122,15 @@ func task(sp, mp, gp, fn unsafe.Pointer) {
 	clone(mp, gp, fn)
 }
 
-// A fault of Go code is a panic: signal makes it look as if the instruction had called one of these.
-
 //go:linkname panicmem runtime.panicmem
 func panicmem()
 
-//go:linkname panicdivide runtime.panicdivide
-func panicdivide()
+// sigpanic is what a fault of Go code calls: signal makes it look so. It has the name of what the stock runtime has for
+// that, by which stacks are read: the caller stopped at the fault, where nothing says which of its variables are alive,
+// and goes on at its deferred calls, if at all.
+//
+//go:linkname sigpanic runtime.sigpanic
+func sigpanic() { panicmem() }
 
-func memoryFault() { panicmem() }
-func divideFault() { panicdivide() }
+// sigpanicFunc is for sigpanic0, since assembly can't name functions of Go's own ABI here.
+var sigpanicFunc = sigpanic

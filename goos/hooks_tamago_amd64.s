@@ -18,7 +18,6 @@
 #define SYS_getrandom      318
 #define SYS_keel_idle      0x4b2d // sys.NumIdle
 
-#define SIGFPE  8
 #define SIGSEGV 11
 #define SIGURG  23
 
@@ -113,10 +112,6 @@ owned:
 	MOVL $8, R10
 	MOVL $SYS_rt_sigaction, AX
 	SYSCALL
-	MOVL $SIGFPE, DI
-	LEAQ action-32(SP), SI
-	MOVL $SYS_rt_sigaction, AX
-	SYSCALL
 	MOVQ $·makeRoom(SB), AX
 	MOVQ AX, action-32(SP)
 	MOVL $SIGURG, DI
@@ -125,8 +120,7 @@ owned:
 	SYSCALL
 	RET
 
-// signal has a thread go on as if the instruction that faulted had called memoryFault or divideFault. A return
-// address is taken to be behind its call, so it is the instruction's and 1. Where code was called that isn't
+// signal has a thread go on as if the instruction that faulted had called sigpanic0. Where code was called that isn't
 // there, the caller's return address is on the stack already.
 TEXT ·signal(SB), NOSPLIT|NOFRAME, $0
 	MOVQ 160(DX), AX                // the interrupted RSP and RIP in ucontext
@@ -137,17 +131,21 @@ TEXT ·signal(SB), NOSPLIT|NOFRAME, $0
 	MOVQ $runtime·etext(SB), BX
 	CMPQ CX, BX
 	JAE  called
-	ADDQ $1, CX
 	SUBQ $8, AX
 	MOVQ CX, (AX)
 	MOVQ AX, 160(DX)
 called:
-	MOVQ $·memoryFault(SB), CX
-	MOVQ $·divideFault(SB), BX
-	CMPL DI, $SIGFPE
-	CMOVQEQ BX, CX
+	MOVQ $·sigpanic0(SB), CX
 	MOVQ CX, 168(DX)
 	RET
+
+// sigpanic0 gives sigpanic the registers that Go's own ABI wants: assembly, which may fault as well, uses them freely.
+TEXT ·sigpanic0(SB), NOSPLIT|NOFRAME, $0
+	MOVQ -8(FS), R14
+	XORPS X15, X15
+	MOVQ ·sigpanicFunc(SB), DX
+	MOVQ (DX), CX
+	JMP  CX
 
 // makeRoom has the thread's goroutine give others a turn at the next function that looks at its stack: what the stock
 // runtime's monitor does to one that has had its P for 10 ms. The thread's own g never may.
