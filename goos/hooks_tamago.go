@@ -95,8 +95,14 @@ func unlock(l *uintptr)
 //go:linkname sysFault runtime.sysFault
 func sysFault(p unsafe.Pointer, n uintptr)
 
-//go:linkname sysFreeOS runtime.sysFreeOS
-func sysFreeOS(p unsafe.Pointer, n uintptr)
+//go:linkname memFreelist runtime.memFreelist
+var memFreelist uintptr
+
+// memHdr begins a piece of memory in memFreelist, which goes by address. The rest of the piece is zeros.
+type memHdr struct {
+	next uintptr
+	size uintptr
+}
 
 // heapIsZeroed has the runtime not clear memory that it hasn't used, which would have it backed. It is called after the
 // runtime has set these variables, and before it allocates.
@@ -106,31 +112,46 @@ func heapIsZeroed() { blocMax = uintptr(RamStart+RamSize) - firstStack }
 const firstStack = 1 << 20
 
 // task starts a thread: a world that runs fn on the stack of its g, as the stock runtime has it. The stack that ends
-// at sp goes back at once, untouched if it was allocated last, and doesn't count as memory in use, by which the collector
-// paces itself.
+// at sp goes back at once: to where it came from if it was allocated last, and else to the free memory. The runtime's
+// own way to there would clear it, and so have it backed. Nor does it count any more as memory in use, by which the
+// collector paces itself.
 func task(sp, mp, gp, fn unsafe.Pointer) {
-	sysFault(unsafe.Pointer(uintptr(sp)-stackSize), stackSize)
+	stack := uintptr(sp) - stackSize
+	sysFault(unsafe.Pointer(stack), stackSize)
 	lock(&memlock)
-	last := uintptr(sp) == bloc
-	if last {
-		bloc -= stackSize
+	if uintptr(sp) == bloc {
+		bloc = stack
+	} else {
+		before := &memFreelist
+		for *before != 0 && *before < stack {
+			before = &(*memHdr)(unsafe.Pointer(*before)).next
+		}
+		*(*memHdr)(unsafe.Pointer(stack)) = memHdr{*before, stackSize}
+		*before = stack
 	}
 	unlock(&memlock)
-	if !last {
-		sysFreeOS(unsafe.Pointer(uintptr(sp)-stackSize), stackSize)
-	}
 	clone(mp, gp, fn)
 }
+
+// A fault of Go code is a panic, and one in the heap, all of which is there, says that the lower half has no memory for it:
+// signal makes it look as if the instruction had called one of these.
 
 //go:linkname panicmem runtime.panicmem
 func panicmem()
 
-// sigpanic is what a fault of Go code calls: signal makes it look so. It has the name of what the stock runtime has for
-// that, by which stacks are read: the caller stopped at the fault, where nothing says which of its variables are alive,
-// and goes on at its deferred calls, if at all.
+// sigpanic has the name of what the stock runtime calls then, by which stacks are read: the caller stopped at the fault,
+// where nothing says which of its variables are alive, and goes on at its deferred calls, if at all.
 //
 //go:linkname sigpanic runtime.sigpanic
 func sigpanic() { panicmem() }
 
-// sigpanicFunc is for sigpanic0, since assembly can't name functions of Go's own ABI here.
-var sigpanicFunc = sigpanic
+//go:linkname throw runtime.throw
+func throw(s string)
+
+func noMemory() { throw("out of memory") }
+
+// Both for assembly, which can't name functions of Go's own ABI here.
+var (
+	sigpanicFunc = sigpanic
+	noMemoryFunc = noMemory
+)

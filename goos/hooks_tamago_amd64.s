@@ -13,7 +13,6 @@
 #define SYS_sigaltstack    131
 #define SYS_arch_prctl     158
 #define SYS_gettid         186
-#define SYS_clock_gettime  228
 #define SYS_exit_group     231
 #define SYS_getrandom      318
 #define SYS_keel_idle      0x4b2d // sys.NumIdle
@@ -120,8 +119,8 @@ owned:
 	SYSCALL
 	RET
 
-// signal has a thread go on as if the instruction that faulted had called sigpanic0. Where code was called that isn't
-// there, the caller's return address is on the stack already.
+// signal has a thread go on as if the instruction that faulted had called sigpanic or noMemory. Where code was called
+// that isn't there, the caller's return address is on the stack already.
 TEXT ·signal(SB), NOSPLIT|NOFRAME, $0
 	MOVQ 160(DX), AX                // the interrupted RSP and RIP in ucontext
 	MOVQ 168(DX), CX
@@ -135,15 +134,21 @@ TEXT ·signal(SB), NOSPLIT|NOFRAME, $0
 	MOVQ CX, (AX)
 	MOVQ AX, 160(DX)
 called:
-	MOVQ $·sigpanic0(SB), CX
+	MOVQ ·sigpanicFunc(SB), CX
+	MOVQ 16(SI), AX                 // si_addr
+	SUBQ ·RamStart(SB), AX
+	CMPQ AX, ·RamSize(SB)
+	CMOVQCS ·noMemoryFunc(SB), CX
+	MOVQ CX, 136(DX)                // RDX
+	MOVQ $·enter(SB), CX
 	MOVQ CX, 168(DX)
 	RET
 
-// sigpanic0 gives sigpanic the registers that Go's own ABI wants: assembly, which may fault as well, uses them freely.
-TEXT ·sigpanic0(SB), NOSPLIT|NOFRAME, $0
+// enter calls the function value in DX with the registers that Go's own ABI wants: assembly, which may fault as well, uses
+// them freely.
+TEXT ·enter(SB), NOSPLIT|NOFRAME, $0
 	MOVQ -8(FS), R14
 	XORPS X15, X15
-	MOVQ ·sigpanicFunc(SB), DX
 	MOVQ (DX), CX
 	JMP  CX
 
@@ -252,16 +257,9 @@ TEXT ·procID(SB), NOSPLIT, $0-8
 	MOVQ AX, ret+0(FP)
 	RET
 
-TEXT ·Nanotime(SB), NOSPLIT, $16-8
-	MOVL $0, DI                     // CLOCK_REALTIME
-	LEAQ time-16(SP), SI
-	MOVL $SYS_clock_gettime, AX
-	SYSCALL
-	MOVQ time-16(SP), AX
-	IMULQ $1000000000, AX
-	ADDQ time-8(SP), AX
-	MOVQ AX, ret+0(FP)
-	RET
+// Nanotime is the lower half's clock, which runs in the upper half as a vDSO does.
+TEXT ·Nanotime(SB), NOSPLIT|NOFRAME, $0-8
+	JMP keel∕vmkernel∕core·vdsoRealtime(SB)
 
 TEXT ·Printk(SB), NOSPLIT, $0-1
 	MOVL $2, DI

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"strconv"
+
 	"keel/vmkernel/api"
 	"keel/vmkernel/api/backend"
+	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
+	"keel/vmkernel/vm"
 )
 
 var worldStates = [...]string{sys.WorldBlocked: "blocked", sys.WorldReady: "ready", sys.WorldRunning: "running", sys.WorldLimited: "ready", sys.WorldPaused: "paused"}
@@ -38,7 +42,7 @@ func (m managed) Metrics() []backend.Metric {
 		return backend.Metric{Name: name, Kind: kind, Help: help, Samples: []backend.Sample{{Value: float64(value)}}}
 	}
 	c := m.net().NIC().Stats()
-	return []backend.Metric{
+	return append(policyMetrics(m.vms), []backend.Metric{
 		one("keel_syscalls_total", "counter", "System calls of the upper half.", s.Syscalls),
 		one("keel_interrupts_total", "counter", "Interrupts of the host's devices and timers.", s.Interrupts),
 		one("keel_page_faults_total", "counter", "Page faults of the upper half.", s.Faults),
@@ -53,5 +57,50 @@ func (m managed) Metrics() []backend.Metric {
 		one("keel_network_dropped_frames_total", "counter", "Frames that were to be sent.", c.Dropped),
 		one("keel_network_bad_frames_total", "counter", "Frames that came damaged.", c.Bad),
 		one("keel_network_resets_total", "counter", "Times that the card had to be reset.", c.Resets),
+	}...)
+}
+
+// policyMetrics say what pools and VMs together have had of the host, and how its memory stands.
+func policyMetrics(vms *vm.Manager) []backend.Metric {
+	of := func(name, kind, help string) backend.Metric {
+		return backend.Metric{Name: name, Kind: kind, Help: help}
 	}
+	put := func(m *backend.Metric, value float64, labels ...string) {
+		m.Samples = append(m.Samples, backend.Sample{Labels: labels, Value: value})
+	}
+	used := of("keel_pool_processor_seconds_total", "counter", "Processor time of a pool's VMs; system is Keel's own threads.")
+	paced := of("keel_system_paced", "gauge", "1 while Keel's own threads are above their part of the processors.")
+	granted := of("keel_pool_granted_bytes", "gauge", "Memory that a pool's VMs hold.")
+	committed := of("keel_pool_committed_bytes", "gauge", "Memory that is kept for a pool.")
+	for _, p := range vms.PoolStats() {
+		put(&used, float64(p.Used)/1e9, "pool", p.Name)
+		if p.Name == seed.SystemPool {
+			put(&paced, oneIf(p.Paced))
+			continue
+		}
+		put(&granted, float64(p.Granted), "pool", p.Name)
+		put(&committed, float64(p.Committed), "pool", p.Name)
+	}
+	s := vms.MemoryStats()
+	unreserved := of("keel_memory_unreserved_bytes", "gauge", "Memory for VMs that nobody holds or has reserved.")
+	pressure := of("keel_memory_pressure", "gauge", "1 while there is so little memory that VMs grow slowly.")
+	free := of("keel_node_free_bytes", "gauge", "Free memory of a NUMA node, by its ACPI proximity domain.")
+	clean := of("keel_node_clean_bytes", "gauge", "Of that, zeroed already.")
+	if s.VMs != 0 {
+		put(&unreserved, float64(s.Unreserved))
+		put(&pressure, oneIf(s.Pressure))
+	}
+	for _, n := range s.Nodes {
+		node := strconv.FormatUint(n.Domain, 10)
+		put(&free, float64(n.Free), "node", node)
+		put(&clean, float64(n.Clean), "node", node)
+	}
+	return []backend.Metric{used, paced, granted, committed, unreserved, pressure, free, clean}
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -220,7 +220,8 @@ func (a *administrator) looksAfter(key auth.Fingerprint) {
 	t := a.t
 	t.Helper()
 	metrics := a.must("host", "metrics")
-	for _, want := range []string{`keel_vm_exits_total\{vm="tux",reason="[^"]+"\} [1-9]`, `keel_network_receive_bytes_total [1-9]`, `keel_network_transmit_bytes_total [1-9]`} {
+	for _, want := range []string{`keel_vm_exits_total\{vm="tux",reason="[^"]+"\} [1-9]`, `keel_network_receive_bytes_total [1-9]`, `keel_network_transmit_bytes_total [1-9]`,
+		`keel_vm_granted_bytes\{vm="tux"\} [1-9]`, `keel_pool_processor_seconds_total\{pool="system"\} [0-9.]+`, `keel_memory_pressure 0`} {
 		if !regexp.MustCompile(want).MatchString(metrics) {
 			t.Errorf("no %s in the metrics\n%s", want, metrics)
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -44,7 +43,7 @@ func checkClock(e *env) (string, error) {
 	if e.metal {
 		sys.GetStats(&after)
 	}
-	if n := after.Syscalls - before.Syscalls; runtime.GOOS == "linux" && n > uint64(per*e.cpus) {
+	if n := after.Syscalls - before.Syscalls; n > uint64(per*e.cpus) {
 		return "", fmt.Errorf("%d system calls while the clock was read %d times", n, per*2*e.cpus)
 	}
 	if n := backwards.Load(); n != 0 {

@@ -11,8 +11,9 @@
 // A panic here, having no goroutine to happen in, faults on the nil m of that g and is reported as
 // a fatal fault.
 //
-// One function of the package runs in the upper half, in its threads and on their stacks: the vDSO's (vdso_amd64.s), by which
-// the runtime reads the clock without a system call. It reads three words of the lower half's and writes none.
+// Two functions of the package run in the upper half, in its threads and on their stacks: the vDSO's and its like for TamaGo
+// (vdso_amd64.s), by which the runtime reads the clock without a system call. They read three words of the lower half's and
+// write none.
 //
 // Linux's numbers, flags and errors are those of package linux, and the few structures, of a few words
 // each, that the runtime passes are constants of our own. The design names

@@ -8,9 +8,17 @@ import "sync/atomic"
 // processor next asks the policy, and for spinMost at most, since the loop may be watching the time as well. So it
 // takes neither time from guests nor, of an idle processor, more than a hundredth.
 
-// spins is the loop's code, [lo, hi), and the distance of a thread's word from its FS base. It is set once, before there
-// is a second thread. hi is 0 where no thread spins.
-var spins struct{ lo, hi, word uint64 }
+// spins is the loop's code, [lo, hi), where the code of the clock begins that it may watch, and the distance of a
+// thread's word from its FS base. It is set once, before there is a second thread. hi is 0 where no thread spins.
+var spins struct{ lo, hi, clock, word uint64 }
+
+// clockSize is at least as much code as vdsoRealtime has, and no more than is kept for it, bytes.
+const clockSize = 64
+
+func vdsoRealtime() int64 // for goos
+
+// vdsoRealtimePC is where vdsoRealtime begins.
+func vdsoRealtimePC() uint64
 
 // spinners begins the list of threads that sleep for that, which goes on by waitNext. The scheduler's lock protects it.
 var spinners uint32
@@ -23,9 +31,17 @@ const (
 	workLook  = 1_000_000  // and after which any thread is looked at
 )
 
-// spinning says whether the interrupted current thread waits by spinning.
+// spinning says whether the interrupted current thread waits by spinning: in the loop, or in the clock that the loop
+// has called.
 func (w *world) spinning() bool {
-	return w.ctx.full != 0 && w.ctx.rip-spins.lo < spins.hi-spins.lo
+	if w.ctx.full == 0 || spins.hi == 0 {
+		return false
+	}
+	rip := w.ctx.rip
+	if rip-spins.clock < clockSize {
+		rip = *at[uint64](uintptr(w.ctx.gpr[4]))
+	}
+	return rip-spins.lo < spins.hi-spins.lo
 }
 
 // word is that of a thread which was found in the loop. The loop has touched it, so it is there.
@@ -79,6 +95,6 @@ func pacedOnly(c *cpu) bool { return spins.hi != 0 && sched.Pacing() && sched.On
 
 // callSpins is sys.NumSpins.
 func callSpins(lo, hi, word uint64) int64 {
-	spins.lo, spins.hi, spins.word = lo, hi, word
+	spins.lo, spins.hi, spins.clock, spins.word = lo, hi, vdsoRealtimePC(), word
 	return 0
 }

@@ -226,6 +226,14 @@ func (t *Tree) pool(name string) (*node, error) {
 	return nil, fmt.Errorf("there is no pool %q", name)
 }
 
+// PoolUse is how many pages the VMs in a pool hold, and how many are kept for it; none where there is no such pool.
+func (t *Tree) PoolUse(name string) (granted, committed uint64) {
+	if n := t.pools[name]; n != nil {
+		return n.granted, n.committed()
+	}
+	return 0, 0
+}
+
 func (n *node) depth() (d int) {
 	for ; n.parent != nil; n = n.parent {
 		d++

@@ -308,7 +308,7 @@ func (d *Decoder) memorySize(n *Node) uint64 {
 	case size < MinMemory:
 		d.fail(n, "%s is below the minimum of %s", FormatSize(size), FormatSize(MinMemory))
 	case size > MaxMemory:
-		d.fail(n, "%s is above the maximum of %s", FormatSize(size), FormatSize(MaxMemory))
+		d.fail(n, "%s is above the maximum of %s", given(n, size, FormatSize), FormatSize(MaxMemory))
 	case size%MemoryUnit != 0:
 		d.fail(n, "%s is not a multiple of %s", FormatSize(size), FormatSize(MemoryUnit))
 	default:

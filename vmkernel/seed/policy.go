@@ -3,6 +3,7 @@ package seed
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,13 +124,21 @@ func (o *object) amount(key string, r resource) (uint64, bool) {
 	case err != nil:
 		o.d.fail(n, "%s", err)
 	case v > r.max:
-		o.d.fail(n, "%s is above the maximum of %s", r.format(v), r.format(r.max))
+		o.d.fail(n, "%s is above the maximum of %s", given(n, v, r.format), r.format(r.max))
 	case v%r.unit != 0:
 		o.d.fail(n, "%s is not a multiple of %s", r.format(v), r.format(r.unit))
 	default:
 		return v, true
 	}
 	return 0, false
+}
+
+// given is v, which was read from n, for an error. What is out of range is read as the largest number, which nobody gave.
+func given(n *Node, v uint64, format func(uint64) string) string {
+	if v == math.MaxUint64 {
+		return brief(n)
+	}
+	return format(v)
 }
 
 // affinity reads the processors that a VM may run on: nil is all.
@@ -310,17 +319,4 @@ func (d *Decoder) reserved(pools []Pool, at map[string]*Node, key string, r reso
 		}
 		left[p.Parent] -= has
 	}
-}
-
-// CheckHost says what of c a host of n logical processors can't give. It is nil where all is possible.
-func (c *CPU) CheckHost(n int) error {
-	for _, p := range c.Affinity {
-		if p >= n {
-			return fmt.Errorf("cpu.affinity: there is no processor %d: the host has %d, 0 to %d", p, n, n-1)
-		}
-	}
-	if all := uint64(n) * Processor; c.Reservation > all {
-		return fmt.Errorf("cpu.reservation: %s is more than the %s of the host's %d processors", FormatPercent(c.Reservation), FormatPercent(all), n)
-	}
-	return nil
 }

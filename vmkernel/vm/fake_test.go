@@ -214,6 +214,14 @@ func (f *fake) CreatePool(p *sys.CPUPolicy) (sys.Pool, error) {
 	return sys.Pool(len(f.pools)), nil
 }
 
+func (f *fake) PoolStats(id sys.Pool, s *sys.PoolStats) error {
+	*s = sys.PoolStats{Used: 100 * uint64(id)}
+	if id == sys.SystemPool {
+		*s = sys.PoolStats{Used: 7, Paced: 1}
+	}
+	return nil
+}
+
 func (f *fake) SetCPU(h sys.VMHandle, p *sys.CPUPolicy) error {
 	m := f.machine(h, "SetCPU")
 	f.mu.Lock()

@@ -3,6 +3,7 @@ package vm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -176,7 +177,7 @@ func (m *memory) admit(in *instance) (*share, error) {
 	return s, nil
 }
 
-// home chooses the NUMA node of a VM.
+// home chooses the NUMA node of a VM. The mutex is held.
 func (m *memory) home(size uint64) int {
 	nodes := m.backend.Nodes()
 	var free []uint64
@@ -189,7 +190,28 @@ func (m *memory) home(size uint64) int {
 	if len(free) < 2 {
 		return 0
 	}
+	// What is free on a node is about to be taken by those that are at home there, who get their memory as they touch it.
+	left := slices.Clone(free)
+	for _, s := range m.shares {
+		left[s.node] -= min(left[s.node], s.missing())
+	}
+	if slices.Max(left) >= size {
+		free = left
+	}
 	return mem.Home(size, free, order, nil)
+}
+
+// missing is how many pages of its size the VM doesn't have yet. The mutex is held.
+func (s *share) missing() uint64 {
+	size := pages(s.in.spec.Memory.Size)
+	if !s.begun {
+		return size
+	}
+	use, err := s.m.backend.MemoryUse(s.in.handle)
+	if err != nil {
+		return 0
+	}
+	return size - min(size, pages(use.Resident))
 }
 
 // begin has the new machine hold what is reserved for it. Where all of its memory is, that is given to it at once in

@@ -335,6 +335,36 @@ func TestMemoryComesFromTheNodeWhereAVMFits(t *testing.T) {
 	}
 }
 
+func TestMemoryThatAVMHasNotTouchedYetIsNotFreeForAnother(t *testing.T) {
+	f := newFake(nil)
+	f.free = 16 << 30
+	f.nodes.N = 2
+	for i, free := range []uint64{5 << 30, 6 << 30} {
+		f.nodes.Node[i] = sys.Node{Total: 8 << 30, Free: free, Order: [sys.MaxNodes]uint8{uint8(i), uint8(1 - i)}}
+	}
+	m, _ := newManager(f)
+	for i, want := range []uint64{1, 0, 1} { // the third has more than either node will have left, and goes where there is more now
+		if _, err := runVM(t, m, string(rune('a'+i)), 4<<10, nil); err != nil || f.machines[i].cfg.Node != want {
+			t.Errorf("VM %d: %v, node %d, want %d", i, err, f.machines[i].cfg.Node, want)
+		}
+	}
+}
+
+func TestPoolsSayWhatTheyHave(t *testing.T) {
+	_, m, _ := hungry(t, 512, 1)
+	if err := m.AddPools([]seed.Pool{{Name: "web", CPU: seed.Share{Shares: 1}, Memory: seed.Share{Shares: 1, Reservation: 48 << 20}}, {Name: "db", Parent: "web"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runVM(t, m, "v", 16, func(s *seed.Memory) { s.Pool, s.Reservation = "db", 16<<20 }); err != nil {
+		t.Fatal(err)
+	}
+	got := m.PoolStats()
+	if len(got) != 3 || got[0] != (PoolStats{Name: "system", Used: 7, Paced: true}) || got[1].Name != "db" || got[1].Used != 200 || got[1].Granted != 16<<20 ||
+		got[1].Committed <= 16<<20 || got[2] != (PoolStats{Name: "web", Used: 100, Granted: 16 << 20, Committed: 48 << 20}) {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestNameOfARenamedVMIsFree(t *testing.T) {
 	_, m, _ := hungry(t, 64, 1)
 	v, err := runVM(t, m, "v", 16, nil)

@@ -33,18 +33,7 @@ func (r *Result) SVG(w io.Writer) error {
 	base := make([]float64, len(r.Times))
 	for k, i := range shown {
 		colour := colours[k%len(colours)]
-		fmt.Fprintf(out, `<path fill="%s" fill-opacity="0.85" d="M`, colour)
-		for n, t := range r.Times {
-			fmt.Fprintf(out, "%.1f %.1f L", x(t), y(base[n]))
-		}
-		for n := len(r.Times) - 1; n >= 0; n-- {
-			base[n] += r.Samples[n][i]
-			fmt.Fprintf(out, "%.1f %.1f", x(r.Times[n]), y(base[n]))
-			if n > 0 {
-				fmt.Fprint(out, " L")
-			}
-		}
-		fmt.Fprintln(out, `Z"/>`)
+		r.area(out, colour, i, base, x, y)
 		ly := top + 18*float64(k)
 		g := &r.Groups[i]
 		fmt.Fprintf(out, `<rect x="%.1f" y="%.1f" width="12" height="12" fill="%s"/><text x="%.1f" y="%.1f">%s: %.1f%% (ideal %.1f%%)</text>`+"\n",
@@ -60,6 +49,25 @@ func (r *Result) SVG(w io.Writer) error {
 	fmt.Fprintf(out, `<path d="M%.1f %.1f V%.1f H%.1f" stroke="black" fill="none"/>`+"\n", left, top, top+height, left+width)
 	fmt.Fprintf(out, `<text x="%.1f" y="%.1f">processor time by group, 100%% is one of %d processors</text>`+"\n</svg>\n", left, top-12, sc.CPUs)
 	return out.Flush()
+}
+
+// area draws what a group used, on top of base, to which that is added.
+func (r *Result) area(out io.Writer, colour string, group int, base []float64, x func(uint64) float64, y func(float64) float64) {
+	if len(r.Times) == 0 {
+		return // it was too short
+	}
+	fmt.Fprintf(out, `<path fill="%s" fill-opacity="0.85" d="M`, colour)
+	for n, t := range r.Times {
+		fmt.Fprintf(out, "%.1f %.1f L", x(t), y(base[n]))
+	}
+	for n := len(r.Times) - 1; n >= 0; n-- {
+		base[n] += r.Samples[n][group]
+		fmt.Fprintf(out, "%.1f %.1f", x(r.Times[n]), y(base[n]))
+		if n > 0 {
+			fmt.Fprint(out, " L")
+		}
+	}
+	fmt.Fprintln(out, `Z"/>`)
 }
 
 func escape(s string) string {
