@@ -32,19 +32,20 @@ func hwinit0()
 func exit(code int32)
 func procID() uint64
 
-// Nanotime is in ns since 1970 by the clock that was read at boot, and never goes back.
+// Nanotime is in ns since 1970 by the time of day, and so what timers go by as well. Setting that moves it: forward by any
+// step, after which what has become due is due at once, and back by up to a minute (sys.SetClock).
 func Nanotime() int64
 
 // Printk writes a byte to the console.
 func Printk(c byte)
 
 //go:noescape
-func getrandom(p *byte, n int)
+func getrandom(p *byte, n int) int
 
-// GetRandomData fills b.
+// GetRandomData fills b, by as many calls as that takes.
 func GetRandomData(b []byte) {
-	if len(b) > 0 {
-		getrandom(unsafe.SliceData(b), len(b))
+	for len(b) > 0 {
+		b = b[getrandom(unsafe.SliceData(b), len(b)):]
 	}
 }
 
@@ -62,6 +63,13 @@ var owner uintptr
 
 //go:noescape
 func clone(mp, gp, fn unsafe.Pointer)
+
+// What the console says where the hooks can't go on.
+var (
+	noHeap   = "goos: the lower half doesn't map the heap\n"
+	noFields = "goos: this TamaGo's m and g have no fields where those of the supported one have them\n"
+	noThread = "goos: failed to make a thread: the lower half has none left, or no memory for one\n"
+)
 
 // A thread takes its signals on one of alts, of altSize bytes; altTaken says which are in use. The first thread has
 // the first.

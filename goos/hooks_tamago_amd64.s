@@ -46,9 +46,9 @@ TEXT ·CPUInit(SB), NOSPLIT|NOFRAME, $0
 	SYSCALL
 	CMPQ AX, ·RamStart(SB)
 	JEQ  mapped
-	MOVL $1, DI
-	MOVL $SYS_exit_group, AX
-	SYSCALL
+	MOVQ ·noHeap(SB), SI
+	MOVQ ·noHeap+8(SB), DX
+	JMP  ·fail(SB)
 mapped:
 	MOVQ ·RamStart(SB), SP
 	ADDQ ·RamSize(SB), SP
@@ -67,9 +67,7 @@ search:
 	ADDQ $8, BX
 	CMPQ BX, $512
 	JB   search
-	MOVL $2, DI
-	MOVL $SYS_exit_group, AX
-	SYSCALL
+	JMP  strange
 found:
 	MOVQ BX, ·TLS(SB)
 	MOVL $8, DX
@@ -79,9 +77,10 @@ owner:
 	ADDQ $8, DX
 	CMPQ DX, $512
 	JB   owner
-	MOVL $2, DI
-	MOVL $SYS_exit_group, AX
-	SYSCALL
+strange:
+	MOVQ ·noFields(SB), SI
+	MOVQ ·noFields+8(SB), DX
+	CALL ·fail(SB)
 owned:
 	MOVQ DX, ·owner(SB)
 	LEAQ 8(SI)(BX*1), SI
@@ -192,9 +191,9 @@ TEXT ·clone(SB), NOSPLIT|NOFRAME, $0-24
 	JS   failed
 	RET
 failed:
-	MOVL $2, DI
-	MOVL $SYS_exit_group, AX
-	SYSCALL
+	MOVQ ·noThread(SB), SI
+	MOVQ ·noThread+8(SB), DX
+	JMP  ·fail(SB)
 child:
 	// On the new stack, with the maker's other registers.
 	MOVQ SI, SP
@@ -228,7 +227,8 @@ run:
 	MOVQ R9, R14
 	CALL R12
 
-	// The end of the thread, which takes no signal any more.
+	// The end of the thread, which takes no signal any more. The runtime keeps 48 KiB of stacks of it: its exitThread doesn't
+	// say that it has left them.
 	MOVL $2, 16(SP)                 // SS_DISABLE
 	LEAQ 8(SP), DI
 	XORL SI, SI
@@ -242,6 +242,16 @@ run:
 gone:
 	XORL DI, DI
 	MOVL $SYS_exit, AX
+	SYSCALL
+	INT  $3
+
+// fail writes DX bytes at SI to the console and ends the upper half.
+TEXT ·fail(SB), NOSPLIT|NOFRAME, $0
+	MOVL $2, DI
+	MOVL $SYS_write, AX
+	SYSCALL
+	MOVL $2, DI
+	MOVL $SYS_exit_group, AX
 	SYSCALL
 	INT  $3
 
@@ -269,13 +279,14 @@ TEXT ·Printk(SB), NOSPLIT, $0-1
 	SYSCALL
 	RET
 
-// func getrandom(p *byte, n int)
-TEXT ·getrandom(SB), NOSPLIT, $0-16
+// func getrandom(p *byte, n int) int
+TEXT ·getrandom(SB), NOSPLIT, $0-24
 	MOVQ p+0(FP), DI
 	MOVQ n+8(FP), SI
 	XORL DX, DX
 	MOVL $SYS_getrandom, AX
 	SYSCALL
+	MOVQ AX, ret+16(FP)
 	RET
 
 TEXT ·idle(SB), NOSPLIT, $0-8
