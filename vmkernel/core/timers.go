@@ -113,8 +113,7 @@ func (c *cpu) expireTimers(now uint64) {
 }
 
 // arm sets the local APIC's timer for the next thing to do: a sleeper's deadline, the time at which the
-// policy wants to be asked again, or the guest's own timer. Where there is none of these, no timer comes. Deadlines may come up to slack late, so that sleeps of the runtime's
-// monitor (20 µs) don't cost an interrupt each.
+// policy wants to be asked again, or the guest's own timer. Where there is none of these, no timer comes.
 func (c *cpu) arm(now uint64) {
 	var next uint64
 	if c.timers.n > 0 {
@@ -125,8 +124,9 @@ func (c *cpu) arm(now uint64) {
 		next = t
 	}
 	if c.current != 0 && worldAt(c.current).kind == kindVCPU {
-		if t := at[vcpu](worldAt(c.current).vcpu).nextTSC; t != never {
-			if ns := tscToNS(t) + 1; next == 0 || ns < next {
+		// One that waited looks at its timers before it is entered: no interrupt is needed for what is over.
+		if v := at[vcpu](worldAt(c.current).vcpu); v.nextTSC != never {
+			if ns := tscToNS(v.nextTSC) + 1; (ns > now || v.lastExit != 0) && (next == 0 || ns < next) {
 				next = ns
 			}
 		}
@@ -148,7 +148,7 @@ func (c *cpu) arm(now uint64) {
 	}
 	if c.armed != next {
 		c.armed = next
-		armTimer(now, next)
+		armTimer(next)
 	}
 }
 

@@ -232,7 +232,7 @@ const farAway = 1 << 60
 func (c *cpu) armGuest(ns uint64) {
 	if c.armed == 0 || ns < c.armed {
 		c.armed = ns
-		armTimer(nanotime(), ns)
+		armTimer(ns)
 	}
 }
 
