@@ -28,6 +28,7 @@ type slot struct {
 	name string // as the tree knows it
 	spec admit.Spec
 	pool sys.Pool
+	over bool // it was given back
 }
 
 func newProcessors(b Backend) *processors {
@@ -103,15 +104,30 @@ func (p *processors) admit(spec *seed.VM) (*slot, error) {
 	if err := p.init(); err != nil {
 		return nil, err
 	}
-	node := vmNode(spec.Name)
-	if p.tree.Has(node) { // of one that was renamed since it was started
-		node += " (" + spec.ID + ")"
-	}
-	s := specOf(node, &spec.CPU)
+	s := specOf(p.free(spec.Name, spec.ID), &spec.CPU)
 	if err := p.tree.Set(s); err != nil {
 		return nil, faultf(ErrNoProcessors, "processors: %v", err)
 	}
-	return &slot{p: p, name: node, spec: s, pool: p.pools[spec.CPU.Pool]}, nil
+	return &slot{p: p, name: s.Name, spec: s, pool: p.pools[spec.CPU.Pool]}, nil
+}
+
+// free is a node that no VM has yet, for one of that name. The name's own may be another's for a moment: of one that is being
+// started, and was renamed meanwhile.
+func (p *processors) free(name, id string) string {
+	node := vmNode(name)
+	if p.tree.Has(node) {
+		node += " (" + id + ")"
+	}
+	return node
+}
+
+// rename has errors name a running VM as it is called now.
+func (s *slot) rename(name, id string) {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	if node := s.p.free(name, id); s.name != vmNode(name) && s.p.tree.Rename(s.name, node) == nil {
+		s.name, s.spec.Name = node, node
+	}
 }
 
 // policy is what the VM's machine is made with.
@@ -121,6 +137,7 @@ func (s *slot) policy() sys.CPUPolicy { return *policyOf(&s.spec, s.pool) }
 func (s *slot) end() {
 	s.p.mu.Lock()
 	s.p.tree.Remove(s.name)
+	s.over = true
 	s.p.mu.Unlock()
 }
 
@@ -128,6 +145,9 @@ func (s *slot) end() {
 func (s *slot) set(in *instance, c *seed.CPU) error {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
+	if s.over {
+		return nil // its machine has just ended, and nobody would give back what was admitted now
+	}
 	to := specOf(s.name, c)
 	if err := s.p.tree.Set(to); err != nil {
 		return faultf(ErrNoProcessors, "processors: %v", err)

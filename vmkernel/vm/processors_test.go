@@ -190,3 +190,55 @@ func TestARunningVMMovesToAnotherPool(t *testing.T) {
 		}
 	}
 }
+
+func TestRefusalsNameARunningVMAsItIsCalledNow(t *testing.T) {
+	f := idleFake()
+	m, _ := newManager(f)
+	v, err := startedVM(t, m, spec("old"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := *v.Spec()
+	to.Name = "new"
+	if err := v.Update(to, 0); err != nil {
+		t.Fatal(err)
+	}
+	second := spec("old")
+	second.CPU.Reservation = 2000
+	w, err := startedVM(t, m, second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		refused error
+		want    string
+	}{
+		{v.SetCPU(seed.Share{Shares: 1, Reservation: 1500}, nil), "VM new: reservation: 150%: 100% of 300% are left"},
+		{w.SetCPU(seed.Share{Shares: 1, Reservation: 4100}, nil), "VM old: reservation: 410%"},
+		{memoryPool(v, "none"), "VM new: there is no pool"},
+		{memoryPool(w, "none"), "VM old: there is no pool"},
+	} {
+		if c.refused == nil || !strings.Contains(c.refused.Error(), c.want) {
+			t.Errorf("%v, not %q", c.refused, c.want)
+		}
+	}
+}
+
+// memoryPool moves a VM's memory to a pool.
+func memoryPool(v *VM, pool string) error {
+	to := *v.Spec()
+	to.Memory.Pool = pool
+	return v.Update(to, 0)
+}
+
+func TestAnEndedMachineAdmitsNothing(t *testing.T) {
+	p := newProcessors(newFake(nil))
+	s, err := p.admit(&seed.VM{Name: "demo", CPU: seed.CPU{Count: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.end()
+	if err := s.set(&instance{gone: true}, &seed.CPU{Count: 1, Share: seed.Share{Shares: 1, Reservation: 900}}); err != nil || p.tree.Has(vmNode("demo")) {
+		t.Errorf("a machine that has ended still reserves: %v", err)
+	}
+}

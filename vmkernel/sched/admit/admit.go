@@ -77,6 +77,21 @@ func (t *Tree) Set(s Spec) error {
 // Has says whether there is a node of that name.
 func (t *Tree) Has(name string) bool { return t.nodes[name] != nil }
 
+// Rename gives a VM another name, which is free.
+func (t *Tree) Rename(old, name string) error {
+	n := t.nodes[old]
+	switch {
+	case n == nil || n.IsPool:
+		return fmt.Errorf("%s: there is no such VM", old)
+	case name == "" || t.nodes[name] != nil:
+		return fmt.Errorf("%s: the name %q is taken", old, name)
+	}
+	delete(t.nodes, old)
+	n.Name = name
+	t.nodes[name] = n
+	return nil
+}
+
 // Remove forgets a node. A pool has to be empty.
 func (t *Tree) Remove(name string) error {
 	if t.nodes[name] == nil {
