@@ -164,7 +164,7 @@ func (s *slot) set(in *instance, c *seed.CPU) error {
 	return nil
 }
 
-// check says whether a VM that is off makes sense on this host. What others have reserved is looked at when it is started.
+// check says whether a VM that is off, or is to be made, makes sense on this host. What others have reserved is looked at when it is started.
 func (p *processors) check(spec *seed.VM) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,9 +15,11 @@ import (
 // startedVM makes a VM of a description that runs until it is killed. The fake host has 4 processors, of which 100 % are the system's.
 func startedVM(t *testing.T, m *Manager, s seed.VM) (*VM, error) {
 	t.Helper()
-	v := create(t, m, s)
-	err := v.Start(t.Context())
-	if err == nil {
+	v, _, err := m.Create(s)
+	if err != nil {
+		return nil, err
+	}
+	if err = v.Start(t.Context()); err == nil {
 		t.Cleanup(func() { v.Kill(context.Background()) })
 	}
 	return v, err
@@ -60,8 +62,6 @@ func TestReservationsOfProcessorsAreAdmittedWithNumbers(t *testing.T) {
 		want   []string
 	}{
 		{"big", func(c *seed.CPU) { c.Reservation = 700; c.Count = 1 }, []string{"VM big", "70%", "30% of 300% are left", "4 processors", "100% for the system", "270% reserved by others"}},
-		{"wide", func(c *seed.CPU) { c.Reservation = 1500; c.Count = 1 }, []string{"150%", "its 1 virtual processors can use 100%"}},
-		{"far", func(c *seed.CPU) { c.Affinity = []int{4} }, []string{"affinity: processor 4", "0 to 3"}},
 		{"lost", func(c *seed.CPU) { c.Pool = "db" }, []string{"there is no pool"}},
 		{"tight", func(c *seed.CPU) { c.Pool, c.Reservation, c.Count = "inner", 1100, 2 }, []string{"pool inner", "its limit is 100%"}},
 	} {
@@ -76,6 +76,24 @@ func TestReservationsOfProcessorsAreAdmittedWithNumbers(t *testing.T) {
 			if !strings.Contains(err.Error(), w) {
 				t.Errorf("%s: %q doesn't say %q", c.name, err, w)
 			}
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*seed.CPU)
+		want   string
+	}{
+		{"wide", func(c *seed.CPU) { c.Reservation = 1500; c.Count = 1 }, "VM wide: reservation: 150%: its 1 virtual processor can use 100%"},
+		{"far", func(c *seed.CPU) { c.Affinity = []int{0, 9} }, "VM far: affinity: processor 9: the machine has 4 processors: 0 to 3"},
+		{"huge", func(c *seed.CPU) { c.Reservation = 3500; c.Count = 4 }, "VM huge: reservation: 350%: 300% of 300% are left"},
+	} {
+		s := spec(c.name)
+		c.change(&s.CPU)
+		if v, made, err := m.Create(s); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), c.want) || v != nil || made {
+			t.Errorf("%s: %v, not %q", c.name, err, c.want)
+		}
+		if v, err := m.Find(c.name); err == nil {
+			t.Errorf("%s was refused, and is there", v)
 		}
 	}
 	inner := spec("fits")

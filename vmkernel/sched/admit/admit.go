@@ -52,6 +52,22 @@ func percent(rate int64) string {
 	return fmt.Sprintf("%.1f%%", float64(rate)/10)
 }
 
+// processors counts them in words.
+func processors(n int, of string) string {
+	if n == 1 {
+		return "1 " + of + "processor"
+	}
+	return fmt.Sprintf("%d %sprocessors", n, of)
+}
+
+// has says which processors the machine has.
+func (t *Tree) has() string {
+	if t.processors == 1 {
+		return "the machine has 1 processor: 0"
+	}
+	return fmt.Sprintf("the machine has %d processors: 0 to %d", t.processors, t.processors-1)
+}
+
 // Set admits a new node, or a change of one.
 func (t *Tree) Set(s Spec) error {
 	if err := t.plain(&s); err != nil {
@@ -117,7 +133,7 @@ func (t *Tree) plain(s *Spec) error {
 	case s.Reservation < 0:
 		return fmt.Errorf("%s: reservation: %s: it is negative", s.Name, percent(s.Reservation))
 	case s.Reservation > machine:
-		return fmt.Errorf("%s: reservation: %s: the machine has %d processors: %s", s.Name, percent(s.Reservation), t.processors, percent(machine))
+		return fmt.Errorf("%s: reservation: %s: the machine has %s: %s", s.Name, percent(s.Reservation), processors(t.processors, ""), percent(machine))
 	case s.Limit < 0:
 		return fmt.Errorf("%s: limit: %s: it is negative", s.Name, percent(s.Limit))
 	case s.Limit > sched.MaxRate:
@@ -127,17 +143,17 @@ func (t *Tree) plain(s *Spec) error {
 	case !s.IsPool && (s.VCPUs < 1 || s.VCPUs > sched.MaxSiblings):
 		return fmt.Errorf("%s: %d virtual processors: 1 to %d", s.Name, s.VCPUs, sched.MaxSiblings)
 	case !s.IsPool && s.Reservation > int64(s.VCPUs)*1000:
-		return fmt.Errorf("%s: reservation: %s: its %d virtual processors can use %s", s.Name, percent(s.Reservation), s.VCPUs, percent(int64(s.VCPUs)*1000))
+		return fmt.Errorf("%s: reservation: %s: its %s can use %s", s.Name, percent(s.Reservation), processors(s.VCPUs, "virtual "), percent(int64(s.VCPUs)*1000))
 	}
 	set := map[int]bool{}
 	for _, c := range s.Affinity {
 		if c < 0 || c >= t.processors {
-			return fmt.Errorf("%s: affinity: processor %d: the machine has 0 to %d", s.Name, c, t.processors-1)
+			return fmt.Errorf("%s: affinity: processor %d: %s", s.Name, c, t.has())
 		}
 		set[c] = true
 	}
 	if n := int64(len(set)) * 1000; n != 0 && s.Reservation > n {
-		return fmt.Errorf("%s: reservation: %s: its affinity has %d processors", s.Name, percent(s.Reservation), len(set))
+		return fmt.Errorf("%s: reservation: %s: its affinity has %s", s.Name, percent(s.Reservation), processors(len(set), ""))
 	}
 	return nil
 }
@@ -168,8 +184,8 @@ func (t *Tree) fits(s *Spec) error {
 	// ...and all together into the machine.
 	machine := int64(t.processors)*1000 - t.system
 	if all := t.committed(""); all > machine {
-		return fmt.Errorf("%s: reservation: %s: %s of %s are left (%d processors, %s for the system, %s reserved by others)", s.Name,
-			percent(s.Reservation), percent(max(0, machine-(all-t.gain(s)))), percent(machine), t.processors, percent(t.system), percent(all-t.gain(s)))
+		return fmt.Errorf("%s: reservation: %s: %s of %s are left (%s, %s for the system, %s reserved by others)", s.Name,
+			percent(s.Reservation), percent(max(0, machine-(all-t.gain(s)))), percent(machine), processors(t.processors, ""), percent(t.system), percent(all-t.gain(s)))
 	}
 	return t.pinned(s)
 }
@@ -227,7 +243,7 @@ func (t *Tree) pinned(s *Spec) error {
 			}
 		}
 		if sum > int64(len(set))*1000 {
-			return fmt.Errorf("%s: reservation: %s: with it %s are reserved on the %d processors of %s's affinity", s.Name, percent(s.Reservation), percent(sum), len(set), of.Name)
+			return fmt.Errorf("%s: reservation: %s: with it %s are reserved on the %s of %s's affinity", s.Name, percent(s.Reservation), percent(sum), processors(len(set), ""), of.Name)
 		}
 	}
 	return nil
