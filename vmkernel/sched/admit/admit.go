@@ -1,7 +1,9 @@
 // Package admit decides, before a pool or a VM is made or changed, whether its processor policy makes
 // sense and its reservation can be met. It is ordinary Go of the upper half; package sched relies on it.
 //
-// The rule: what is admitted can be kept, all at once. A refusal is one line that names the node, the
+// The rule: what is admitted can be kept, all at once. What is kept for a pool is its reservation, or what those in it reserve
+// together if that is more: a reservation is a floor, which what is in the pool may pass, one VM or several. What passes it is had
+// from the pool above, and in the end from the machine. What may not be passed is a limit. A refusal is one line that names the node, the
 // value, and the numbers by which it doesn't fit. The package changes nothing but its own Tree, and
 // that only when it returns no error.
 package admit
@@ -211,7 +213,7 @@ func (t *Tree) height(name string) (h int) {
 }
 
 // committed is what has to be kept for a node: its reservation, or what those below it add up to, if
-// that is more.
+// that is more (see the package's rule).
 func (t *Tree) committed(name string) int64 {
 	var sum int64
 	for _, n := range t.nodes {
