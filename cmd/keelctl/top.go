@@ -28,9 +28,10 @@ func (a *app) topCommand() *cobra.Command {
 		Short: "Show hosts, VMs and worlds live",
 		Long: `Show the context's hosts (or that of --host), their VMs and, with --worlds, what their
 schedulers run, with what each has used of the processors since the last time; 100% is one
-logical processor. Of a world it says what else its time went to: ready, it waited for a
-processor; limited, a limit kept it from one; blocked, it wanted none; paused; and its exits
-a second, by reason. On a terminal it is drawn anew until q or Ctrl-C; elsewhere, or with
+logical processor, and "alone" are those that a VM has for itself. Of a world it says what
+else its time went to: ready, it waited for a processor; limited, a limit kept it from one;
+blocked, it wanted none; paused; and its exits a second, by reason. On a terminal it is drawn
+anew until q or Ctrl-C; elsewhere, or with
 --once, it measures once. It needs the role viewer.`,
 		Example: `  keelctl top
   keelctl top --once --worlds`,
@@ -231,14 +232,14 @@ func (t *top) table(r *output.Rows) {
 	}
 	if len(vms) > 0 {
 		r.Break()
-		r.Header("vm", "host", "state", "cpu", "ready", "stolen", "memory")
+		r.Header("vm", "host", "state", "cpu", "ready", "stolen", "memory", "alone")
 	}
 	for _, v := range vms {
 		cpu, ready, stolen := percent(v.CPU), percent(v.Ready), percent(v.Stolen)
 		if v.unknown {
 			cpu, ready, stolen = "", "", ""
 		}
-		r.Row(v.VM, v.Host, output.State(v.State), cpu, ready, stolen, output.Size(v.Memory))
+		r.Row(v.VM, v.Host, output.State(v.State), cpu, ready, stolen, output.Size(v.Memory), processors(v.Alone))
 	}
 	if len(each) > 0 {
 		r.Break()

@@ -26,6 +26,7 @@ type usage struct {
 	Stolen  float64            `json:"stolenPercent"`            // Ready and Limited
 	Exits   map[string]float64 `json:"exitsPerSecond,omitempty"` // by their reason
 	Memory  uint64             `json:"memory,omitempty"`         // bytes
+	Alone   []int              `json:"alone,omitempty"`          // a VM's: the processors that it has for itself
 
 	unknown bool // the percentages are
 }
@@ -129,6 +130,11 @@ func (h *topHost) usages(name string, worlds bool) (whole usage, vms, each []usa
 			}
 		}
 		byVM[v.Name] = u
+	}
+	for _, e := range now.host.Resources.Exclusive {
+		if u := byVM[e.VM]; u != nil {
+			u.Alone = append(u.Alone, e.CPU)
+		}
 	}
 	for i := range now.worlds {
 		w := &now.worlds[i]

@@ -3,6 +3,7 @@ package vm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"keel/vmkernel/sched/admit"
@@ -39,7 +40,7 @@ func newProcessors(b Backend) *processors {
 func (p *processors) init() (err error) {
 	if p.tree == nil {
 		n := p.backend.Processors()
-		p.tree, err = admit.New(n, int64(n)*sys.SystemRate)
+		p.tree, err = admit.New(n, int64(n)*sys.SystemRate, sys.HostCPU)
 	}
 	return err
 }
@@ -81,7 +82,7 @@ func (p *processors) addPool(pool *seed.Pool) error {
 // specOf is what a VM's description says of processors. VMs of tests may have no shares.
 func specOf(node string, c *seed.CPU) admit.Spec {
 	s := admit.Spec{Name: node, Pool: poolNode(c.Pool), Shares: int64(c.Shares), Reservation: int64(c.Reservation), Limit: int64(c.Limit),
-		VCPUs: c.Count, Affinity: c.Affinity}
+		VCPUs: c.Count, Affinity: c.Affinity, Exclusive: c.Exclusive}
 	if s.Shares == 0 {
 		s.Shares = int64(c.Count) * seed.SharesPerCPU
 	}
@@ -94,6 +95,9 @@ func policyOf(s *admit.Spec, pool sys.Pool) *sys.CPUPolicy {
 	for _, i := range s.Affinity {
 		c.Affinity |= 1 << i // admit has seen that the host has it
 	}
+	if s.Exclusive {
+		c.Exclusive = 1
+	}
 	return c
 }
 
@@ -104,9 +108,9 @@ func (p *processors) admit(spec *seed.VM) (*slot, error) {
 	if err := p.init(); err != nil {
 		return nil, err
 	}
-	s := specOf(p.free(spec.Name, spec.ID), &spec.CPU)
-	if err := p.tree.Set(s); err != nil {
-		return nil, faultf(ErrNoProcessors, "processors: %v", err)
+	s, err := p.take(specOf(p.free(spec.Name, spec.ID), &spec.CPU))
+	if err != nil {
+		return nil, err
 	}
 	return &slot{p: p, name: s.Name, spec: s, pool: p.pools[spec.CPU.Pool]}, nil
 }
@@ -130,6 +134,19 @@ func (s *slot) rename(name, id string) {
 	}
 }
 
+// take has the tree admit a VM, or a change of one, and returns it with the processors that it has for itself. The mutex is
+// held.
+func (p *processors) take(s admit.Spec) (admit.Spec, error) {
+	s, err := p.tree.Place(s)
+	if err == nil {
+		err = p.tree.Set(s)
+	}
+	if err != nil {
+		return s, faultf(ErrNoProcessors, "processors: %v", err)
+	}
+	return s, nil
+}
+
 // policy is what the VM's machine is made with.
 func (s *slot) policy() sys.CPUPolicy { return *policyOf(&s.spec, s.pool) }
 
@@ -148,9 +165,9 @@ func (s *slot) set(in *instance, c *seed.CPU) error {
 	if s.over {
 		return nil // its machine has just ended, and nobody would give back what was admitted now
 	}
-	to := specOf(s.name, c)
-	if err := s.p.tree.Set(to); err != nil {
-		return faultf(ErrNoProcessors, "processors: %v", err)
+	to, err := s.p.take(specOf(s.name, c))
+	if err != nil {
+		return err
 	}
 	pool := s.p.pools[c.Pool]
 	in.mu.Lock()
@@ -164,18 +181,32 @@ func (s *slot) set(in *instance, c *seed.CPU) error {
 	return nil
 }
 
+// exclusive are the processors that the VM has for itself, nil for none.
+func (s *slot) exclusive() []int {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	if !s.spec.Exclusive {
+		return nil
+	}
+	return slices.Sorted(slices.Values(s.spec.Affinity))
+}
+
 // check says whether a VM that is off, or is to be made, makes sense on this host. What others have reserved is looked at when it is started.
 func (p *processors) check(spec *seed.VM) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := p.backend.Processors()
-	alone, err := admit.New(n, int64(n)*sys.SystemRate)
+	alone, err := admit.New(n, int64(n)*sys.SystemRate, sys.HostCPU)
 	if err != nil {
 		return err
 	}
 	s := specOf(vmNode(spec.Name), &spec.CPU)
 	s.Pool = ""
-	if err := alone.Set(s); err != nil {
+	s, err = alone.Place(s)
+	if err == nil {
+		err = alone.Set(s)
+	}
+	if err != nil {
 		return faultf(ErrInvalid, "processors: %v", err)
 	}
 	return nil
