@@ -172,7 +172,11 @@ func (s *Scheduler) notice(id ID, c uint32, now uint64) {
 		if s.paced(p) {
 			s.kick(c, max(p.started+s.pacedTurn(p), now))
 		} else {
-			s.kick(c, add(now, s.allowance(p.current, now)+s.soonest()))
+			by := add(now, s.allowance(p.current, now)+s.soonest())
+			if s.inTheWay(p) {
+				by = min(by, max(p.started+Slice, now))
+			}
+			s.kick(c, by)
 		}
 	case s.precedes(id, c, now):
 		s.kick(c, now)
