@@ -103,7 +103,7 @@ func (a *app) hostHardware() *cobra.Command {
 
 func (a *app) hostResources() *cobra.Command {
 	return a.ofHost("resources", "Show what of a host is taken and what is free",
-		"Show what of a host's memory and image store is taken and free. It needs the role viewer.",
+		"Show what of a host's memory and image store is taken and free, and which processors VMs have for\nthemselves. It needs the role viewer.",
 		"  keelctl host resources -o json",
 		func(h *api.Host) any { return h.Resources },
 		func(r *output.Rows, h *api.Host) {
@@ -115,6 +115,13 @@ func (a *app) hostResources() *cobra.Command {
 			r.Break()
 			r.Field("VMs", fmt.Sprintf("%d, %d running", s.VMs, s.VMsRunning))
 			r.Field("worlds", s.Worlds)
+			if len(s.Exclusive) > 0 {
+				r.Break()
+				r.Header("processor", "only for")
+			}
+			for _, e := range s.Exclusive {
+				r.Row(e.CPU, e.VM)
+			}
 		})
 }
 

@@ -213,6 +213,15 @@ func TestTopShowsHostsVMsAndWorlds(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.must(t, "top", "-o", "json", "--every", "300ms").out), &all); err != nil || len(all) != 2 || all[1].CPU < 5 || all[1].CPU > 200 {
 		t.Errorf("%v %+v", err, all)
 	}
+	if err := os.WriteFile("vm.yaml", []byte(vmYAML+"cpu: {affinity: [1], exclusive: true}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.must(t, "vm", "update", "-f", "vm.yaml")
+	for args, want := range map[string]string{"top": "  1\n", "host resources": "1          demo", "vm get demo": "has alone"} {
+		if out := s.must(t, strings.Fields(args)...).out; !strings.Contains(out, want) {
+			t.Errorf("%s lacks %q, the processor that a VM has for itself:\n%s", args, want, out)
+		}
+	}
 	s.tty = true
 	keys, hands := net.Pipe()
 	s.env["KEEL_OUTPUT"] = "table" // which is what it draws

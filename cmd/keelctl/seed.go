@@ -57,7 +57,7 @@ Processors and memory are shared by policy. 100% is one logical processor; share
 against those of the others in the same pool, for what reservations leave:
 
   kind: VM
-  cpu: {count: 2, shares: 2000, reservation: 50%, limit: 200%, affinity: [0, 1], pool: web}
+  cpu: {count: 2, shares: 2000, reservation: 50%, limit: 200%, affinity: [0, 1], exclusive: false, pool: web}
   memory: {size: 256MiB, shares: 2560, reservation: 64MiB, limit: 192MiB, pool: web}
 
   kind: Host

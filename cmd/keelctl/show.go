@@ -91,13 +91,23 @@ func refused(r *seed.Refusal) string {
 	return r.VM
 }
 
+// processors names logical processors.
+func processors(cpus []int) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(cpus), " ", ", "), "[]")
+}
+
 func showVM(row func(name, format string, args ...any), vm seed.VM) {
 	row("id", "%s", vm.ID)
 	row("machine", "%s", vm.Machine)
 	row("processors", "%d, %s", vm.CPU.Count, vm.CPU.Model)
 	showShare(row, vm.CPU.Share, vm.CPU.Pool, seed.FormatPercent)
-	if len(vm.CPU.Affinity) > 0 {
-		row("", "runs on %s", strings.Trim(strings.ReplaceAll(fmt.Sprint(vm.CPU.Affinity), " ", ", "), "[]"))
+	switch cpus := vm.CPU.Affinity; {
+	case vm.CPU.Exclusive && len(cpus) == 0:
+		row("", "is to have %d of the host's for itself", vm.CPU.Count)
+	case vm.CPU.Exclusive:
+		row("", "is to have %s for itself", processors(cpus))
+	case len(cpus) > 0:
+		row("", "runs on %s", processors(cpus))
 	}
 	row("memory", "%s", seed.FormatSize(vm.Memory.Size))
 	showShare(row, vm.Memory.Share, vm.Memory.Pool, seed.FormatSize)

@@ -29,7 +29,7 @@ func (a *app) topCommand() *cobra.Command {
 		Short: "Show hosts, VMs and worlds live",
 		Long: `Show the context's hosts (or that of --host), their VMs and, with --worlds, what their
 schedulers run, with what each has used of the processors since the last time; 100% is one
-logical processor. On a terminal it is drawn anew until q or Ctrl-C; elsewhere, or with
+logical processor, and "alone" are those that a VM has for itself. On a terminal it is drawn anew until q or Ctrl-C; elsewhere, or with
 --once, it measures once. It needs the role viewer.`,
 		Example: `  keelctl top
   keelctl top --once --worlds`,
@@ -110,6 +110,7 @@ type usage struct {
 	Ready  float64 `json:"readyPercent"`
 	Stolen float64 `json:"stolenPercent"`
 	Memory uint64  `json:"memory,omitempty"` // bytes
+	Alone  []int   `json:"alone,omitempty"`  // a VM's: the processors that it has for itself
 
 	unknown bool // CPU, Ready and Stolen are
 }
@@ -210,6 +211,11 @@ func (h *topHost) usages(name string, worlds bool) (whole usage, vms, each []usa
 		}
 		byVM[v.Name] = u
 	}
+	for _, e := range now.host.Resources.Exclusive {
+		if u := byVM[e.VM]; u != nil {
+			u.Alone = append(u.Alone, e.CPU)
+		}
+	}
 	for _, w := range now.worlds {
 		u := usage{Host: name, VM: w.VM, World: worldName(w), State: w.State}
 		if b, ok := before[w.ID]; ok && span > 0 {
@@ -302,14 +308,14 @@ func (t *top) table(r *output.Rows) {
 	}
 	if len(vms) > 0 {
 		r.Break()
-		r.Header("vm", "host", "state", "cpu", "ready", "stolen", "memory")
+		r.Header("vm", "host", "state", "cpu", "ready", "stolen", "memory", "alone")
 	}
 	for _, v := range vms {
 		cpu, ready, stolen := percent(v.CPU), percent(v.Ready), percent(v.Stolen)
 		if v.unknown {
 			cpu, ready, stolen = "", "", ""
 		}
-		r.Row(v.VM, v.Host, output.State(v.State), cpu, ready, stolen, output.Size(v.Memory))
+		r.Row(v.VM, v.Host, output.State(v.State), cpu, ready, stolen, output.Size(v.Memory), processors(v.Alone))
 	}
 	if len(each) > 0 {
 		r.Break()

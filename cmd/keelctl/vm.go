@@ -161,6 +161,9 @@ func (a *app) fieldsOfVM(r *output.Rows, v api.VM) {
 	showVM(func(name, format string, args ...any) {
 		r.Field(name, fmt.Sprintf(format, args...))
 	}, v.Spec)
+	if len(v.Alone) > 0 {
+		r.Field("has alone", processors(v.Alone))
+	}
 	for _, p := range v.Serial {
 		holder := "nobody types"
 		if p.Holder != "" {

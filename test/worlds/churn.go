@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"keel/vmkernel/linux"
 	"keel/vmkernel/sys"
 )
 
@@ -111,6 +112,9 @@ func (c *churner) event() error {
 		return c.thread()
 	case k < 12 && len(c.own) < 12:
 		g, err := newGuest(c.program(), 1+c.rng.IntN(3), c.policy())
+		if errors.Is(err, linux.EBUSY) {
+			return nil // a processor that it was to have for itself is another's, or another's only one
+		}
 		if err != nil {
 			return err
 		}
@@ -130,11 +134,15 @@ func (c *churner) event() error {
 	case 1:
 		return sys.VMResume(g.handle)
 	case 2:
-		return g.set(func(p *sys.CPUPolicy) {
+		err := g.set(func(p *sys.CPUPolicy) {
 			pool := p.Pool
 			*p = c.policy()
 			p.Pool = pool
 		})
+		if errors.Is(err, linux.EBUSY) {
+			return nil // as above
+		}
+		return err
 	case 3:
 		return sys.VCPUKick(g.handle, c.rng.IntN(len(g.pages)))
 	}
@@ -167,6 +175,9 @@ func (c *churner) policy() sys.CPUPolicy {
 	}
 	if c.rng.IntN(3) == 0 {
 		p.Affinity = 1 + c.rng.Uint64N(1<<c.e.cpus-1)
+		if c.rng.IntN(3) == 0 && p.Affinity>>sys.HostCPU&1 == 0 {
+			p.Exclusive = 1
+		}
 	}
 	return p
 }

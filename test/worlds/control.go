@@ -212,6 +212,8 @@ func checkRefusals(e *env) (string, error) {
 	_, e2 = sys.PoolCreate(with(func(p *sys.CPUPolicy) { p.Pool = 7777 }))
 	want("a pool in an unknown pool", e2, linux.EINVAL)
 	want("moving a VM to an unknown pool", sys.VMSetCPU(g.handle, with(func(p *sys.CPUPolicy) { p.Pool = 7777 })), linux.EINVAL)
+	want("a VM with no processors for itself", sys.VMSetCPU(g.handle, with(func(p *sys.CPUPolicy) { p.Pool, p.Exclusive = inner, 1 })), linux.EINVAL)
+	want("a VM with all processors for itself", sys.VMSetCPU(g.handle, with(func(p *sys.CPUPolicy) { p.Pool, p.Exclusive, p.Affinity = inner, 1, 1<<e.cpus-1 })), linux.EINVAL)
 	want("a pool in itself", sys.PoolSet(pool, with(func(p *sys.CPUPolicy) { p.Pool = pool })), linux.EXDEV)
 	want("destroying a pool with a VM", sys.PoolDestroy(inner), linux.EBUSY)
 	want("destroying a pool with a pool", sys.PoolDestroy(pool), linux.EBUSY)

@@ -62,6 +62,14 @@ type HostResources struct {
 	VMs        int    `json:"vms"`
 	VMsRunning int    `json:"vmsRunning"`
 	Worlds     int    `json:"worlds"`
+
+	Exclusive []ExclusiveCPU `json:"exclusive,omitempty"` // processors that VMs have for themselves, ascending
+}
+
+// ExclusiveCPU is a logical processor that a VM has for itself.
+type ExclusiveCPU struct {
+	CPU int    `json:"cpu"`
+	VM  string `json:"vm"`
 }
 
 // Health is ok while there are no problems.

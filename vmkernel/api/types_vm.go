@@ -24,6 +24,7 @@ type VM struct {
 	State  string      `json:"state"`
 	Since  time.Time   `json:"since"`            // when it came into this state
 	Reason string      `json:"reason,omitempty"` // why it stopped last
+	Alone  []int       `json:"alone,omitempty"`  // the logical processors that it has for itself now
 	Serial []VMConsole `json:"serial,omitempty"` // its consoles
 	Next   bool        `json:"next,omitempty"`   // never set: it is here for older clients
 }

@@ -119,15 +119,17 @@ func calibrateAPIC() {
 	apicWrite(apicLVTTimer, vecTimer)
 }
 
-// armTimer has this processor interrupted at a time in ns.
-func armTimer(now, at uint64) {
+// armTimer has this processor interrupted at a time in ns: from what the clock says here on, which whoever decided on the
+// time may have read thousands of ticks ago.
+func armTimer(at uint64) {
+	tsc := amd64.RDTSC()
 	ns := uint64(1)
-	if at > now {
+	if now := tscToNS(tsc); at > now {
 		ns = at - now
 	}
 	if hasTSCDL {
-		// From now on, not from the beginning: the two conversions of a long time differ.
-		amd64.WRMSR(amd64.MSR_TSC_DEADLINE, amd64.RDTSC()+nsToTicks(ns)+1)
+		// Only the difference is converted back: the two conversions of a long time differ.
+		amd64.WRMSR(amd64.MSR_TSC_DEADLINE, tsc+nsToTicks(ns)+1)
 		return
 	}
 	ns = min(ns, 1e9)

@@ -155,6 +155,7 @@ func (c *cpu) mayBrief(v *vcpu) int64 {
 		r = briefOn
 	}
 	c.arm(now) // settle may have brought the time forward at which the policy is to be asked, which nobody else knows of
+	c.endVisit()
 	sched.unlock()
 	return r
 }
@@ -201,6 +202,7 @@ func (c *cpu) afterBrief(v *vcpu, s *virt.State, began uint64) int64 {
 	if v.nextNS != 0 {
 		c.armGuest(v.nextNS) // what looks after the processor's timer doesn't know of v
 	}
+	c.endVisit()
 	return briefOn
 }
 

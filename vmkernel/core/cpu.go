@@ -75,6 +75,7 @@ type cpu struct {
 	resched bool   // the processor's own: ask the policy
 	current uint32 // the world that it runs, 0 when idle: the scheduler's lock protects it
 	lent    uint32 // the virtual processor's world in whose name current, a thread, runs: see settle
+	owner   uint32 // 1 + the machine that has the processor for itself, 0 none: likewise, but for those who look only
 	asked   uint64 // time-stamp counter when the switch began that isn't complete yet, 0: none
 	between bool   // that switch is from a guest to another
 	armed   uint64 // ns for which the timer is set, 0: not

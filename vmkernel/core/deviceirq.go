@@ -18,7 +18,7 @@ func callIRQAlloc(kind, gsi uint64, p uintptr) int64 {
 		return -int64(linux.EFAULT)
 	case kind > 1 || gsi >= 1<<32:
 		return -int64(linux.EINVAL)
-	case cpus[0].apicID > 0xFF: // neither message nor pin can name it
+	case cpus[sys.HostCPU].apicID > 0xFF: // neither message nor pin can name it
 		return -int64(linux.ENODEV)
 	}
 	low := true // PCI's own polarity, unless the firmware says otherwise of an ISA interrupt
@@ -38,7 +38,7 @@ func callIRQAlloc(kind, gsi uint64, p uintptr) int64 {
 	case kind == 0:
 		hostLines[irq].taken = true
 		m := at[sys.Message](p)
-		m.Address, m.Data = messageBase|uint64(cpus[0].apicID)<<12, uint32(vecDevice+irq)
+		m.Address, m.Data = messageBase|uint64(cpus[sys.HostCPU].apicID)<<12, uint32(vecDevice+irq)
 	case pinTaken(uint32(gsi)):
 		irq = -int64(linux.EBUSY)
 	case !hostLines[irq].wire(uint32(gsi), uint32(vecDevice+irq), low, true):

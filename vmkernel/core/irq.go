@@ -7,7 +7,7 @@ import (
 
 // The host's IOAPICs (Intel 82093AA; registers behind an index and a window) belong to the lower
 // half. A driver takes an ISA interrupt by waiting for it, and is given others, see deviceirq.go;
-// each has a vector of its own and goes to the first processor. The scheduler's lock protects all
+// each has a vector of its own and goes to sys.HostCPU. The scheduler's lock protects all
 // of it.
 const (
 	ioapicWindow  = 0x10
@@ -82,7 +82,7 @@ func (l *hostLine) wire(gsi, vector uint32, low, level bool) bool {
 	if level {
 		l.entry |= ioapicLevel
 	}
-	ioapicWrite(uint32(i), ioapicPins+2*uint32(l.pin)+1, cpus[0].apicID<<24)
+	ioapicWrite(uint32(i), ioapicPins+2*uint32(l.pin)+1, cpus[sys.HostCPU].apicID<<24)
 	l.mask(false)
 	return true
 }

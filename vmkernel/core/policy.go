@@ -139,6 +139,9 @@ func (c *cpu) look() {
 	if sched.Kicked() {
 		sched.kick()
 	}
+	if c.owned() && c.current != 0 && !c.inGuest() {
+		c.resched = true
+	}
 	guest := false
 	for try := 0; try < 4 && (c.current == 0 || c.mustAsk() || now >= sched.Until(c.id)); try++ {
 		c.resched = false

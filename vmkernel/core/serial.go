@@ -2,6 +2,7 @@ package core
 
 import (
 	"keel/arch/amd64"
+	"keel/vmkernel/sys"
 )
 
 // serialOut is what the serial port has yet to send. A line of 80 characters takes it 7 ms, in which
@@ -54,7 +55,7 @@ func sendBurst() {
 	}
 }
 
-// pumpSerial gives the port what it takes now, and sets when to look again, on this processor.
+// pumpSerial gives the port what it takes now, and sets when to look again, on this processor if that isn't a machine's alone.
 func pumpSerial() {
 	o := &serialOut
 	left := o.end - o.head
@@ -69,7 +70,12 @@ func pumpSerial() {
 	if o.end-o.head != left {
 		wait *= uint64(o.burst)
 	}
-	o.cpu, o.due = me().id, nanotime()+wait
+	c := me()
+	o.cpu, o.due = c.id, nanotime()+wait
+	if c.owned() {
+		o.cpu = sys.HostCPU
+		cpus[o.cpu].kick()
+	}
 }
 
 // flushSerial waits until the port has taken all.

@@ -3,6 +3,7 @@ package core
 import (
 	"keel/arch/amd64"
 	policy "keel/vmkernel/sched"
+	"keel/vmkernel/sys"
 )
 
 // A timerHeap holds the worlds that wait with a deadline on a processor: a binary heap, the
@@ -64,14 +65,21 @@ func (h *timerHeap) down(i uint32) {
 	}
 }
 
-// startTimer has w woken at deadline, in ns, on the processor where it is.
+// startTimer has w woken at deadline, in ns, on the processor where it is, but a thread not on one that is a machine's alone.
 func startTimer(w *world, deadline uint64) {
+	away := w.kind == kindThread && cpus[w.cpu].owned()
+	if away {
+		w.cpu = sys.HostCPU
+	}
 	h := &cpus[w.cpu].timers
 	w.deadline = deadline
 	*h.item(h.n) = w.id
 	h.n++
 	w.timerPos = h.n
 	h.up(h.n - 1)
+	if away && w.timerPos == 1 {
+		cpus[w.cpu].kick() // its own timer is set for later
+	}
 }
 
 func cancelTimer(w *world) {
@@ -105,8 +113,7 @@ func (c *cpu) expireTimers(now uint64) {
 }
 
 // arm sets the local APIC's timer for the next thing to do: a sleeper's deadline, the time at which the
-// policy wants to be asked again, or the guest's own timer. Where there is none of these, no timer comes. Deadlines may come up to slack late, so that sleeps of the runtime's
-// monitor (20 µs) don't cost an interrupt each.
+// policy wants to be asked again, or the guest's own timer. Where there is none of these, no timer comes.
 func (c *cpu) arm(now uint64) {
 	var next uint64
 	if c.timers.n > 0 {
@@ -117,8 +124,9 @@ func (c *cpu) arm(now uint64) {
 		next = t
 	}
 	if c.current != 0 && worldAt(c.current).kind == kindVCPU {
-		if t := at[vcpu](worldAt(c.current).vcpu).nextTSC; t != never {
-			if ns := tscToNS(t) + 1; next == 0 || ns < next {
+		// One that waited looks at its timers before it is entered: no interrupt is needed for what is over.
+		if v := at[vcpu](worldAt(c.current).vcpu); v.nextTSC != never {
+			if ns := tscToNS(v.nextTSC) + 1; (ns > now || v.lastExit != 0) && (next == 0 || ns < next) {
 				next = ns
 			}
 		}
@@ -140,7 +148,7 @@ func (c *cpu) arm(now uint64) {
 	}
 	if c.armed != next {
 		c.armed = next
-		armTimer(now, next)
+		armTimer(next)
 	}
 }
 

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"math/bits"
 	"sync/atomic"
 
 	"keel/arch/amd64"
@@ -143,14 +144,9 @@ func (c *cpu) handleVector(v uint64) {
 func (c *cpu) drainPending() {
 	for i := range c.pending {
 		for c.pending[i] != 0 {
-			w := c.pending[i]
-			bit := uint64(0)
-			for w&1 == 0 {
-				w >>= 1
-				bit++
-			}
-			c.pending[i] &^= 1 << bit
-			c.handleVector(uint64(i)*64 + bit)
+			bit := bits.TrailingZeros64(c.pending[i])
+			c.pending[i] &^= 1 << uint(bit)
+			c.handleVector(uint64(i*64 + bit))
 		}
 	}
 }

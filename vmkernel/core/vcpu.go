@@ -364,6 +364,7 @@ func (c *cpu) handBack(w *world, v *vcpu) {
 		t.began = nanotime()
 		c.armGuest(t.began + spinLook)
 	}
+	c.endVisit()
 	atomic.StoreUint32(&v.taken, 0)
 }
 
@@ -619,6 +620,10 @@ func (v *vcpu) wait(c *cpu, w *world) bool {
 			sched.unlock()
 			return false
 		}
+	}
+	if atomic.LoadUint64(&v.nextTSC) == 0 {
+		sched.unlock()
+		return false // another virtual processor has set the PIT since it was looked at
 	}
 	var deadline uint64
 	if v.nextTSC != never {

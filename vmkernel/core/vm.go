@@ -18,8 +18,6 @@ type machine struct {
 	nvcpu uint32
 	group policy.ID // of its virtual processors' worlds
 
-	affinity uint64 // the processors that they may run on, 0 for all
-
 	memory    uint64 // bytes
 	low, high uint64 // of memory: below the device hole, and from 4 GiB on
 	piece     uint64 // physical address of a GiB that is being zeroed, 0: none
@@ -127,9 +125,10 @@ func vmCreate(p uintptr) int64 {
 	m.high = size - m.low
 	m.kvmclock = cfg.KVMClock != 0
 	m.setCPUID(cfg, int(ncpuid))
+	to := affinityOf(&share)
 	m.root = allocFrame(overheadOf(id))
 	ok := m.root != 0
-	bad := ok && !(affinityValid(share.Affinity) && m.join(&share))
+	bad := ok && !(to.valid() && m.join(&share))
 	ok = ok && !bad && m.reserveWindows()
 	for i := uint32(0); ok && i < m.nvcpu; i++ {
 		ok = m.newVCPU(i)
@@ -142,9 +141,10 @@ func vmCreate(p uintptr) int64 {
 		m.destroy()
 		return -int64(linux.ENOMEM)
 	}
-	sched.lock()
-	m.setAffinity(share.Affinity, nanotime())
-	sched.unlock()
+	if !m.settleDown(to) {
+		m.destroy()
+		return -int64(linux.EBUSY)
+	}
 	m.reset()
 	return int64(id)
 }
@@ -251,6 +251,7 @@ func (m *machine) destroy() {
 	}
 	if m.group != policy.None {
 		sched.lock()
+		m.dropAffinity(nanotime())
 		sched.Destroy(m.group, nanotime())
 		m.group = policy.None
 		sched.unlock()

@@ -205,15 +205,17 @@ func (v *vcpu) updateTimer() {
 			next = now + left
 		}
 	}
+	v.nextNS = 0
 	if v.index == 0 {
 		m.lock.lock()
-		t := m.pit.NextEvent(m.now())
-		m.lock.unlock()
-		if t != i8254.Never {
+		if t := m.pit.NextEvent(m.now()); t != i8254.Never {
 			next = min(next, nsToTSC(t+m.startNS))
 		}
+		v.nextTSC = next // before who writes to the PIT from now on says that it is over: see pitChanged
+		m.lock.unlock()
+	} else {
+		v.nextTSC = next
 	}
-	v.nextTSC, v.nextNS = next, 0
 	if next == never {
 		return
 	}
@@ -230,7 +232,7 @@ const farAway = 1 << 60
 func (c *cpu) armGuest(ns uint64) {
 	if c.armed == 0 || ns < c.armed {
 		c.armed = ns
-		armTimer(nanotime(), ns)
+		armTimer(ns)
 	}
 }
 
@@ -241,7 +243,9 @@ func (m *machine) pitChanged() {
 		v.updateTimer()
 		return
 	}
-	atomic.StoreUint64(&v.nextTSC, 0) // due at its next entry, which computes it
+	m.lock.lock()
+	atomic.StoreUint64(&v.nextTSC, 0) // due at its next entry, which computes it; it doesn't wait before that
+	m.lock.unlock()
 	v.notify()
 }
 

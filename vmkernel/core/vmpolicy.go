@@ -135,17 +135,19 @@ func (m *machine) join(p *sys.CPUPolicy) bool {
 // setPolicy changes what the machine may have: from the next decision on, which is at once where a processor
 // has to change its mind.
 func (m *machine) setPolicy(p *sys.CPUPolicy) int64 {
-	share := shareOf(p)
+	share, to := shareOf(p), affinityOf(p)
 	r := -int64(linux.EINVAL)
 	sched.lock()
 	now := nanotime()
 	switch pool := poolOf(uint64(p.Pool)); {
-	case !share.Valid() || !affinityValid(p.Affinity) || pool == policy.None:
+	case !share.Valid() || !to.valid() || pool == policy.None:
+	case !m.placeable(to):
+		r = -int64(linux.EBUSY)
 	case !sched.Move(m.group, pool, now):
 		r = -int64(linux.ENOSPC)
 	default:
 		sched.SetPolicy(m.group, &share, now)
-		m.setAffinity(p.Affinity, now)
+		m.setAffinity(to, now)
 		for i := uint32(0); i < m.nvcpu; i++ {
 			sched.Requeue(m.node(i), now)
 		}
@@ -153,36 +155,6 @@ func (m *machine) setPolicy(p *sys.CPUPolicy) int64 {
 	}
 	sched.unlock()
 	return r
-}
-
-// allCPUs is the set of the processors that were started.
-func allCPUs() uint64 { return ^uint64(0) >> (64 - uint(nCPUs)) }
-
-// affinityValid says whether all of a set's processors exist.
-func affinityValid(set uint64) bool { return set&^allCPUs() == 0 }
-
-// setAffinity has the machine's virtual processors run on a set of processors, 0 for all. They leave the
-// affinity set before that changes. The lock is held.
-func (m *machine) setAffinity(set, now uint64) {
-	if set == allCPUs() {
-		set = 0
-	}
-	if set == m.affinity {
-		return
-	}
-	m.affinity = set
-	for i := uint32(0); i < m.nvcpu; i++ {
-		sched.SetAffinity(m.node(i), 0, now)
-	}
-	if set == 0 {
-		return
-	}
-	for i := 0; i < nCPUs; i++ {
-		sched.SetMember(m.id+1, uint32(i), set>>i&1 != 0)
-	}
-	for i := uint32(0); i < m.nvcpu; i++ {
-		sched.SetAffinity(m.node(i), m.id+1, now)
-	}
 }
 
 // node is virtual processor i as the policy knows it.

@@ -201,7 +201,7 @@ func (c *cpu) resume(w *world) bool {
 func (c *cpu) idle() {
 	if atomic.LoadUint32(&c.kicked) == 0 && !c.mustAsk() && c.pending == [4]uint64{} {
 		c.pollFlush()
-		if !c.scrub() {
+		if c.owned() || !c.scrub() {
 			amd64.StiHlt()
 		}
 	} else {

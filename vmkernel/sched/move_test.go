@@ -56,3 +56,34 @@ func TestAMovedVMCountsInItsNewPool(t *testing.T) {
 		t.Error("what can't be was done")
 	}
 }
+
+// TestAThreadGoesOnWhereAVCPUHasTheProcessorAlone: as its exit leads there, and at its next turn it is elsewhere.
+func TestAThreadGoesOnWhereAVCPUHasTheProcessorAlone(t *testing.T) {
+	s, threads, vcpus := small(t, 2)
+	if !s.SetMember(1, 1, true) || !s.SetExclusive(1, 1, 1) || !s.SetAffinity(vcpus[0], 1, 1) {
+		t.Fatal("a processor can't be given away")
+	}
+	if s.SetMember(2, 1, true); s.SetExclusive(1, 2, 1) {
+		t.Error("it was given away twice")
+	}
+	s.Wake(vcpus[0], 10)
+	kicks(s)
+	if id, _ := s.Pick(1, 20); id != vcpus[0] {
+		t.Fatalf("node %d runs on it", id)
+	}
+	if !s.Switch(1, threads[0], 30) {
+		t.Fatal("the exit's thread is kept from running")
+	}
+	s.Wake(vcpus[0], 40)
+	kicks(s)
+	if id, _ := s.Pick(1, 50); id != vcpus[0] {
+		t.Errorf("node %d goes on", id)
+	}
+	kicks(s)
+	if id, _ := s.Pick(0, 60); id != threads[0] {
+		t.Errorf("node %d runs on the other", id)
+	}
+	if bad := s.Check(); bad != "" {
+		t.Error(bad)
+	}
+}

@@ -122,6 +122,9 @@ func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 		return false, first
 	}
 	if n.flags&System != 0 {
+		if s.inTheWay(p) && now >= p.started+Slice && s.find(setGuest, id, c) != noCPU {
+			return false, None
+		}
 		return !s.pacing || p.nq == p.nsys && s.pull(false, 0, c) == None, None
 	}
 	if p.dueTurn && now < p.started+Slice {
@@ -157,6 +160,8 @@ func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 
 // putBack ends the running world's turn: it waits, is parked, paused, or goes where it may run.
 func (s *Scheduler) putBack(c uint32, now uint64) {
+	p := &s.CPUs[c]
+	whole := now >= p.started+Slice
 	id := s.stop(c, now)
 	n := &s.Nodes[id]
 	if n.flags&wantStop != 0 {
@@ -165,10 +170,25 @@ func (s *Scheduler) putBack(c uint32, now uint64) {
 		s.deactivate(id)
 		return
 	}
-	if s.CPUs[c].yielded && s.Nodes[n.parent].flags&Cosched != 0 {
+	if n.flags&System != 0 && whole && s.inTheWay(p) {
+		if to := s.find(setGuest, id, c); to != noCPU {
+			s.CPUs[to].moves++
+			s.submit(id, to, 0, now)
+			s.notice(id, to, now)
+			return
+		}
+	}
+	if p.yielded && s.Nodes[n.parent].flags&Cosched != 0 {
 		n.flags |= gaveUp
 	}
 	s.resubmit(id, c, now)
+}
+
+// inTheWay says whether a thread of the system group, on processor p and below the group's limit, keeps worlds from running
+// that can't go where it isn't, or not to all such places. It goes on elsewhere after a turn, beyond the processors that it
+// comes to next: so no more than its part of each is taken, rather than all of one, and what worlds have reserved there holds.
+func (s *Scheduler) inTheWay(p *CPU) bool {
+	return !s.pacing && p.queue[qSome]|p.queue[qPinned] != None
 }
 
 // resubmit has a world wait again at processor c, or elsewhere if it may not run there.
@@ -419,6 +439,9 @@ func (s *Scheduler) timer(c uint32, now uint64) uint64 {
 				t = min(t, p.started+s.systemSlice(p))
 			case !s.pacing: // else the limit is behind it, and who waits elsewhere is for that processor
 				t = min(t, add(now, s.allowance(id, now)))
+			}
+			if s.inTheWay(p) {
+				t = min(t, p.started+Slice)
 			}
 		}
 	}

@@ -42,13 +42,16 @@ func (s *Scheduler) SetMember(set, c uint32, member bool) bool {
 }
 
 // SetExclusive gives processor c to the worlds of an affinity set alone; 0 gives it back to all. It
-// refuses to leave set 0, or a set that isn't empty, without a processor.
+// refuses to leave set 0, or a set that isn't empty, without a processor, and to take one from another set.
 func (s *Scheduler) SetExclusive(c, set uint32, now uint64) bool {
 	if c >= uint32(len(s.CPUs)) || !s.CPUs[c].online || set >= s.sets || set != 0 && !s.bit(fixedSets+set, c) {
 		return false
 	}
 	p := &s.CPUs[c]
 	old := p.exclusive
+	if old != 0 && set != 0 && old != set {
+		return false
+	}
 	p.exclusive = set
 	if set != 0 {
 		s.clearBit(fixedSets, c)
@@ -326,7 +329,7 @@ func (s *Scheduler) Resume(id ID, now uint64) bool {
 // Bill adds ns of service, which was given to a world in another's name, to its account: time in Go
 // on behalf of a VM. It is repaid like its own.
 func (s *Scheduler) Bill(id ID, ns, now uint64) {
-	s.bill(id, ns, min(ns, maxCharge), now)
+	s.bill(id, ns, min(ns, maxCharge), 0, now)
 }
 
 func lowestOr0(m uint64) uint32 {

@@ -46,7 +46,7 @@ import "math/bits"
 //
 // Service is charged to tags only while it is contended: while a world waits on this processor, or
 // one waits elsewhere that could run here. What nobody else wants is free, so worlds that ran alone
-// meet as equals. But a node that slept meanwhile is let off as much of what it is ahead as its tag would have fallen back
+// meet as equals; that of a processor which is theirs alone isn't counted at all. But a node that slept meanwhile is let off as much of what it is ahead as its tag would have fallen back
 // by, had that been charged (Node.free): else who halts often, beside one that saturates the processor, would pay for
 // all it uses, the other for next to nothing, and be no sooner on the processor for having used little. A reservation may have a node served beyond its part by shares: of that no more than
 // debtTurns turns are remembered.
@@ -100,19 +100,24 @@ func (s *Scheduler) chargeTo(p *CPU, now uint64) {
 	if p.nq != 0 || fair > d {
 		fair = d
 	}
+	free := d - fair
+	if p.exclusive != 0 && p.nq == 0 {
+		fair, free = 0, 0 // nobody else could have it: it tells nothing about shares
+	}
 	p.since, p.contended = now, total
 	if p.current != None {
-		s.bill(p.current, d, fair, now)
+		s.bill(p.current, d, fair, free, now)
 	}
 }
 
-// bill adds d ns of service that ended now, of which fair were contended, to a world and to all above it but the root.
-func (s *Scheduler) bill(id ID, d, fair, now uint64) {
+// bill adds d ns of service that ended now, of which fair were contended and free nobody else wanted, to a world and to all above
+// it but the root.
+func (s *Scheduler) bill(id ID, d, fair, free, now uint64) {
 	if fair > maxCharge {
 		fair = maxCharge
 	}
 	x := &s.Nodes[id]
-	free := min(d-fair, maxCharge) << 20
+	free = min(free, maxCharge) << 20
 	if x.flags&System != 0 {
 		free = 0 // guests don't compete with it for shares
 	}

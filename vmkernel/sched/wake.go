@@ -86,7 +86,9 @@ func (s *Scheduler) Switch(c uint32, to ID, now uint64) bool {
 	}
 	n.since = now
 	s.catchUp(to)
-	if !s.allowed(to, c) || s.release(to, now) > now || s.ahead(to) {
+	// A thread goes on even where the processor isn't its own: the exit of one that has it for itself leads there. Its
+	// next turn is elsewhere.
+	if n.flags&System == 0 && !s.allowed(to, c) || s.release(to, now) > now || s.ahead(to) {
 		s.Wake(to, now)
 		return false
 	}
@@ -133,7 +135,10 @@ func (s *Scheduler) Withdraw(id ID, now uint64) {
 }
 
 // Contended says whether any world waits that processor c could run, or at processor c.
-func (s *Scheduler) Contended(c uint32) bool { return s.waiting|s.CPUs[c].nq != 0 }
+func (s *Scheduler) Contended(c uint32) bool {
+	p := &s.CPUs[c]
+	return p.nq != 0 || s.waiting != 0 && p.exclusive == 0
+}
 
 // OnlyThreads says whether threads of the system group wait at processor c, and nobody else does.
 func (s *Scheduler) OnlyThreads(c uint32) bool {
@@ -167,7 +172,11 @@ func (s *Scheduler) notice(id ID, c uint32, now uint64) {
 		if s.paced(p) {
 			s.kick(c, max(p.started+s.pacedTurn(p), now))
 		} else {
-			s.kick(c, add(now, s.allowance(p.current, now)+s.soonest()))
+			by := add(now, s.allowance(p.current, now)+s.soonest())
+			if s.inTheWay(p) {
+				by = min(by, max(p.started+Slice, now))
+			}
+			s.kick(c, by)
 		}
 	case s.precedes(id, c, now):
 		s.kick(c, now)

@@ -123,6 +123,7 @@ func (d *Decoder) cpu(o *object) CPU {
 	r := d.processors(MaxCPUs * Processor)
 	c.Share = o.share(r, uint64(c.Count)*SharesPerCPU)
 	c.Affinity = o.affinity()
+	c.Exclusive = o.boolean("exclusive", false)
 	usable := uint64(c.Count)
 	why := count(c.Count, "processor")
 	if n := len(c.Affinity); n > 0 && n < c.Count {
@@ -131,6 +132,10 @@ func (d *Decoder) cpu(o *object) CPU {
 	}
 	if c.Reservation > usable*Processor {
 		d.fail(o.get("reservation"), "%s is more than its %s can use, %s", r.format(c.Reservation), why, r.format(usable*Processor))
+	}
+	if own := max(len(c.Affinity), int(usable)) * Processor; c.Exclusive && c.Limit != 0 && c.Limit < uint64(own) {
+		d.fail(o.get("limit"), "%s is below the %s of the processors that it has for itself: raise it or leave exclusive out", r.format(c.Limit),
+			r.format(uint64(own)))
 	}
 	c.Pool = o.pool(r, cpuOf, c.Reservation)
 	o.done()

@@ -48,6 +48,8 @@ func TestPolicyIsReadAndItsAbsenceIsNormal(t *testing.T) {
 			CPU{Count: 8, Model: CPUModel, Share: Share{Shares: 8000}}, Memory{Size: 1 << 40, Share: Share{Shares: MaxMemoryShares}}},
 		{`{"count":2,"shares":1000000,"reservation":2000,"limit":2000,"affinity":[7,4095,0]}`, `{"size":8388608,"shares":1,"reservation":8388608,"limit":8388608}`,
 			CPU{Count: 2, Model: CPUModel, Share: Share{1000000, 2000, 2000}, Affinity: []int{0, 7, 4095}}, Memory{Size: 8 << 20, Share: Share{1, 8 << 20, 8 << 20}}},
+		{`{"count":2,"limit":2000,"exclusive":true}`, ``,
+			CPU{Count: 2, Model: CPUModel, Share: Share{2000, 0, 2000}, Exclusive: true}, Memory{Size: 8 << 20, Share: Share{Shares: 80}}},
 		{`{"limit":10,"pool":"p"}`, `{"size":8388608,"limit":4194304,"pool":"p"}`,
 			CPU{Count: 1, Model: CPUModel, Share: Share{1000, 0, 10}, Pool: "p"}, Memory{Size: 8 << 20, Share: Share{80, 0, 4 << 20}, Pool: "p"}},
 	} {
@@ -81,6 +83,8 @@ func TestBadPolicyOfAVMRefusesIt(t *testing.T) {
 		{`{"limit":9}`, ``, `cpu.limit: 0.9% is below the minimum of 1%`},
 		{`{"limit":8001}`, ``, `cpu.limit: 800.1% is above the maximum of 800%`},
 		{`{"reservation":500,"limit":499}`, ``, `cpu.limit: 49.9% is below the reservation of 50%: raise the limit or lower the reservation`},
+		{`{"count":2,"exclusive":true,"limit":1500}`, ``, `cpu.limit: 150% is below the 200% of the processors that it has for itself: raise it or leave exclusive out`},
+		{`{"exclusive":1}`, ``, `cpu.exclusive: 1 is not true or false`},
 		{`{"affinity":[]}`, ``, `cpu.affinity: names no processor: leave it out for all of them`},
 		{`{"affinity":[-1]}`, ``, `cpu.affinity[0]: -1 is below the minimum of 0`},
 		{`{"affinity":[0,4096]}`, ``, `cpu.affinity[1]: 4096 is above the maximum of 4095`},

@@ -95,11 +95,12 @@ type VM struct {
 
 // CPU is a VM's processors.
 type CPU struct {
-	Count    int    `json:"count"` // 1..MaxCPUs
-	Model    string `json:"model"`
-	Share           // in thousandths of a logical processor
-	Affinity []int  `json:"affinity,omitempty"` // the logical processors that it may run on, ascending; none: all
-	Pool     string `json:"pool,omitempty"`     // a Pool's name; empty: the host itself
+	Count     int    `json:"count"` // 1..MaxCPUs
+	Model     string `json:"model"`
+	Share            // in thousandths of a logical processor
+	Affinity  []int  `json:"affinity,omitempty"`  // the logical processors that it may run on, ascending; none: all
+	Exclusive bool   `json:"exclusive,omitempty"` // nobody else runs on those, or on count that the host picks where none are named
+	Pool      string `json:"pool,omitempty"`      // a Pool's name; empty: the host itself
 }
 
 // Memory is a VM's memory.

@@ -13,6 +13,9 @@ const Processor = 1000
 // and are paced beyond it while guests want the processor.
 const SystemRate = 250
 
+// HostCPU is the logical processor that takes the host's interrupts. It is never a VM's alone.
+const HostCPU = 0
+
 // A CPUPolicy is what a VM, or a pool of VMs, may have of the processors. Package sched says what it means.
 type CPUPolicy struct {
 	Shares      uint32 // 1 to 1,000,000, relative to its siblings'
@@ -20,6 +23,7 @@ type CPUPolicy struct {
 	Limit       uint32 // likewise, at least Reservation; 0: none
 	Pool        Pool   // what it is in; 0: the host itself
 	Affinity    uint64 // a VM's: the processors that it may run on, a bit each; 0: all
+	Exclusive   uint32 // a VM's: 1 keeps all others from those of Affinity, and Keel's own threads but for what exits lead to
 }
 
 // A Pool names a pool of VMs until it is destroyed; 0 is the host itself, in which all others are.
@@ -48,7 +52,9 @@ func PoolDestroy(id Pool) error {
 }
 
 // VMSetCPU changes what a VM may have and the pool that it is in, running or not, at once. EINVAL: a value is out of range,
-// the affinity has no processor of the host, or there is no such pool; ENOSPC: the pool is too deep. Then nothing has changed.
+// the affinity has a processor that isn't the host's, or an exclusive one has none or HostCPU, or there is no such pool; EBUSY: a
+// processor that it is to have for itself is another's, or the only one of another; ENOSPC: the pool is too deep. Then nothing
+// has changed.
 func VMSetCPU(h VMHandle, p *CPUPolicy) error {
 	_, err := call(NumVMSetCPU, uintptr(h), uintptr(unsafe.Pointer(p)), 0, 0)
 	return err

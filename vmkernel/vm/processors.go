@@ -3,6 +3,7 @@ package vm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"keel/vmkernel/sched/admit"
@@ -38,7 +39,7 @@ func newProcessors(b Backend) *processors {
 func (p *processors) init() (err error) {
 	if p.tree == nil {
 		n := p.backend.Processors()
-		p.tree, err = admit.New(n, int64(n)*sys.SystemRate)
+		p.tree, err = admit.New(n, int64(n)*sys.SystemRate, sys.HostCPU)
 	}
 	return err
 }
@@ -80,7 +81,7 @@ func (p *processors) addPool(pool *seed.Pool) error {
 // specOf is what a VM's description says of processors. VMs of tests may have no shares.
 func specOf(node string, c *seed.CPU) admit.Spec {
 	s := admit.Spec{Name: node, Pool: poolNode(c.Pool), Shares: int64(c.Shares), Reservation: int64(c.Reservation), Limit: int64(c.Limit),
-		VCPUs: c.Count, Affinity: c.Affinity}
+		VCPUs: c.Count, Affinity: c.Affinity, Exclusive: c.Exclusive}
 	if s.Shares == 0 {
 		s.Shares = int64(c.Count) * seed.SharesPerCPU
 	}
@@ -92,6 +93,9 @@ func policyOf(s *admit.Spec, pool sys.Pool) *sys.CPUPolicy {
 	c := &sys.CPUPolicy{Shares: uint32(s.Shares), Reservation: uint32(s.Reservation), Limit: uint32(s.Limit), Pool: pool}
 	for _, i := range s.Affinity {
 		c.Affinity |= 1 << i // admit has seen that the host has it
+	}
+	if s.Exclusive {
+		c.Exclusive = 1
 	}
 	return c
 }
@@ -107,11 +111,24 @@ func (p *processors) admit(spec *seed.VM) (*slot, error) {
 	if p.tree.Has(node) { // of one that was renamed since it was started
 		node += " (" + spec.ID + ")"
 	}
-	s := specOf(node, &spec.CPU)
-	if err := p.tree.Set(s); err != nil {
-		return nil, faultf(ErrNoProcessors, "processors: %v", err)
+	s, err := p.take(specOf(node, &spec.CPU))
+	if err != nil {
+		return nil, err
 	}
 	return &slot{p: p, name: node, spec: s, pool: p.pools[spec.CPU.Pool]}, nil
+}
+
+// take has the tree admit a VM, or a change of one, and returns it with the processors that it has for itself. The mutex is
+// held.
+func (p *processors) take(s admit.Spec) (admit.Spec, error) {
+	s, err := p.tree.Place(s)
+	if err == nil {
+		err = p.tree.Set(s)
+	}
+	if err != nil {
+		return s, faultf(ErrNoProcessors, "processors: %v", err)
+	}
+	return s, nil
 }
 
 // policy is what the VM's machine is made with.
@@ -128,9 +145,9 @@ func (s *slot) end() {
 func (s *slot) set(in *instance, c *seed.CPU) error {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
-	to := specOf(s.name, c)
-	if err := s.p.tree.Set(to); err != nil {
-		return faultf(ErrNoProcessors, "processors: %v", err)
+	to, err := s.p.take(specOf(s.name, c))
+	if err != nil {
+		return err
 	}
 	pool := s.p.pools[c.Pool]
 	in.mu.Lock()
@@ -144,18 +161,32 @@ func (s *slot) set(in *instance, c *seed.CPU) error {
 	return nil
 }
 
+// exclusive are the processors that the VM has for itself, nil for none.
+func (s *slot) exclusive() []int {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	if !s.spec.Exclusive {
+		return nil
+	}
+	return slices.Sorted(slices.Values(s.spec.Affinity))
+}
+
 // check says whether a VM that is off makes sense on this host. What others have reserved is looked at when it is started.
 func (p *processors) check(spec *seed.VM) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := p.backend.Processors()
-	alone, err := admit.New(n, int64(n)*sys.SystemRate)
+	alone, err := admit.New(n, int64(n)*sys.SystemRate, sys.HostCPU)
 	if err != nil {
 		return err
 	}
 	s := specOf(vmNode(spec.Name), &spec.CPU)
 	s.Pool = ""
-	if err := alone.Set(s); err != nil {
+	s, err = alone.Place(s)
+	if err == nil {
+		err = alone.Set(s)
+	}
+	if err != nil {
 		return faultf(ErrInvalid, "processors: %v", err)
 	}
 	return nil

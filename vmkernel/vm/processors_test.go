@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -187,6 +188,72 @@ func TestARunningVMMovesToAnotherPool(t *testing.T) {
 			t.Errorf("to %+v: %v", to.CPU, err)
 		case to.CPU.Pool != was.CPU.Pool && got.Pool != pools[to.CPU.Pool]:
 			t.Errorf("to %+v: the lower half's policy is %+v", to.CPU, got)
+		}
+	}
+}
+
+func TestProcessorsForAVMAlone(t *testing.T) {
+	f := idleFake()
+	m, _ := newManager(f)
+	s := spec("rt")
+	s.CPU.Count, s.CPU.Exclusive = 2, true
+	if _, err := startedVM(t, m, s); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.machines[0].cfg.CPU; got.Exclusive != 1 || got.Affinity != 1<<2|1<<3 {
+		t.Errorf("the machine got %+v", got)
+	}
+	s = spec("also")
+	s.CPU.Count, s.CPU.Exclusive = 2, true
+	if _, err := startedVM(t, m, s); !errors.Is(err, ErrNoProcessors) || !strings.Contains(err.Error(), "it needs 2 and 1 of 4 can be had") {
+		t.Errorf("two more of four: %v", err)
+	}
+	s = spec("other")
+	s.CPU.Affinity = []int{3}
+	if _, err := startedVM(t, m, s); !errors.Is(err, ErrNoProcessors) || !strings.Contains(err.Error(), "processor 3 only") {
+		t.Errorf("on a processor that is another's: %v", err)
+	}
+}
+
+// TestWhatAVMHadForItselfIsGivenBack: when it is killed, is switched off, or crashes, and when it no longer wants it.
+func TestWhatAVMHadForItselfIsGivenBack(t *testing.T) {
+	for name, end := range map[string]func(v *VM, exit chan virt.Exit) error{
+		"killed":    func(v *VM, _ chan virt.Exit) error { return v.Kill(context.Background()) },
+		"crashed":   func(_ *VM, exit chan virt.Exit) error { exit <- virt.Exit{Kind: virt.KindTripleFault}; return nil },
+		"unwilling": func(v *VM, _ chan virt.Exit) error { s := *v.Spec(); s.CPU.Exclusive = false; return v.Update(s, 0) },
+	} {
+		exit := make(chan virt.Exit, 1)
+		f := newFake(func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) linux.Errno {
+			select {
+			case <-m.kicks[0]:
+				p.State.Exit = virt.Exit{Kind: virt.KindNop}
+			case p.State.Exit = <-exit:
+			}
+			return 0
+		})
+		m, _ := newManager(f)
+		s := spec("rt")
+		s.CPU.Count, s.CPU.Exclusive = 3, true
+		v, err := startedVM(t, m, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.Exclusive(); !slices.Equal(got, []int{1, 2, 3}) {
+			t.Errorf("it has %v for itself", got)
+		}
+		if err := end(v, exit); err != nil {
+			t.Fatal(err)
+		}
+		if name == "crashed" {
+			eventually(t, "it is off", func() bool { return v.State() == Off })
+		}
+		if got := v.Exclusive(); got != nil {
+			t.Errorf("%s: it still has %v for itself", name, got)
+		}
+		s = spec("next")
+		s.CPU.Count, s.CPU.Exclusive, s.CPU.Affinity = 1, true, []int{1}
+		if _, err := startedVM(t, m, s); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -10,6 +10,16 @@ func (v *VM) SetCPU(to seed.Share, affinity []int) error {
 	return v.Update(spec, 0)
 }
 
+// Exclusive are the logical processors that the VM has for itself, ascending: none while it is off.
+func (v *VM) Exclusive() []int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.run == nil || v.run.in == nil || v.run.in.slot == nil {
+		return nil
+	}
+	return v.run.in.slot.exclusive()
+}
+
 // setProcessors has a description's policy of processors take effect, or refuses it. The VM's mutex is held.
 func (v *VM) setProcessors(spec *seed.VM) error {
 	if v.run == nil || v.run.in == nil || v.run.in.slot == nil {

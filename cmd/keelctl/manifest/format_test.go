@@ -19,7 +19,7 @@ func TestWhatIsFormattedIsReadBackTheSame(t *testing.T) {
 kind: VM
 name: "007"
 id: ` + id1 + `
-cpu: {count: 2, shares: 17, reservation: 12.5%, limit: 150%, affinity: [0, 3], pool: web}
+cpu: {count: 2, shares: 17, reservation: 12.5%, limit: 200%, affinity: [0, 3], exclusive: true, pool: web}
 memory: {size: 64MiB, reservation: 8KiB, limit: 48MiB, pool: web}
 boot: {kernel: vmlinuz, initrd: "yes", cmdline: "a: b # c", modules: [{file: "null", cmdline: "*x"}]}
 serial: [{name: ttyS0, log: host}, {name: ttyS1}]

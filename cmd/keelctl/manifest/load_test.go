@@ -168,6 +168,7 @@ func TestErrorsNameFileAndLine(t *testing.T) {
 		{vmYAML("cpu:\n  reservation: 60%\n  limit: 59.9%"), `host.yaml:9: cpu.limit: 59.9% is below the reservation of 60%: raise the limit or lower the reservation`},
 		{vmYAML("cpu: {limit: 0%}"), `host.yaml:7: cpu.limit: 0% is below the minimum of 1%: leave it out for no limit`},
 		{vmYAML("cpu:\n  affinity:\n    - 0\n    - -1"), `host.yaml:10: cpu.affinity[1]: -1 is below the minimum of 0`},
+		{vmYAML("cpu: {exclusive: 1}"), `host.yaml:7: cpu.exclusive: 1 is not true or false`},
 		{vmYAML("cpu: {affinity: []}"), `host.yaml:7: cpu.affinity: names no processor: leave it out for all of them`},
 		{vmYAML("cpu: {pool: web}"), `host.yaml:7: cpu.pool: there is no pool "web": the host has none; name it under pools in the document of kind Host`},
 		{vmYAML("memory: {size: 8MiB, reservation: 12MiB}"), `host.yaml:5: memory.reservation: 12MiB is more than the VM's memory, 8MiB`},

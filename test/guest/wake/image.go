@@ -18,6 +18,9 @@ func Image() []byte { return image(measure) }
 // Spin returns a kernel that does nothing but keep its processor busy.
 func Spin() []byte { return image([]byte{0xEB, 0xFE}) } // jmp to itself
 
+// Relax returns a kernel that does the same, with PAUSE in its loop.
+func Relax() []byte { return image([]byte{0xF3, 0x90, 0xEB, 0xFC}) } // pause; jmp to it
+
 func image(code []byte) []byte {
 	const magic, addresses = 0x1BADB002, 1 << 16
 	le := binary.LittleEndian

@@ -88,6 +88,9 @@ func (v *VM) Status(out *api.VM) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	out.State, out.Since = v.state, v.since.UTC()
+	if v.spec.CPU.Exclusive && v.state != api.Stopped {
+		out.Alone = v.spec.CPU.Affinity
+	}
 }
 
 func (v *VM) Stats() api.VMStats {

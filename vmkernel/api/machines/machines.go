@@ -79,7 +79,7 @@ func (m machine) Spec() (*seed.VM, uint64) {
 
 func (m machine) Status(out *api.VM) {
 	s := m.v.Status()
-	out.State, out.Since = s.State.String(), s.Since.UTC()
+	out.State, out.Since, out.Alone = s.State.String(), s.Since.UTC(), m.v.Exclusive()
 	switch {
 	case s.LastError != "":
 		out.Reason = "not started: " + api.Bare(s.LastError)

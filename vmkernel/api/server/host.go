@@ -48,14 +48,15 @@ func getHost(c *call) (any, error) {
 			}
 		}
 		h.Health.Problems, h.Health.State, h.Seed.Others = his, stateOf(his), nil
-		h.Resources.VMs, h.Resources.VMsRunning = 0, 0
+		h.Resources.VMs, h.Resources.VMsRunning, h.Resources.Exclusive = 0, 0, nil
 		for _, v := range c.s.VMs.List() {
 			if spec, _ := v.Spec(); c.sees(spec.Labels) {
 				var now api.VM
 				v.Status(&now)
-				countVM(&h.Resources, now.State)
+				countVM(&h.Resources, spec.Name, &now)
 			}
 		}
+		sortExclusive(&h.Resources)
 	}
 	return h, nil
 }
@@ -68,9 +69,12 @@ func (s *Server) info() api.Host {
 	h.Resources.ImagesUsed, h.Resources.ImagesFree = uint64(usage.Used), uint64(max(usage.Capacity-usage.Used, 0))
 	var now api.VM
 	for _, v := range s.VMs.List() {
+		spec, _ := v.Spec()
+		now = api.VM{}
 		v.Status(&now)
-		countVM(&h.Resources, now.State)
+		countVM(&h.Resources, spec.Name, &now)
 	}
+	sortExclusive(&h.Resources)
 	if f := s.Audit.Forwarding(); f.Err != nil {
 		h.Health.Problems = append(h.Health.Problems, "the audit log's collector doesn't take records: "+f.Err.Error())
 	}
@@ -186,9 +190,17 @@ func listWorlds(c *call) (any, error) {
 	return api.Worlds{At: uint64(at), Worlds: worlds}, nil
 }
 
-func countVM(r *api.HostResources, state string) {
+// countVM adds what a VM takes. Afterwards sortExclusive is called.
+func countVM(r *api.HostResources, name string, v *api.VM) {
 	r.VMs++
-	if state != api.Stopped {
+	if v.State != api.Stopped {
 		r.VMsRunning++
 	}
+	for _, c := range v.Alone {
+		r.Exclusive = append(r.Exclusive, api.ExclusiveCPU{CPU: c, VM: name})
+	}
+}
+
+func sortExclusive(r *api.HostResources) {
+	slices.SortFunc(r.Exclusive, func(x, y api.ExclusiveCPU) int { return x.CPU - y.CPU })
 }

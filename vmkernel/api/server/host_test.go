@@ -46,6 +46,32 @@ func TestTheHostIsDescribed(t *testing.T) {
 	}
 }
 
+// TestWhoHasAProcessorForItselfIsSaid, to those who may know of the VM.
+func TestWhoHasAProcessorForItselfIsSaid(t *testing.T) {
+	r := newRig(t)
+	v := r.demo()
+	spec, _ := v.Spec()
+	spec.CPU.Affinity, spec.CPU.Exclusive = []int{3, 1}, true
+	if err := v.Update(*spec, 0); err != nil {
+		t.Fatal(err)
+	}
+	want := []api.ExclusiveCPU{{CPU: 1, VM: "demo"}, {CPU: 3, VM: "demo"}}
+	for _, c := range []struct {
+		as   *caller
+		want []api.ExclusiveCPU
+	}{{r.as(auth.Viewer), want}, {r.scoped(auth.Viewer, map[string]string{"tier": "test"}), want}, {r.scoped(auth.Viewer, map[string]string{"tier": "live"}), nil}} {
+		var h api.Host
+		if c.as.call("GET", "/v1/host", nil).want(200).into(&h); !slices.Equal(h.Resources.Exclusive, c.want) {
+			t.Errorf("%+v, want %+v", h.Resources, c.want)
+		}
+	}
+	v.To(api.Stopped, api.Running)
+	var h api.Host
+	if r.as(auth.Viewer).call("GET", "/v1/host", nil).want(200).into(&h); h.Resources.Exclusive != nil {
+		t.Errorf("of a stopped one: %+v", h.Resources)
+	}
+}
+
 // TestWhoIsLimitedToSomeVMsReadsNothingOfOthers has the host's problems name a VM of somebody else's.
 func TestWhoIsLimitedToSomeVMsReadsNothingOfOthers(t *testing.T) {
 	r := newRig(t)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"keel/vmkernel/sched"
 )
@@ -24,25 +25,43 @@ type Spec struct {
 	Limit       int64 // 0: none
 	VCPUs       int   // of a VM
 	Affinity    []int // processors, empty: all
+	Exclusive   bool  // nobody else is to run on those of Affinity, of which there is one at least
+}
+
+// keeps is what has to be kept for a node itself: its reservation, or all of the processors that are its alone.
+func (s *Spec) keeps() int64 {
+	if s.Exclusive {
+		return max(s.Reservation, int64(len(s.Affinity))*1000)
+	}
+	return s.Reservation
+}
+
+// what names in errors what it is that keeps asks for.
+func (s *Spec) what() string {
+	if s.Exclusive {
+		return fmt.Sprintf("%s: exclusive: %s, %s", s.Name, list(s.Affinity), percent(s.keeps()))
+	}
+	return fmt.Sprintf("%s: reservation: %s", s.Name, percent(s.Reservation))
 }
 
 // A Tree is all that was admitted.
 type Tree struct {
 	processors int
 	system     int64 // reserved for the system group
+	host       int   // the processor that is never a VM's alone
 	nodes      map[string]*Spec
 }
 
 // New makes a Tree for a machine with a number of processors, of which the system group has a
-// part reserved, in 1/1000.
-func New(processors int, system int64) (*Tree, error) {
+// part reserved, in 1/1000. The one with the number host takes the host's interrupts.
+func New(processors int, system int64, host int) (*Tree, error) {
 	if processors < 1 || processors > sched.MaxCPUs {
 		return nil, fmt.Errorf("%d processors: 1 to %d", processors, sched.MaxCPUs)
 	}
 	if system < 0 || system > int64(processors)*1000 {
 		return nil, fmt.Errorf("system: a reservation of %s: 0%% to %s", percent(system), percent(int64(processors)*1000))
 	}
-	return &Tree{processors, system, map[string]*Spec{}}, nil
+	return &Tree{processors, system, host, map[string]*Spec{}}, nil
 }
 
 func percent(rate int64) string {
@@ -62,6 +81,8 @@ func (t *Tree) Set(s Spec) error {
 		return fmt.Errorf("%s: the name is taken by a pool or VM", s.Name)
 	}
 	s.Affinity = slices.Clone(s.Affinity)
+	slices.Sort(s.Affinity)
+	s.Affinity = slices.Compact(s.Affinity)
 	t.nodes[s.Name] = &s
 	err := t.fits(&s)
 	if err != nil {
@@ -111,6 +132,10 @@ func (t *Tree) plain(s *Spec) error {
 		return fmt.Errorf("%s: limit: %s: it is below the reservation of %s", s.Name, percent(s.Limit), percent(s.Reservation))
 	case !s.IsPool && (s.VCPUs < 1 || s.VCPUs > sched.MaxSiblings):
 		return fmt.Errorf("%s: %d virtual processors: 1 to %d", s.Name, s.VCPUs, sched.MaxSiblings)
+	case s.Exclusive && (s.IsPool || len(s.Affinity) == 0):
+		return fmt.Errorf("%s: exclusive: it has no affinity", s.Name)
+	case s.Exclusive && s.Limit != 0 && s.Limit < s.keeps():
+		return fmt.Errorf("%s: limit: %s: it is below the %s of the processors that it is to have for itself", s.Name, percent(s.Limit), percent(s.keeps()))
 	case !s.IsPool && s.Reservation > int64(s.VCPUs)*1000:
 		return fmt.Errorf("%s: reservation: %s: its %d virtual processors can use %s", s.Name, percent(s.Reservation), s.VCPUs, percent(int64(s.VCPUs)*1000))
 	}
@@ -120,6 +145,9 @@ func (t *Tree) plain(s *Spec) error {
 			return fmt.Errorf("%s: affinity: processor %d: the machine has 0 to %d", s.Name, c, t.processors-1)
 		}
 		set[c] = true
+	}
+	if s.Exclusive && set[t.host] {
+		return fmt.Errorf("%s: processor %d takes the host's interrupts and is never a VM's alone: name another", s.what(), t.host)
 	}
 	if n := int64(len(set)) * 1000; n != 0 && s.Reservation > n {
 		return fmt.Errorf("%s: reservation: %s: its affinity has %d processors", s.Name, percent(s.Reservation), len(set))
@@ -147,25 +175,118 @@ func (t *Tree) fits(s *Spec) error {
 	// Up to the root, what is committed below each node has to fit into its limit...
 	for n := s; n != nil; n = t.nodes[n.Pool] {
 		if c := t.committed(n.Name); n.Limit != 0 && c > n.Limit {
-			return fmt.Errorf("%s: reservation: %s: with it %s reserves %s, and its limit is %s", s.Name, percent(s.Reservation), n.Name, percent(c), percent(n.Limit))
+			return fmt.Errorf("%s: with it %s reserves %s, and its limit is %s", s.what(), n.Name, percent(c), percent(n.Limit))
 		}
+	}
+	if err := t.unlimited(s); err != nil {
+		return err
 	}
 	// ...and all together into the machine.
 	machine := int64(t.processors)*1000 - t.system
 	if all := t.committed(""); all > machine {
-		return fmt.Errorf("%s: reservation: %s: %s of %s are left (%d processors, %s for the system, %s reserved by others)", s.Name,
-			percent(s.Reservation), percent(max(0, machine-(all-t.gain(s)))), percent(machine), t.processors, percent(t.system), percent(all-t.gain(s)))
+		return fmt.Errorf("%s: %s of %s are left (%d processors, %s for the system, %s reserved by others)", s.what(),
+			percent(max(0, machine-(all-t.gain(s)))), percent(machine), t.processors, percent(t.system), percent(all-t.gain(s)))
+	}
+	if err := t.alone(s); err != nil {
+		return err
 	}
 	return t.pinned(s)
+}
+
+// alone checks that a processor that a VM has for itself is nobody else's only one.
+func (t *Tree) alone(s *Spec) error {
+	owner := t.owners()
+	for _, n := range t.nodes {
+		for _, c := range n.Affinity {
+			if o := owner[c]; n.Exclusive && o != n {
+				return fmt.Errorf("%s: processor %d is to be %s's alone, and %s's", s.what(), c, n.Name, o.Name)
+			}
+		}
+		if len(n.Affinity) != 0 && len(t.usable(n, owner)) == 0 {
+			return fmt.Errorf("%s: affinity: %s may run on %s only, which others are to have for themselves", s.Name, n.Name, list(n.Affinity))
+		}
+	}
+	return nil
+}
+
+// unlimited checks that no VM with processors for itself is in a pool with a limit: the others there could use that up.
+func (t *Tree) unlimited(s *Spec) error {
+	for _, n := range t.nodes {
+		for p := t.nodes[n.Pool]; n.Exclusive && p != nil; p = t.nodes[p.Pool] {
+			if p.Limit != 0 {
+				return fmt.Errorf("%s: exclusive: %s is to have %s for itself in %s, whose limit of %s others can use up: put it elsewhere", s.Name, n.Name,
+					list(n.Affinity), p.Name, percent(p.Limit))
+			}
+		}
+	}
+	return nil
+}
+
+// owners are the VMs that have processors for themselves, by processor.
+func (t *Tree) owners() map[int]*Spec {
+	owner := map[int]*Spec{}
+	for _, n := range t.nodes {
+		for _, c := range n.Affinity {
+			if n.Exclusive && (owner[c] == nil || n.Name < owner[c].Name) {
+				owner[c] = n
+			}
+		}
+	}
+	return owner
+}
+
+// usable are the processors of a node's affinity that no other has for itself.
+func (t *Tree) usable(n *Spec, owner map[int]*Spec) (cpus []int) {
+	for _, c := range n.Affinity {
+		if o := owner[c]; o == nil || o == n {
+			cpus = append(cpus, c)
+		}
+	}
+	return cpus
+}
+
+func list(cpus []int) string {
+	if len(cpus) == 1 {
+		return fmt.Sprintf("processor %d", cpus[0])
+	}
+	return "processors " + strings.Trim(strings.ReplaceAll(fmt.Sprint(cpus), " ", ", "), "[]")
+}
+
+// Place gives a VM that is to have processors for itself, and says not which, as many as it has virtual ones: the last of those
+// that no other VM's affinity names, or those that it has. What it then can't have Set refuses.
+func (t *Tree) Place(s Spec) (Spec, error) {
+	if !s.Exclusive || len(s.Affinity) != 0 {
+		return s, nil
+	}
+	if old := t.nodes[s.Name]; old != nil && old.Exclusive && len(old.Affinity) == s.VCPUs {
+		s.Affinity = old.Affinity
+		return s, nil
+	}
+	named := map[int]bool{}
+	for _, n := range t.nodes {
+		for _, c := range n.Affinity {
+			named[c] = named[c] || n.Name != s.Name
+		}
+	}
+	for c := t.processors - 1; c >= 0 && len(s.Affinity) < s.VCPUs; c-- {
+		if !named[c] && c != t.host {
+			s.Affinity = append(s.Affinity, c)
+		}
+	}
+	if len(s.Affinity) < s.VCPUs {
+		return s, fmt.Errorf("%s: exclusive: processors of its own: it needs %d and %d of %d can be had: the others are in VMs' affinities, or take the host's interrupts",
+			s.Name, s.VCPUs, len(s.Affinity), t.processors)
+	}
+	return s, nil
 }
 
 // gain is what a node adds to what the machine has to keep.
 func (t *Tree) gain(s *Spec) int64 {
 	all := t.committed("")
-	was := s.Reservation
-	s.Reservation = 0
+	reservation, exclusive := s.Reservation, s.Exclusive
+	s.Reservation, s.Exclusive = 0, false
 	without := t.committed("")
-	s.Reservation = was
+	s.Reservation, s.Exclusive = reservation, exclusive
 	return all - without
 }
 
@@ -189,30 +310,29 @@ func (t *Tree) committed(name string) int64 {
 		}
 	}
 	if n := t.nodes[name]; n != nil {
-		return max(sum, n.Reservation)
+		return max(sum, n.keeps())
 	}
 	return sum
 }
 
-// pinned checks that VMs that may only run on some processors don't reserve more than those are. It
+// pinned checks that VMs that may only run on some processors don't reserve more than those are that they may use. It
 // looks at each set that occurs: those inside it must fit.
 func (t *Tree) pinned(s *Spec) error {
+	owner := t.owners()
 	for _, of := range t.nodes {
-		if len(of.Affinity) == 0 {
+		set := t.usable(of, owner)
+		if len(set) == 0 {
 			continue
-		}
-		set := map[int]bool{}
-		for _, c := range of.Affinity {
-			set[c] = true
 		}
 		var sum int64
 		for _, n := range t.nodes {
-			if len(n.Affinity) != 0 && !slices.ContainsFunc(n.Affinity, func(c int) bool { return !set[c] }) {
+			mine := t.usable(n, owner)
+			if len(mine) != 0 && !slices.ContainsFunc(mine, func(c int) bool { return !slices.Contains(set, c) }) {
 				sum += n.Reservation
 			}
 		}
 		if sum > int64(len(set))*1000 {
-			return fmt.Errorf("%s: reservation: %s: with it %s are reserved on the %d processors of %s's affinity", s.Name, percent(s.Reservation), percent(sum), len(set), of.Name)
+			return fmt.Errorf("%s: with it %s are reserved on the %d processors of %s's affinity", s.what(), percent(sum), len(set), of.Name)
 		}
 	}
 	return nil

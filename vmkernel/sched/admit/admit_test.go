@@ -7,7 +7,7 @@ import (
 
 func tree(t *testing.T) *Tree {
 	t.Helper()
-	x, err := New(4, 400)
+	x, err := New(4, 400, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestRefused(t *testing.T) {
 
 // TestDepth: a tree is as deep as the scheduler's.
 func TestDepth(t *testing.T) {
-	x, err := New(1, 0)
+	x, err := New(1, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,4 +98,94 @@ func TestRemove(t *testing.T) {
 	if err := x.Set(big); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestExclusive: processors that are a VM's alone are kept whole for it, picked or named, and refused with the numbers.
+func TestExclusive(t *testing.T) {
+	x := tree(t)
+	vm := func(name string, cpus int, affinity ...int) Spec {
+		return Spec{Name: name, Shares: 1, VCPUs: cpus, Affinity: affinity, Exclusive: true}
+	}
+	one, err := x.Place(vm("one", 1))
+	if err != nil || len(one.Affinity) != 1 || one.Affinity[0] != 2 { // 3 is rt's
+		t.Fatalf("placed on %v, %v", one.Affinity, err)
+	}
+	if err := x.Set(one); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := x.Place(vm("one", 1)); err != nil || again.Affinity[0] != 2 {
+		t.Errorf("placed again on %v, %v", again.Affinity, err)
+	}
+	limited := vm("one", 1, 2)
+	limited.Limit = 500
+	for _, c := range []struct {
+		s    Spec
+		want string
+	}{
+		{vm("a", 1, 2), "a: exclusive: processor 2, 100%: 20% of 360% are left (4 processors, 40% for the system, 340% reserved by others)"},
+		{vm("a", 1), "a: exclusive: processor 1, 100%: 20% of 360% are left"},
+		{limited, "one: limit: 50%: it is below the 100% of the processors that it is to have for itself"},
+		{Spec{Name: "b", Shares: 1, VCPUs: 1, Affinity: []int{2}}, "b: affinity: b may run on processor 2 only, which others are to have for themselves"},
+		{vm("a", 5), "a: exclusive: processors of its own: it needs 5 and 1 of 4 can be had: the others are in VMs' affinities, or take the host's interrupts"},
+	} {
+		s, err := x.Place(c.s)
+		if err == nil {
+			err = x.Set(s)
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v, not %q", c.s, err, c.want)
+		}
+	}
+	if err := x.Remove("web"); err == nil {
+		t.Error("a pool with a VM in it was removed")
+	}
+	x.Remove("db")
+	x.Remove("inner")
+	x.Remove("web")
+	if err := x.Set(vm("a", 1, 2)); err == nil || !strings.Contains(err.Error(), "processor 2 is to be ") {
+		t.Errorf("twice: %v", err)
+	}
+	if err := x.Set(vm("a", 1, 1)); err != nil {
+		t.Error(err)
+	}
+	if err := x.Set(vm("b", 1, 0)); err == nil || !strings.Contains(err.Error(), "b: exclusive: processor 0, 100%: processor 0 takes the host's interrupts and is never a VM's alone") {
+		t.Errorf("the last processor: %v", err)
+	}
+	// The reservation of who may run elsewhere has to fit there.
+	if err := x.Remove("a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Set(Spec{Name: "c", Shares: 1, VCPUs: 2, Reservation: 1100, Affinity: []int{1, 2}}); err == nil || !strings.Contains(err.Error(), "on the 1 processors of c's affinity") {
+		t.Errorf("beside an exclusive processor: %v", err)
+	}
+}
+
+// TestExclusiveInAPool: there its processors count, and a limit that the pool has or gets refuses it.
+func TestExclusiveInAPool(t *testing.T) {
+	x := tree(t)
+	rt := Spec{Name: "own", Pool: "web", Shares: 1, VCPUs: 1, Affinity: []int{2}, Exclusive: true}
+	refused := func(s Spec, want string) {
+		t.Helper()
+		if err := x.Set(s); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, not %q", s, err, want)
+		}
+	}
+	refused(rt, "own: exclusive: processor 2, 100%: with it web reserves 250%, and its limit is 200%")
+	if err := x.Remove("db"); err != nil {
+		t.Fatal(err)
+	}
+	refused(rt, "own: exclusive: own is to have processor 2 for itself in web, whose limit of 200% others can use up: put it elsewhere")
+	web := Spec{Name: "web", IsPool: true, Shares: 1000, Reservation: 1000}
+	if err := x.Set(web); err != nil {
+		t.Fatal(err)
+	}
+	rt.Pool = "inner"
+	if err := x.Set(rt); err != nil {
+		t.Fatal(err)
+	}
+	if got := x.committed("web"); got != 1000 {
+		t.Errorf("%d thousandths are kept for web, which has reserved as many as the VM in it has for itself", got)
+	}
+	web.Limit = 3000
+	refused(web, "web: exclusive: own is to have processor 2 for itself in web, whose limit of 300% others can use up")
 }

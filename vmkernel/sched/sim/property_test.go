@@ -154,6 +154,32 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// TestPinnedBesideThreads: threads of the system group that are below its limit take no more than their part of a processor that
+// worlds can't leave, however many of them there are: what is reserved there holds, and who has nothing reserved isn't starved.
+func TestPinnedBesideThreads(t *testing.T) {
+	for _, threads := range []string{"count=1", "count=2 run=3ms sleep=2ms jitter=50%", "count=3 run=9ms yield", "count=8"} {
+		for _, pinned := range []int{1, 4} {
+			text := "cpus 4\n" + oneSecond + "group system system limit=100% reservation=100%\nworld system " + threads + "\ngroup o shares=1000\nworld o count=8\n"
+			for i := range pinned {
+				c := (i + 2) % 4
+				text += fmt.Sprintf("group r%d shares=1 reservation=60%% cosched\nworld r%d affinity=%d\ngroup p%d shares=2000\nworld p%d affinity=%d\n", i, i, c, i, i, c)
+			}
+			r := simulate(t, text)
+			for i := range pinned {
+				if g := r.Group(fmt.Sprint("r", i)); g.Used < 0.6*0.98 {
+					t.Errorf("threads %s, %d pinned: 60%% was reserved, it got %.2f%%", threads, pinned, 100*g.Used)
+				}
+				if g := r.Group(fmt.Sprint("p", i)); g.Used < 0.02 {
+					t.Errorf("threads %s, %d pinned: beside it one that has reserved nothing got %.2f%%", threads, pinned, 100*g.Used)
+				}
+			}
+			if s := r.Group("system"); s.MaxWait > sched.SystemWait+20_000 {
+				t.Errorf("threads %s: one waited %d ns", threads, s.MaxWait)
+			}
+		}
+	}
+}
+
 // TestSystemLatency: below their limit the system group's threads run at once, whatever guests do.
 func TestSystemLatency(t *testing.T) {
 	r := simulate(t, "cpus 2\nlength 2100ms\nwarmup 100ms\ngroup system system limit=100%\nworld system count=6 run=50us sleep=1ms jitter=50%\ngroup g shares=100000\nworld g count=6\n")
@@ -359,5 +385,26 @@ func TestDeterministic(t *testing.T) {
 	}
 	if _, err := Replay(&traces[0]); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestWhatIsOnesAloneCostsNoShares: a world with a processor of its own doesn't cost its pool what the others in it are due
+// elsewhere.
+func TestWhatIsOnesAloneCostsNoShares(t *testing.T) {
+	r := simulate(t, "cpus 2\n"+oneSecond+`
+group web
+group own parent=web
+group a parent=web
+group b parent=web shares=1000
+group c
+world own affinity=1
+world a
+world b run=300us sleep=300us
+world c
+exclusive 1 own`)
+	for name, want := range map[string]float64{"own": 1, "a": 1. / 4, "b": 1. / 4, "c": 2. / 4} {
+		if got := r.Group(name).Used; math.Abs(got/want-1) > 0.03 {
+			t.Errorf("%s got %.2f%%, its part is %.2f%%", name, 100*got, 100*want)
+		}
 	}
 }

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"keel/vmkernel/sys"
+)
+
+// checkPIT has one virtual processor set the PIT again and again, whose interrupts another one waits for: none is lost, whenever that
+// one goes to sleep.
+func checkPIT(e *env) (string, error) {
+	g, err := newGuest(hearPIT, 2, sys.CPUPolicy{Shares: 1000})
+	if err != nil {
+		return "", err
+	}
+	copy(g.code(0)[handlerAt:], countPIT)
+	copy(g.code(1), setPIT)
+	g.start()
+	time.Sleep(warmUp)
+	first := g.rounds()
+	for began, last := time.Now(), first; err == nil && time.Since(began) < second; {
+		time.Sleep(warmUp)
+		now := g.rounds()
+		if now == last {
+			err = fmt.Errorf("no interrupt came within %v: %s", warmUp, g.states())
+		}
+		last = now
+	}
+	report := fmt.Sprintf("interrupts=%d", (g.rounds()-first)/2)
+	if _, e := g.stop(); err == nil {
+		err = e
+	}
+	return report, err
+}
