@@ -27,7 +27,7 @@ type policyHost struct {
 // that run on. Parts are of the host's own accounts, and asserted generously: the machine's clock is the wall's.
 func TestPolicyIsObeyedAndChangesWhileVMsRun(t *testing.T) {
 	h := bootPolicy(t)
-	want := "VM greedy: reservation: 160%: 90% of 150% are left (2 processors, 50% for the system, 60% reserved by others)"
+	want := "VM greedy: reservation: 120%: 90% of 150% are left (2 processors, 50% for the system, 60% reserved by others)"
 	said := false
 	for _, l := range h.Lines() {
 		if errorLine.MatchString(l) {
@@ -68,7 +68,7 @@ func bootPolicy(t *testing.T) *policyHost {
 	}
 	a, b, c, greedy := spin("a", "web", 1000), spin("b", "web", 2000), spin("c", "db", 1000), spin("greedy", "", 1000)
 	a.Memory.Reservation, a.CPU.Reservation, c.Memory.Limit = 8*mib, 100, 4*mib
-	greedy.CPU.Count, greedy.CPU.Affinity, greedy.CPU.Reservation, greedy.Autostart.Order = 2, nil, 1600, 9
+	greedy.CPU.Count, greedy.CPU.Affinity, greedy.CPU.Reservation, greedy.Autostart.Order = 2, nil, 1200, 9
 	path := ops.trusting(t, func(s *seed.Host) {
 		s.Pools = []seed.Pool{
 			{Name: "web", CPU: seed.Share{Shares: 3000, Reservation: 600, Limit: 2000}, Memory: seed.Share{Shares: 100, Reservation: 16 * mib}},

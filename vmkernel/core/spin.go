@@ -71,6 +71,8 @@ func (w *world) sleepSpinning() {
 		}
 		w.waitNext, spinners = spinners, w.id
 		w.block(waitSpin, nanotime()+w.spun)
+	} else {
+		w.spun = 0 // it leaves the loop by itself, if the next look doesn't come before it has got to that
 	}
 	sched.unlock()
 }

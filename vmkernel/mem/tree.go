@@ -389,6 +389,18 @@ func (g *Guest) max() uint64 { return min(g.size, g.node.most()) }
 // Budget is what g has of its parent's memory.
 func (g *Guest) Budget() Budget { return g.node.budget }
 
+// Name is what errors call g.
+func (g *Guest) Name() string { return g.name }
+
+// Rename has them call g otherwise, unless another guest has that name.
+func (g *Guest) Rename(name string) {
+	if n := g.node; n != nil && g.tree.names[name] == nil {
+		delete(g.tree.names, g.name)
+		g.name, n.name = name, "VM "+name
+		g.tree.names[name] = n
+	}
+}
+
 // Pool is the pool that g is in, empty for none.
 func (g *Guest) Pool() string { return g.pool }
 

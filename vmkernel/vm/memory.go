@@ -142,13 +142,7 @@ func (m *memory) admit(in *instance) (*share, error) {
 	if err := m.init(); err != nil {
 		return nil, err
 	}
-	name := spec.Name
-	for _, s := range m.shares {
-		if s.in.spec.Name == name { // one that runs was called so when it was started
-			name += " (" + spec.ID + ")"
-			break
-		}
-	}
+	name := m.free(spec.Name, spec.ID)
 	overhead := mem.Overhead(pages(size), uint64(spec.CPU.Count), perCPU) + fixed
 	v := mem.VM{Name: name, Pool: spec.Memory.Pool, Size: pages(size), Overhead: overhead, Budget: budget(spec.Memory.Share, size)}
 	guest, err := m.tree.Admit(v)
@@ -175,6 +169,23 @@ func (m *memory) admit(in *instance) (*share, error) {
 		go m.balance()
 	}
 	return s, nil
+}
+
+// free is a name that no VM has yet in the policy, for one of that name: see processors.free. The mutex is held.
+func (m *memory) free(name, id string) string {
+	if slices.ContainsFunc(m.shares, func(s *share) bool { return s.guest.Name() == name }) {
+		name += " (" + id + ")"
+	}
+	return name
+}
+
+// rename has errors name a VM as it is called now.
+func (s *share) rename(name, id string) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	if s.guest.Name() != name {
+		s.guest.Rename(s.m.free(name, id))
+	}
 }
 
 // home chooses the NUMA node of a VM. The mutex is held.
@@ -288,7 +299,7 @@ func (s *share) take(n uint64, patient bool) error {
 	}
 	if _, err := s.m.backend.Grant(s.in.handle, int64(n*mem.PageSize)); err != nil {
 		s.guest.Give(n)
-		return &shortage{s.in.spec.Name, n * mem.PageSize, s.m.backend.FreeMemory()}
+		return &shortage{s.guest.Name(), n * mem.PageSize, s.m.backend.FreeMemory()}
 	}
 	return nil
 }

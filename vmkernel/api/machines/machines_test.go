@@ -20,6 +20,11 @@ func spec(name, id string) seed.VM {
 		Serial: []seed.Serial{{Name: "ttyS0"}}, Labels: map[string]string{"tier": "test"}}
 }
 
+// fourProcessors is a lower half whose machine has four.
+type fourProcessors struct{ vm.Backend }
+
+func (fourProcessors) Processors() int { return 4 }
+
 func code(t *testing.T, err error) api.Code {
 	t.Helper()
 	e, ok := err.(*api.Error)
@@ -35,7 +40,7 @@ func TestVMsAreThoseOfTheManager(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	s := New(vm.NewManager(nil, vm.Host{}, log, io.Discard, images))
+	s := New(vm.NewManager(fourProcessors{}, vm.Host{}, log, io.Discard, images))
 	events := s.Events()
 	const id, other = "00000001-0000-4000-8000-000000000001", "00000002-0000-4000-8000-000000000001"
 	v, created, err := s.Create(spec("demo", id))
