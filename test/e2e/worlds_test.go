@@ -21,7 +21,7 @@ var (
 // isn't known to hold there.
 var worldsHeld = map[int]string{
 	1: "shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,counters,costs,tickless,churn events=1000",
-	2: "shares,limit,affinity,reservation,interruptsoff,control,refusals,counters,tickless",
+	2: "shares,limit,affinity,exclusive,reservation,interruptsoff,pit,control,refusals,counters,tickless",
 	4: "shares,limit,affinity,reservation,refusals,counters",
 }
 
