@@ -22,7 +22,7 @@ func least(wall time.Duration) time.Duration {
 }
 
 // checkReservation has a guest with next to no shares but a reservation beside one that has all the shares and floods the host with
-// timer interrupts: of guest time, and of fast exits.
+// timer interrupts: of guest time, and of fast exits. That it gets little more shows that the other wants all processors.
 func checkReservation(e *env) (string, error) {
 	var report []string
 	for _, c := range []struct {
@@ -36,7 +36,7 @@ func checkReservation(e *env) (string, error) {
 		time.Sleep(warmUp)
 		s := observe(all, second)
 		_, longest, _ := all[0].used()
-		took := interruptsOf(all[1])
+		took, others := interruptsOf(all[1]), all[1].states()
 		if err := stopAll(all); err != nil {
 			return "", err
 		}
@@ -47,6 +47,9 @@ func checkReservation(e *env) (string, error) {
 		}
 		if took == 0 {
 			return strings.Join(report, "; "), fmt.Errorf("the flood took no interrupt")
+		}
+		if most := least(s.wall) + s.wall/4; s.used[0] > most {
+			return strings.Join(report, "; "), fmt.Errorf("more than %v: the other guest doesn't want all that it has the shares for: %s", most, others)
 		}
 	}
 	return strings.Join(report, "; "), nil
@@ -98,19 +101,21 @@ func checkFlood(e *env) (string, error) {
 	f := startFlood(e)
 	time.Sleep(warmUp)
 	var before, after sys.PoolStats
+	began := time.Now()
 	sys.GetPoolStats(sys.SystemPool, &before)
 	var asked, served sys.WorldStats
 	sys.GetVCPUStats(all[2].handle, 0, &asked)
 	s := observe(all, second)
 	sys.GetVCPUStats(all[2].handle, 0, &served)
 	sys.GetPoolStats(sys.SystemPool, &after)
+	between := time.Since(began)
 	longest, threads := waits()
 	f.stop()
 	if err := stopAll(all); err != nil {
 		return "", err
 	}
 	used := time.Duration(after.Used - before.Used)
-	most := (s.wall+burst)*time.Duration(after.Limit)/sys.Processor + tolerance
+	most := (between+burst)*time.Duration(after.Limit)/sys.Processor + tolerance
 	// An exit to a goroutine waits for Go's scheduler, which has the guest blocked, and what follows it for a processor.
 	var slow, inGo, ready time.Duration
 	if n := time.Duration(s.rounds[2]); n != 0 {
