@@ -44,11 +44,12 @@ unit:
 e2e:
 	KEEL_REQUIRE_EMULATORS=1 $(GO) test -count=1 -p 1 -v -timeout 70m $(E2E)
 
-# The end-to-end tests once more, with images by the other toolchain, where it is there.
+# The end-to-end tests once more, with images by the other toolchain, and what they must hold, where TAMAGO names one.
 tamago:
 	@if [ $(TOOLCHAIN) = tamago ]; then :; \
-	elif TOOLCHAIN=tamago $(GO) run ./tools/kernel -check 2>/dev/null; then $(MAKE) e2e TOOLCHAIN=tamago; \
-	else echo "not run: the tests of images built by TamaGo, since TAMAGO names no toolchain of it"; fi
+	elif [ -z "$(TAMAGO)" ]; then echo "not run: the tests of images built by TamaGo, since TAMAGO names no toolchain of it"; \
+	else export TOOLCHAIN=tamago; \
+		$(GO) run ./tools/kernel -check && $(GO) test -count=1 ./tools/lowercheck && $(MAKE) e2e TOOLCHAIN=tamago; fi
 
 check: lint
 	@echo "linking without optimisation: do nosplit functions still fit?"

@@ -32,19 +32,20 @@ func hwinit0()
 func exit(code int32)
 func procID() uint64
 
-// Nanotime is in ns since 1970 by the clock that was read at boot, and never goes back.
+// Nanotime is in ns since 1970 by the time of day, and so what timers go by as well. Setting that moves it: forward by any
+// step, after which what has become due is due at once, and back by up to a minute (sys.SetClock).
 func Nanotime() int64
 
 // Printk writes a byte to the console.
 func Printk(c byte)
 
 //go:noescape
-func getrandom(p *byte, n int)
+func getrandom(p *byte, n int) int
 
-// GetRandomData fills b.
+// GetRandomData fills b, by as many calls as that takes.
 func GetRandomData(b []byte) {
-	if len(b) > 0 {
-		getrandom(unsafe.SliceData(b), len(b))
+	for len(b) > 0 {
+		b = b[getrandom(unsafe.SliceData(b), len(b)):]
 	}
 }
 
@@ -62,6 +63,13 @@ var owner uintptr
 
 //go:noescape
 func clone(mp, gp, fn unsafe.Pointer)
+
+// What the console says where the hooks can't go on.
+var (
+	noHeap   = "goos: the lower half doesn't map the heap\n"
+	noFields = "goos: this TamaGo's m and g have no fields where those of the supported one have them\n"
+	noThread = "goos: failed to make a thread: the lower half has none left, or no memory for one\n"
+)
 
 // A thread takes its signals on one of alts, of altSize bytes; altTaken says which are in use. The first thread has
 // the first.
@@ -92,6 +100,9 @@ func lock(l *uintptr)
 //go:linkname unlock runtime.unlock
 func unlock(l *uintptr)
 
+//go:linkname sysFault runtime.sysFault
+func sysFault(p unsafe.Pointer, n uintptr)
+
 //go:linkname memFreelist runtime.memFreelist
 var memFreelist uintptr
 
@@ -110,9 +121,11 @@ const firstStack = 1 << 20
 
 // task starts a thread: a world that runs fn on the stack of its g, as the stock runtime has it. The stack that ends
 // at sp goes back at once: to where it came from if it was allocated last, and else to the free memory. The runtime's
-// own way to there would clear it, and so have it backed.
+// own way to there would clear it, and so have it backed. Nor does it count any more as memory in use, by which the
+// collector paces itself.
 func task(sp, mp, gp, fn unsafe.Pointer) {
 	stack := uintptr(sp) - stackSize
+	sysFault(unsafe.Pointer(stack), stackSize)
 	lock(&memlock)
 	if uintptr(sp) == bloc {
 		bloc = stack
@@ -134,12 +147,19 @@ func task(sp, mp, gp, fn unsafe.Pointer) {
 //go:linkname panicmem runtime.panicmem
 func panicmem()
 
-//go:linkname panicdivide runtime.panicdivide
-func panicdivide()
+// sigpanic has the name of what the stock runtime calls then, by which stacks are read: the caller stopped at the fault,
+// where nothing says which of its variables are alive, and goes on at its deferred calls, if at all.
+//
+//go:linkname sigpanic runtime.sigpanic
+func sigpanic() { panicmem() }
 
 //go:linkname throw runtime.throw
 func throw(s string)
 
-func memoryFault() { panicmem() }
-func noMemory()    { throw("out of memory") }
-func divideFault() { panicdivide() }
+func noMemory() { throw("out of memory") }
+
+// Both for assembly, which can't name functions of Go's own ABI here.
+var (
+	sigpanicFunc = sigpanic
+	noMemoryFunc = noMemory
+)

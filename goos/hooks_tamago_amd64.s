@@ -17,7 +17,6 @@
 #define SYS_getrandom      318
 #define SYS_keel_idle      0x4b2d // sys.NumIdle
 
-#define SIGFPE  8
 #define SIGSEGV 11
 #define SIGURG  23
 
@@ -47,9 +46,9 @@ TEXT ·CPUInit(SB), NOSPLIT|NOFRAME, $0
 	SYSCALL
 	CMPQ AX, ·RamStart(SB)
 	JEQ  mapped
-	MOVL $1, DI
-	MOVL $SYS_exit_group, AX
-	SYSCALL
+	MOVQ ·noHeap(SB), SI
+	MOVQ ·noHeap+8(SB), DX
+	JMP  ·fail(SB)
 mapped:
 	MOVQ ·RamStart(SB), SP
 	ADDQ ·RamSize(SB), SP
@@ -68,9 +67,7 @@ search:
 	ADDQ $8, BX
 	CMPQ BX, $512
 	JB   search
-	MOVL $2, DI
-	MOVL $SYS_exit_group, AX
-	SYSCALL
+	JMP  strange
 found:
 	MOVQ BX, ·TLS(SB)
 	MOVL $8, DX
@@ -80,9 +77,10 @@ owner:
 	ADDQ $8, DX
 	CMPQ DX, $512
 	JB   owner
-	MOVL $2, DI
-	MOVL $SYS_exit_group, AX
-	SYSCALL
+strange:
+	MOVQ ·noFields(SB), SI
+	MOVQ ·noFields+8(SB), DX
+	CALL ·fail(SB)
 owned:
 	MOVQ DX, ·owner(SB)
 	LEAQ 8(SI)(BX*1), SI
@@ -112,10 +110,6 @@ owned:
 	MOVL $8, R10
 	MOVL $SYS_rt_sigaction, AX
 	SYSCALL
-	MOVL $SIGFPE, DI
-	LEAQ action-32(SP), SI
-	MOVL $SYS_rt_sigaction, AX
-	SYSCALL
 	MOVQ $·makeRoom(SB), AX
 	MOVQ AX, action-32(SP)
 	MOVL $SIGURG, DI
@@ -124,9 +118,8 @@ owned:
 	SYSCALL
 	RET
 
-// signal has a thread go on as if the instruction that faulted had called memoryFault, noMemory or divideFault. A return
-// address is taken to be behind its call, so it is the instruction's and 1. Where code was called that isn't
-// there, the caller's return address is on the stack already.
+// signal has a thread go on as if the instruction that faulted had called sigpanic or noMemory. Where code was called
+// that isn't there, the caller's return address is on the stack already.
 TEXT ·signal(SB), NOSPLIT|NOFRAME, $0
 	MOVQ 160(DX), AX                // the interrupted RSP and RIP in ucontext
 	MOVQ 168(DX), CX
@@ -136,22 +129,27 @@ TEXT ·signal(SB), NOSPLIT|NOFRAME, $0
 	MOVQ $runtime·etext(SB), BX
 	CMPQ CX, BX
 	JAE  called
-	ADDQ $1, CX
 	SUBQ $8, AX
 	MOVQ CX, (AX)
 	MOVQ AX, 160(DX)
 called:
-	MOVQ $·memoryFault(SB), CX
+	MOVQ ·sigpanicFunc(SB), CX
 	MOVQ 16(SI), AX                 // si_addr
 	SUBQ ·RamStart(SB), AX
-	MOVQ $·noMemory(SB), BX
 	CMPQ AX, ·RamSize(SB)
-	CMOVQCS BX, CX
-	MOVQ $·divideFault(SB), BX
-	CMPL DI, $SIGFPE
-	CMOVQEQ BX, CX
+	CMOVQCS ·noMemoryFunc(SB), CX
+	MOVQ CX, 136(DX)                // RDX
+	MOVQ $·enter(SB), CX
 	MOVQ CX, 168(DX)
 	RET
+
+// enter calls the function value in DX with the registers that Go's own ABI wants: assembly, which may fault as well, uses
+// them freely.
+TEXT ·enter(SB), NOSPLIT|NOFRAME, $0
+	MOVQ -8(FS), R14
+	XORPS X15, X15
+	MOVQ (DX), CX
+	JMP  CX
 
 // makeRoom has the thread's goroutine give others a turn at the next function that looks at its stack: what the stock
 // runtime's monitor does to one that has had its P for 10 ms. The thread's own g never may.
@@ -193,9 +191,9 @@ TEXT ·clone(SB), NOSPLIT|NOFRAME, $0-24
 	JS   failed
 	RET
 failed:
-	MOVL $2, DI
-	MOVL $SYS_exit_group, AX
-	SYSCALL
+	MOVQ ·noThread(SB), SI
+	MOVQ ·noThread+8(SB), DX
+	JMP  ·fail(SB)
 child:
 	// On the new stack, with the maker's other registers.
 	MOVQ SI, SP
@@ -229,7 +227,8 @@ run:
 	MOVQ R9, R14
 	CALL R12
 
-	// The end of the thread, which takes no signal any more.
+	// The end of the thread, which takes no signal any more. The runtime keeps 48 KiB of stacks of it: its exitThread doesn't
+	// say that it has left them.
 	MOVL $2, 16(SP)                 // SS_DISABLE
 	LEAQ 8(SP), DI
 	XORL SI, SI
@@ -243,6 +242,16 @@ run:
 gone:
 	XORL DI, DI
 	MOVL $SYS_exit, AX
+	SYSCALL
+	INT  $3
+
+// fail writes DX bytes at SI to the console and ends the upper half.
+TEXT ·fail(SB), NOSPLIT|NOFRAME, $0
+	MOVL $2, DI
+	MOVL $SYS_write, AX
+	SYSCALL
+	MOVL $2, DI
+	MOVL $SYS_exit_group, AX
 	SYSCALL
 	INT  $3
 
@@ -270,13 +279,14 @@ TEXT ·Printk(SB), NOSPLIT, $0-1
 	SYSCALL
 	RET
 
-// func getrandom(p *byte, n int)
-TEXT ·getrandom(SB), NOSPLIT, $0-16
+// func getrandom(p *byte, n int) int
+TEXT ·getrandom(SB), NOSPLIT, $0-24
 	MOVQ p+0(FP), DI
 	MOVQ n+8(FP), SI
 	XORL DX, DX
 	MOVL $SYS_getrandom, AX
 	SYSCALL
+	MOVQ AX, ret+16(FP)
 	RET
 
 TEXT ·idle(SB), NOSPLIT, $0-8

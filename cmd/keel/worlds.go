@@ -10,7 +10,7 @@ import (
 	"keel/vmkernel/vm"
 )
 
-var worldStates = [...]string{sys.WorldBlocked: "blocked", sys.WorldReady: "ready", sys.WorldRunning: "running", sys.WorldLimited: "ready", sys.WorldPaused: "paused"}
+var worldStates = [...]string{sys.WorldBlocked: "blocked", sys.WorldReady: "ready", sys.WorldRunning: "running", sys.WorldLimited: "limited", sys.WorldPaused: "paused"}
 
 // Worlds implements backend.Host.
 func (m managed) Worlds() (list []api.World) {
@@ -22,16 +22,26 @@ func (m managed) Worlds() (list []api.World) {
 	}
 	var s sys.WorldStats
 	for id := uint32(0); sys.GetWorldStats(id, &s) == nil; id = s.ID + 1 {
-		w := api.World{ID: uint64(s.ID), Kind: "thread", CPU: int(s.CPU), Used: s.Used, Ready: s.Ready, Blocked: s.Blocked + s.Paused, Stolen: s.Stolen}
+		w := worldOf(&s)
 		if s.Kind == sys.WorldVCPU {
-			w.Kind, w.VM, w.VCPU, w.Shares = "vcpu", names[s.VM], int(s.VCPU), shares[s.VM]
-		}
-		if int(s.State) < len(worldStates) {
-			w.State = worldStates[s.State]
+			w.VM, w.Shares = names[s.VM], shares[s.VM]
 		}
 		list = append(list, w)
 	}
 	return list
+}
+
+// worldOf is what the lower half says of a world.
+func worldOf(s *sys.WorldStats) api.World {
+	w := api.World{ID: uint64(s.ID), Kind: "thread", CPU: int(s.CPU), Used: s.Used, Ready: s.Ready, Limited: s.Limited, Blocked: s.Blocked,
+		Paused: s.Paused, Stolen: s.Stolen, Longest: s.MaxReady, Outside: s.Outside, Turns: s.Picks}
+	if int(s.State) < len(worldStates) {
+		w.State = worldStates[s.State]
+	}
+	if s.Kind == sys.WorldVCPU {
+		w.Kind, w.VCPU, w.Exits = "vcpu", int(s.VCPU), vm.ExitReasons(&s.Exits)
+	}
+	return w
 }
 
 // Metrics implements backend.Host.

@@ -3,8 +3,11 @@ package main
 import (
 	"io"
 	"log/slog"
+	"reflect"
 	"testing"
 
+	"keel/arch/amd64/virt"
+	"keel/vmkernel/api"
 	"keel/vmkernel/seed"
 	"keel/vmkernel/sys"
 	"keel/vmkernel/vm"
@@ -56,5 +59,22 @@ func TestMetricsSayWhatPoolsAndNodesHave(t *testing.T) {
 	}
 	if got["keel_memory_unreserved_bytes"] < 900<<20 {
 		t.Errorf("unreserved: %v", got["keel_memory_unreserved_bytes"])
+	}
+}
+
+// TestAWorldSaysWhatKeepsIt: a limit isn't a wait for a processor, nor a pause idleness, and exits have their reasons.
+func TestAWorldSaysWhatKeepsIt(t *testing.T) {
+	s := sys.WorldStats{ID: 9, Kind: sys.WorldVCPU, State: sys.WorldLimited, CPU: 3, VCPU: 1, Used: 1, Ready: 2, Limited: 3, Paused: 4, Blocked: 5, Stolen: 5,
+		Outside: 1, MaxReady: 2, Picks: 8}
+	s.Exits[virt.KindHLT], s.Exits[virt.KindIO] = 6, 7
+	want := api.World{ID: 9, Kind: "vcpu", VCPU: 1, CPU: 3, State: "limited", Used: 1, Ready: 2, Limited: 3, Paused: 4, Blocked: 5, Stolen: 5,
+		Outside: 1, Longest: 2, Turns: 8, Exits: map[string]uint64{"hlt": 6, "io": 7}}
+	if got := worldOf(&s); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v\nwant %+v", got, want)
+	}
+	for state, want := range map[uint32]string{sys.WorldBlocked: "blocked", sys.WorldReady: "ready", sys.WorldRunning: "running", sys.WorldPaused: "paused"} {
+		if got := worldOf(&sys.WorldStats{Kind: sys.WorldThread, State: state}); got.State != want || got.Kind != "thread" || got.Exits != nil {
+			t.Errorf("%+v, want %s", got, want)
+		}
 	}
 }

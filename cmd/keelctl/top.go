@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,7 +28,10 @@ func (a *app) topCommand() *cobra.Command {
 		Short: "Show hosts, VMs and worlds live",
 		Long: `Show the context's hosts (or that of --host), their VMs and, with --worlds, what their
 schedulers run, with what each has used of the processors since the last time; 100% is one
-logical processor, and "alone" are those that a VM has for itself. On a terminal it is drawn anew until q or Ctrl-C; elsewhere, or with
+logical processor, and "alone" are those that a VM has for itself. Of a world it says what
+else its time went to: ready, it waited for a processor; limited, a limit kept it from one;
+blocked, it wanted none; paused; and its exits a second, by reason. On a terminal it is drawn
+anew until q or Ctrl-C; elsewhere, or with
 --once, it measures once. It needs the role viewer.`,
 		Example: `  keelctl top
   keelctl top --once --worlds`,
@@ -100,21 +102,6 @@ type sample struct {
 // mostStats is of how many VMs top asks for each one's figures, where it may not ask for all worlds.
 const mostStats = 64
 
-// usage is one line of the result.
-type usage struct {
-	Host   string  `json:"host"`
-	VM     string  `json:"vm,omitempty"`
-	World  string  `json:"world,omitempty"`
-	State  string  `json:"state"`
-	CPU    float64 `json:"cpuPercent"`
-	Ready  float64 `json:"readyPercent"`
-	Stolen float64 `json:"stolenPercent"`
-	Memory uint64  `json:"memory,omitempty"` // bytes
-	Alone  []int   `json:"alone,omitempty"`  // a VM's: the processors that it has for itself
-
-	unknown bool // CPU, Ready and Stolen are
-}
-
 // measure asks all hosts at once.
 func (t *top) measure() {
 	var group sync.WaitGroup
@@ -181,69 +168,6 @@ func statsOf(ctx context.Context, conn *client.Conn, vms []api.VMSummary) map[st
 		}
 	}
 	return all
-}
-
-// usages computes what was used between two samples.
-func (h *topHost) usages(name string, worlds bool) (whole usage, vms, each []usage) {
-	now := h.now
-	whole = usage{Host: name, State: now.host.State, Memory: now.host.Hardware.Memory - min(now.host.Hardware.Memory, now.host.Resources.MemoryFree)}
-	span := float64(now.at.Sub(h.then.at))
-	if now.there != 0 && h.then.there != 0 { // whatever time the calls took
-		span = float64(now.there) - float64(h.then.there)
-	}
-	if h.then.at.IsZero() || span <= 0 || h.then.host.Boot != now.host.Boot {
-		span = 0
-	}
-	share := func(now, then uint64) float64 { return float64(now-min(now, then)) / span * 100 }
-	before := map[uint64]api.World{}
-	for _, w := range h.then.worlds {
-		before[w.ID] = w
-	}
-	byVM := map[string]*usage{}
-	for _, v := range now.vms {
-		u := &usage{Host: name, VM: v.Name, State: v.State, Memory: v.Memory}
-		if now.worlds == nil && v.State != api.Stopped {
-			s, known := now.stats[v.Name]
-			b, before := h.then.stats[v.Name]
-			if u.unknown = !known || !before || span == 0; !u.unknown {
-				u.CPU, u.Ready, u.Stolen = share(s.Used, b.Used), share(s.Ready, b.Ready), share(s.Stolen, b.Stolen)
-			}
-		}
-		byVM[v.Name] = u
-	}
-	for _, e := range now.host.Resources.Exclusive {
-		if u := byVM[e.VM]; u != nil {
-			u.Alone = append(u.Alone, e.CPU)
-		}
-	}
-	for _, w := range now.worlds {
-		u := usage{Host: name, VM: w.VM, World: worldName(w), State: w.State}
-		if b, ok := before[w.ID]; ok && span > 0 {
-			u.CPU, u.Ready, u.Stolen = share(w.Used, b.Used), share(w.Ready, b.Ready), share(w.Stolen, b.Stolen)
-		}
-		whole.CPU += u.CPU
-		if v := byVM[w.VM]; v != nil {
-			v.CPU, v.Ready, v.Stolen = v.CPU+u.CPU, v.Ready+u.Ready, v.Stolen+u.Stolen
-		}
-		each = append(each, u)
-	}
-	for _, v := range now.vms {
-		vms = append(vms, *byVM[v.Name])
-	}
-	busiest := func(x, y usage) int { return int(y.CPU*10) - int(x.CPU*10) }
-	slices.SortStableFunc(vms, busiest)
-	slices.SortStableFunc(each, busiest)
-	if !worlds {
-		each = nil
-	}
-	return whole, vms, each
-}
-
-func worldName(w api.World) string {
-	if w.Kind == "vcpu" {
-		return fmt.Sprintf("vcpu %d", w.VCPU)
-	}
-	return fmt.Sprintf("%s %d", w.Kind, w.ID)
 }
 
 // once measures twice, prints the difference, and fails as the first host that failed.
@@ -319,10 +243,10 @@ func (t *top) table(r *output.Rows) {
 	}
 	if len(each) > 0 {
 		r.Break()
-		r.Header("world", "vm", "host", "state", "cpu", "ready", "stolen")
+		r.Header("world", "vm", "host", "state", "cpu", "ready", "limited", "blocked", "paused", "exits")
 	}
 	for _, w := range each {
-		r.Row(w.World, w.VM, w.Host, w.State, percent(w.CPU), percent(w.Ready), percent(w.Stolen))
+		r.Row(w.World, w.VM, w.Host, w.State, percent(w.CPU), percent(w.Ready), percent(w.Limited), percent(w.Blocked), percent(w.Paused), exitsOf(w.Exits))
 	}
 }
 

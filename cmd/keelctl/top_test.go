@@ -34,3 +34,22 @@ func TestTopSaysOfAScopedRolesVMsWhatTheyUse(t *testing.T) {
 		t.Errorf("what isn't known: %+v", all[1:])
 	}
 }
+
+// TestTopSaysWhereAWorldsTimeWent promises that a limit, a pause and idleness are told apart, and exits by reason.
+func TestTopSaysWhereAWorldsTimeWent(t *testing.T) {
+	world := func(n uint64) []api.World {
+		return []api.World{{ID: 7, Kind: "vcpu", VM: "demo", VCPU: 1, State: "limited", Used: n * 1e8, Ready: n * 2e8, Limited: n * 3e8, Blocked: n * 4e8,
+			Paused: n * 5e8, Stolen: n * 5e8, Exits: map[string]uint64{"hlt": n * 10, "io": n * 40, "timer": 3}}}
+	}
+	vms := []api.VMSummary{{Name: "demo", State: api.Running}}
+	h := topHost{then: sample{at: time.Unix(100, 0), vms: vms, worlds: world(1)}, now: sample{at: time.Unix(102, 0), vms: vms, worlds: world(3)}}
+	_, of, each := h.usages("keel-1", true)
+	for _, u := range append(of, each...) {
+		if u.CPU != 10 || u.Ready != 20 || u.Limited != 30 || u.Blocked != 40 || u.Paused != 50 || u.Stolen != 50 || u.Exits["io"] != 40 || u.Exits["hlt"] != 10 || len(u.Exits) != 2 {
+			t.Errorf("%+v", u)
+		}
+	}
+	if each[0].State != "limited" || exitsOf(each[0].Exits) != "50/s: io 40, hlt 10" {
+		t.Errorf("%+v", each[0])
+	}
+}

@@ -288,8 +288,11 @@ func fieldsOfStats(r *output.Rows, s *api.VMStats) {
 	r.Field("state", output.State(s.State))
 	r.Field("processor time", spent(s.Used))
 	r.Field("waited for one", spent(s.Ready))
+	r.Field("held back", spent(s.Stolen-min(s.Stolen, s.Ready))) // by a limit; older hosts don't say it by itself
 	r.Field("idle", spent(s.Blocked))
-	r.Field("held back", spent(s.Stolen))
+	if s.Paused > 0 {
+		r.Field("paused", spent(s.Paused))
+	}
 	r.Field("memory", output.Size(s.Memory)+", "+output.Size(s.Resident)+" in use on the host")
 	if s.Active > 0 {
 		r.Field("touched of late", output.Size(s.Active))

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,5 +144,27 @@ func checkThreads(e *env) (string, error) {
 	if at != 3*together {
 		return "", fmt.Errorf("%d turns, want %d", at, 3*together)
 	}
-	return fmt.Sprintf("made=%d together=%d", made, together), nil
+	n, err := collectionsAtLimit()
+	return fmt.Sprintf("made=%d together=%d collections at the limit=%d", made, together, n), err
 }
+
+// collectionsAtLimit counts collections while 16 MiB are allocated, with room for four times as much: the runtime must not
+// count its threads' stacks as memory in use, or it would collect without end.
+func collectionsAtLimit() (uint32, error) {
+	const size, most = 16 << 20, 30
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(m.HeapSys-m.HeapReleased) + 4*size))
+	before := m.NumGC
+	for range size / 4096 {
+		filled = make([]byte, 4096)
+	}
+	runtime.ReadMemStats(&m)
+	if n := m.NumGC - before; n > most {
+		return n, fmt.Errorf("%d collections while %d MiB were allocated, want %d at most", n, size>>20, most)
+	}
+	return m.NumGC - before, nil
+}
+
+var filled []byte

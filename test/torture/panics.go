@@ -34,6 +34,62 @@ var (
 	sink    int
 )
 
+// faultLate faults behind code that it hasn't run, for whose variables its frame has places: litter has left there what is
+// no pointer. The deferred function has the stack move and be searched, where the frame must count as what it is: stopped
+// between calls, and going on at its deferred ones. kept is alive there.
+//
+//go:noinline
+func faultLate(p *node, skipped bool) (kept *node, err error) {
+	defer func() {
+		err, _ = recover().(runtime.Error)
+		deep(500)
+		runtime.GC()
+	}()
+	kept = &node{pad: [64]byte{1}}
+	if skipped {
+		a, b, c := newNode(), newNode(), newNode()
+		litter(0)
+		sink = int(a.pad[1]) + int(b.pad[2]) + int(c.pad[3])
+	}
+	p.pad[0] = 7
+	return nil, nil
+}
+
+//go:noinline
+func newNode() *node { return new(node) }
+
+// litter leaves small numbers in n+1 frames' worth of stack.
+//
+//go:noinline
+func litter(n int) int {
+	var frame [64]int
+	for i := range frame {
+		frame[i] = 100 + i
+	}
+	if n == 0 {
+		return frame[sink&63]
+	}
+	return litter(n-1) + frame[n&63]
+}
+
+// checkFrames has faultLate fault on stacks that are new.
+func checkFrames(times int) error {
+	for range times {
+		done := make(chan error, 1)
+		go func() {
+			litter(2)
+			if kept, err := faultLate(nilNode, false); err == nil || kept == nil || kept.pad[0] != 1 {
+				done <- fmt.Errorf("a fault behind code that was skipped: %v, and kept is %v", err, kept)
+			}
+			close(done)
+		}()
+		if err := <-done; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // checkPanics recovers from faults of the processor and from failed checks, on all processors at
 // once, thousands of times.
 func checkPanics(e *env) (string, error) {
@@ -61,10 +117,10 @@ func checkPanics(e *env) (string, error) {
 		})
 	}
 	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(append(errs, checkFrames(each/50))...); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("recovered=%d", each*len(errs)), nil
+	return fmt.Sprintf("recovered=%d", each*len(errs)+each/50), nil
 }
 
 // deep recurses n times with a frame of its own each, and returns n.

@@ -169,6 +169,31 @@ func TestImageHasPVHNote(t *testing.T) {
 	t.Error("no PVH note")
 }
 
+// TestImageKeepsTheNoteOfTamaGosLinker gives a program the section that TamaGo's linker writes, in place of the Go tool's
+// build ID. The same note in no such section is that of an image, which isn't converted again.
+func TestImageKeepsTheNoteOfTamaGosLinker(t *testing.T) {
+	raw := buildKernel(t, goodFlags)
+	f, err := elf.NewFile(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := pvhNote(uint32(f.Entry))
+	id := f.Section(".note.go.buildid")
+	copy(raw[id.Offset:id.Offset+id.Size], own)
+	if _, err := convert(raw, entrySymbol); err == nil || !strings.Contains(err.Error(), "already has a PVH note") {
+		t.Errorf("a PVH note in a section of the Go tool's: %v", err)
+	}
+	names := raw[f.Section(".shstrtab").Offset:]
+	copy(names[bytes.Index(names, []byte(".note.go.buildid\x00")):], ".note.go.pvh\x00")
+	img, err := convert(raw, entrySymbol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(img.bytes, own); n != 2 {
+		t.Errorf("the image has %d PVH notes for its entry, want the linker's and its own", n)
+	}
+}
+
 func TestImageHasMultiboot2Header(t *testing.T) {
 	img, err := convert(buildKernel(t, goodFlags), entrySymbol)
 	if err != nil {

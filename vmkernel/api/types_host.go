@@ -113,17 +113,23 @@ type LogLine struct {
 
 // World is what is scheduled: a thread of Keel's own, or a virtual processor.
 type World struct {
-	ID      uint64 `json:"id"`
-	Kind    string `json:"kind"`         // thread or vcpu
-	VM      string `json:"vm,omitempty"` // a vcpu's
-	VCPU    int    `json:"vcpu"`         // a vcpu's number
-	CPU     int    `json:"cpu"`          // the logical processor where it runs or ran last
-	State   string `json:"state"`        // running, ready, blocked, paused
-	Used    uint64 `json:"usedNS"`       // processor time
-	Ready   uint64 `json:"readyNS"`      // waiting for a processor
-	Blocked uint64 `json:"blockedNS"`    // waiting for something else
-	Stolen  uint64 `json:"stolenNS"`     // it wanted a processor and had none
-	Shares  uint64 `json:"shares"`       // of its parent's processors
+	ID      uint64            `json:"id"`
+	Kind    string            `json:"kind"`                    // thread or vcpu
+	VM      string            `json:"vm,omitempty"`            // a vcpu's
+	VCPU    int               `json:"vcpu"`                    // a vcpu's number
+	CPU     int               `json:"cpu"`                     // the logical processor where it runs or ran last
+	State   string            `json:"state"`                   // running; ready: it waits for a processor; limited: a limit keeps it from one, or that it is ahead of its siblings; blocked: it wants none; paused
+	Used    uint64            `json:"usedNS"`                  // processor time. With readyNS, limitedNS, blockedNS and pausedNS it is all the time that there was
+	Ready   uint64            `json:"readyNS"`                 // waiting for a processor
+	Limited uint64            `json:"limitedNS"`               // kept from one by a limit, or for being ahead of its siblings
+	Blocked uint64            `json:"blockedNS"`               // waiting for something else
+	Paused  uint64            `json:"pausedNS"`                // its VM was
+	Stolen  uint64            `json:"stolenNS"`                // readyNS and limitedNS: it wanted a processor and had none
+	Longest uint64            `json:"longestWaitNS,omitempty"` // of its waits for a processor
+	Outside uint64            `json:"outsideNS,omitempty"`     // of usedNS, about: not in guest mode, but in a vcpu's exits and their device models
+	Turns   uint64            `json:"turns,omitempty"`         // how often it was given a processor
+	Exits   map[string]uint64 `json:"exits,omitempty"`         // a vcpu's, by their reason, but for those that never happened
+	Shares  uint64            `json:"shares"`                  // of its parent's processors
 }
 
 // Worlds is the answer to a list of them.

@@ -61,8 +61,10 @@ type VMStats struct {
 	State    string            `json:"state"`
 	Used     uint64            `json:"usedNS"`                  // processor time in guest mode and on its behalf
 	Ready    uint64            `json:"readyNS"`                 // waiting for a processor
-	Blocked  uint64            `json:"blockedNS"`               // idle, or paused
-	Stolen   uint64            `json:"stolenNS"`                // Ready, and what a limit held back: it wanted a processor and had none
+	Limited  uint64            `json:"limitedNS"`               // kept from one by a limit, or for being ahead of others of the VM
+	Blocked  uint64            `json:"blockedNS"`               // idle
+	Paused   uint64            `json:"pausedNS"`                // with the VM
+	Stolen   uint64            `json:"stolenNS"`                // Ready and Limited: it wanted a processor and had none
 	Longest  uint64            `json:"longestWaitNS,omitempty"` // of one virtual processor's waits for a processor
 	Exits    map[string]uint64 `json:"exits"`                   // by their reason, but for those that never happened
 	Memory   uint64            `json:"memory"`                  // bytes that the VM was given

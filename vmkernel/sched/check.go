@@ -70,7 +70,7 @@ func (s *Scheduler) Check() string {
 			if q == qLook {
 				n, ok = s.checkRing(top, byDue, false)
 			} else {
-				n, ok = s.checkHeap(top, None, k, 0)
+				n, ok = s.checkHeap(top, k)
 			}
 			if !ok {
 				return "a heap is broken"
@@ -157,7 +157,7 @@ func (s *Scheduler) checkGroup(id ID) string {
 	if n.flags&Cosched != 0 {
 		size, ok = s.checkRing(n.least, byTag, true)
 	} else {
-		size, ok = s.checkHeap(n.least, None, byTag, 0)
+		size, ok = s.checkHeap(n.least, byTag)
 	}
 	if !ok || size != waiting || n.contending != contending {
 		return "a group's order by tag is broken"
@@ -208,18 +208,36 @@ func (s *Scheduler) checkWorld(id ID) string {
 	return ""
 }
 
-// checkHeap returns a heap's size and whether it is one.
-func (s *Scheduler) checkHeap(id, up ID, k, depth int) (uint32, bool) {
-	if id == None {
-		return 0, true
+// checkHeap returns a heap's size and whether it is one. A heap of worlds that came in the order of their keys is a
+// single way down to the left, as deep as there are worlds, and this runs on a stack of the lower half: so it walks, each
+// node before what is below it, and back by the links upwards, which it has seen to be right on its way down.
+func (s *Scheduler) checkHeap(top ID, k int) (size uint32, ok bool) {
+	up := None
+	for id := top; id != None; {
+		l := &s.Nodes[id].link[k]
+		if size++; !s.checkLink(id, up, k) || int(size) > len(s.Nodes) {
+			return size, false
+		}
+		if up, id = id, l.left; id != None {
+			continue
+		}
+		// Nothing at the left, so there is nothing at the right either: the next is the right child of the nearest node
+		// above that has one and was left by its left child.
+		for child := None; up != None; child, up = up, l.up {
+			if l = &s.Nodes[up].link[k]; l.left == child && l.right != None {
+				id = l.right
+				break
+			}
+		}
 	}
+	return size, true
+}
+
+// checkLink says whether a node of a heap stands rightly to the one above it and to its children.
+func (s *Scheduler) checkLink(id, up ID, k int) bool {
 	l := &s.Nodes[id].link[k]
-	if l.up != up || !l.in || depth > len(s.Nodes) || up != None && before(l.key, s.Nodes[up].link[k].key) {
-		return 0, false
-	}
-	a, ok := s.checkHeap(l.left, id, k, depth+1)
-	b, ok2 := s.checkHeap(l.right, id, k, depth+1)
-	return a + b + 1, ok && ok2 && l.ld >= l.rd && s.distOf(l.left, k) == l.ld && s.distOf(l.right, k) == l.rd
+	return l.in && l.up == up && (up == None || !before(l.key, s.Nodes[up].link[k].key)) &&
+		l.ld >= l.rd && s.distOf(l.left, k) == l.ld && s.distOf(l.right, k) == l.rd && (l.left != l.right || l.left == None)
 }
 
 // checkRing returns a ring's length and whether it is one, sorted if it is to be.

@@ -3,6 +3,7 @@ package seed
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -167,7 +168,8 @@ func (o *object) affinity() []int {
 	return cpus
 }
 
-// pool reads the name of the pool that a VM is in, and holds the VM's reservation against the pool's.
+// pool reads the name of the pool that a VM is in, and holds the VM's reservation against the limits of that and those above. It
+// may be more than the pool reserves, see package admit.
 func (o *object) pool(r resource, of func(*Pool) *Share, reservation uint64) string {
 	n := o.get("pool")
 	name, ok := o.d.text(n)
@@ -179,9 +181,13 @@ func (o *object) pool(r resource, of func(*Pool) *Share, reservation uint64) str
 		o.d.fail(n, "there is no pool %s: %s", quote(name), o.d.poolNames())
 		return ""
 	}
-	if has := of(&o.d.Pools[i]).Reservation; reservation > has {
-		o.d.fail(o.get("reservation"), "%s is above the %s that its pool %s reserves: raise the pool's reservation or lower this one",
-			r.format(reservation), r.format(has), name)
+	for i >= 0 {
+		p := &o.d.Pools[i]
+		if most := of(p).Limit; most != 0 && reservation > most {
+			o.d.fail(o.get("reservation"), "%s is above the limit of %s of pool %s: raise that or lower this one", r.format(reservation), r.format(most), p.Name)
+			break
+		}
+		i = slices.IndexFunc(o.d.Pools[:i], func(above Pool) bool { return above.Name == p.Parent }) // parents come first
 	}
 	return name
 }
@@ -204,9 +210,35 @@ func (d *Decoder) poolNames() string {
 func cpuOf(p *Pool) *Share    { return &p.CPU }
 func memoryOf(p *Pool) *Share { return &p.Memory }
 
+// PoolPolicy decodes what a pool is to have: the groups cpu and memory of a host's pool, by themselves. With any problem it is of
+// no use.
+func (d *Decoder) PoolPolicy(n *Node) (cpu, memory Share, problems Problems) {
+	d.problems = nil
+	o := d.object(n)
+	cpu, memory = o.ofPool(d.poolResources())
+	o.done()
+	return cpu, memory, d.problems
+}
+
+// poolResources are what a pool is given of.
+func (d *Decoder) poolResources() (cpu, memory resource) {
+	return d.processors(MaxHostCPUs * Processor), d.bytes(MaxPoolSize)
+}
+
+// ofPool reads what a pool has of them.
+func (o *object) ofPool(cpu, memory resource) (c, m Share) {
+	group := o.group("cpu")
+	c = group.share(cpu, PoolCPUShares)
+	group.done()
+	group = o.group("memory")
+	m = group.share(memory, PoolMemoryShares)
+	group.done()
+	return c, m
+}
+
 // readPools reads a host's pools and puts parents before their children.
 func (d *Decoder) readPools(list []*Node) []Pool {
-	cpu, memory := d.processors(MaxHostCPUs*Processor), d.bytes(MaxPoolSize)
+	cpu, memory := d.poolResources()
 	before := len(d.problems)
 	var pools []Pool
 	at := map[string]*Node{}
@@ -226,12 +258,7 @@ func (d *Decoder) readPools(list []*Node) []Pool {
 			}
 		}
 		p.Parent, _ = d.text(o.get("parent"))
-		group := o.group("cpu")
-		p.CPU = group.share(cpu, PoolCPUShares)
-		group.done()
-		group = o.group("memory")
-		p.Memory = group.share(memory, PoolMemoryShares)
-		group.done()
+		p.CPU, p.Memory = o.ofPool(cpu, memory)
 		o.done()
 		if at[p.Name] == n {
 			pools = append(pools, p)
@@ -301,22 +328,27 @@ func cycleFrom(name string, pools []Pool) string {
 	return ""
 }
 
-// reserved refuses reservations that a pool's parent doesn't have, together or alone.
+// reserved refuses pools whose reservations don't fit into the limit of one above, together or alone. What is kept for a pool is
+// its reservation, or what those in it reserve together if that is more: see package admit.
 func (d *Decoder) reserved(pools []Pool, at map[string]*Node, key string, r resource, of func(*Pool) *Share) {
-	left := map[string]uint64{}
+	within := map[string]uint64{} // by a pool's name: what is kept for those in it
+	byName := map[string]*Pool{}
 	for i := range pools {
 		p := &pools[i]
-		has := of(p).Reservation
-		left[p.Name] = has
-		if p.Parent == "" || has == 0 {
-			continue
+		byName[p.Name] = p
+		grown := map[string]uint64{}
+		adds := of(p).Reservation
+		for above := byName[p.Parent]; above != nil && adds != 0; above = byName[above.Parent] {
+			has, now := of(above), within[above.Name]+adds
+			if has.Limit != 0 && now > has.Limit {
+				d.fail(at[p.Name].Get(key).Get("reservation"), "%s: with it the pools in %s reserve %s, and its limit is %s: raise that or lower this one",
+					r.format(of(p).Reservation), above.Name, r.format(now), r.format(has.Limit))
+				grown = nil
+				break
+			}
+			grown[above.Name] = now
+			adds = max(has.Reservation, now) - max(has.Reservation, within[above.Name])
 		}
-		if has > left[p.Parent] {
-			parent := slices.IndexFunc(pools, func(o Pool) bool { return o.Name == p.Parent })
-			d.fail(at[p.Name].Get(key).Get("reservation"), "%s is above what is left of the %s that its parent %s reserves, %s: raise that or lower this one",
-				r.format(has), r.format(of(&pools[parent]).Reservation), p.Parent, r.format(left[p.Parent]))
-			continue
-		}
-		left[p.Parent] -= has
+		maps.Copy(within, grown)
 	}
 }

@@ -65,7 +65,7 @@ func TestPolicyIsReadAndItsAbsenceIsNormal(t *testing.T) {
 }
 
 func TestBadPolicyOfAVMRefusesIt(t *testing.T) {
-	const pools = `[{"name":"web","cpu":{"reservation":500},"memory":{"reservation":4194304}},{"name":"none"}]`
+	const pools = `[{"name":"web","cpu":{"limit":500},"memory":{"limit":4194304}},{"name":"none","parent":"web"}]`
 	for _, c := range []struct{ cpu, memory, want string }{
 		{`{"shares":0}`, ``, `cpu.shares: 0 is below the minimum of 1`},
 		{`{"shares":-5}`, ``, `cpu.shares: -5 is below the minimum of 1`},
@@ -93,8 +93,8 @@ func TestBadPolicyOfAVMRefusesIt(t *testing.T) {
 		{`{"pool":"db"}`, ``, `cpu.pool: there is no pool "db": the host has web, none`},
 		{`{"pool":7}`, ``, `cpu.pool: 7 is not text: put it in quotes`},
 		{`{"pool":""}`, ``, `cpu.pool: there is no pool ""`},
-		{`{"pool":"web","reservation":501}`, ``, `cpu.reservation: 50.1% is above the 50% that its pool web reserves: raise the pool's reservation or lower this one`},
-		{`{"pool":"none","reservation":1}`, ``, `cpu.reservation: 0.1% is above the 0% that its pool none reserves`},
+		{`{"pool":"web","reservation":501}`, ``, `cpu.reservation: 50.1% is above the limit of 50% of pool web: raise that or lower this one`},
+		{`{"pool":"none","reservation":501}`, ``, `cpu.reservation: 50.1% is above the limit of 50% of pool web`},
 		{``, `{"size":8388608,"shares":0}`, `memory.shares: 0 is below the minimum of 1`},
 		{``, `{"size":8388608,"shares":-1}`, `memory.shares: -1 is below the minimum of 1`},
 		{``, `{"size":8388608,"shares":99999999999999999999}`, `memory.shares: 99999999999999999999 is above the maximum of 10485760`},
@@ -110,7 +110,7 @@ func TestBadPolicyOfAVMRefusesIt(t *testing.T) {
 		{``, `{"size":8388608,"limit":4096}`, `memory.limit: 4KiB is below the minimum of 4MiB`},
 		{``, `{"size":8388608,"limit":6291456,"reservation":8388608}`, `memory.limit: 6MiB is below the reservation of 8MiB`},
 		{``, `{"size":8388608,"limit":1099511631872}`, `memory.limit: 1073741828KiB is above the maximum of 1024GiB`},
-		{``, `{"size":8388608,"reservation":8388608,"pool":"web"}`, `memory.reservation: 8MiB is above the 4MiB that its pool web reserves`},
+		{``, `{"size":8388608,"reservation":8388608,"pool":"web"}`, `memory.reservation: 8MiB is above the limit of 4MiB of pool web`},
 		{``, `{"size":8388608,"pool":"x"}`, `memory.pool: there is no pool "x"`},
 		{``, `{"size":8388608,"affinity":[0]}`, `memory.affinity: unknown key; the keys here are size, shares, reservation, limit, pool`},
 	} {
@@ -147,10 +147,12 @@ func TestBadPoolsRefuseTheSeed(t *testing.T) {
 		{`[{"name":"a","cpu":{"reservation":4096001}}]`, `host.pools[0].cpu.reservation: 409600.1% is above the maximum of 409600%`},
 		{`[{"name":"a","cpu":{"reservation":200,"limit":100}}]`, `host.pools[0].cpu.limit: 10% is below the reservation of 20%`},
 		{`[{"name":"a","memory":{"reservation":70368744181760}}]`, `host.pools[0].memory.reservation: 68719476740KiB is above the maximum of 65536GiB`},
-		{`[{"name":"a","cpu":{"reservation":1000}},{"name":"b","parent":"a","cpu":{"reservation":1001}}]`,
-			`host.pools[1].cpu.reservation: 100.1% is above what is left of the 100% that its parent a reserves, 100%: raise that or lower this one`},
-		{`[{"name":"b","parent":"a","memory":{"reservation":8192}},{"name":"a","memory":{"reservation":12288}},{"name":"c","parent":"a","memory":{"reservation":8192}}]`,
-			`host.pools[2].memory.reservation: 8KiB is above what is left of the 12KiB that its parent a reserves, 4KiB`},
+		{`[{"name":"a","cpu":{"limit":1000}},{"name":"b","parent":"a","cpu":{"reservation":1001}}]`,
+			`host.pools[1].cpu.reservation: 100.1%: with it the pools in a reserve 100.1%, and its limit is 100%: raise that or lower this one`},
+		{`[{"name":"a","cpu":{"limit":1000}},{"name":"b","parent":"a","cpu":{"reservation":700}},{"name":"c","parent":"b","cpu":{"reservation":600}},{"name":"d","parent":"b","cpu":{"reservation":500}}]`,
+			`host.pools[3].cpu.reservation: 50%: with it the pools in a reserve 110%, and its limit is 100%`},
+		{`[{"name":"b","parent":"a","memory":{"reservation":4194304}},{"name":"a","memory":{"limit":6291456}},{"name":"c","parent":"a","memory":{"reservation":4194304}}]`,
+			`host.pools[2].memory.reservation: 4MiB: with it the pools in a reserve 8MiB, and its limit is 6MiB`},
 		{`[{"name":"a","affinity":[0]}]`, `host.pools[0].affinity: unknown key; the keys here are name, parent, cpu, memory`},
 		{`[{"name":"a","cpu":{"pool":"b"}}]`, `host.pools[0].cpu.pool: unknown key; the keys here are shares, reservation, limit`},
 	} {
@@ -211,6 +213,17 @@ func TestFormatPercent(t *testing.T) {
 	for v, want := range map[uint64]string{0: "0%", 1: "0.1%", 500: "50%", 125: "12.5%", 8000: "800%"} {
 		if got := FormatPercent(v); got != want {
 			t.Errorf("FormatPercent(%d) = %s, want %s", v, got, want)
+		}
+	}
+}
+
+// TestWhatIsInAPoolMayReserveMoreThanThePool: alone as together, since a pool's reservation is what is kept for it at least.
+func TestWhatIsInAPoolMayReserveMoreThanThePool(t *testing.T) {
+	const pools = `[{"name":"web","cpu":{"reservation":500,"limit":2000},"memory":{"reservation":4194304}},{"name":"in","parent":"web","cpu":{"reservation":1500},"memory":{"reservation":8388608}}]`
+	for _, pool := range []string{"web", "in"} {
+		s, err := Parse(ofJSON(t, policyJSON(pools, `{"pool":"`+pool+`","count":2,"reservation":1600}`, `{"size":8388608,"reservation":8388608,"pool":"`+pool+`"}`)))
+		if err != nil || len(s.Refused) != 0 || len(s.VMs) != 1 || s.VMs[0].CPU.Reservation != 1600 {
+			t.Errorf("in %s: %v, %+v", pool, err, s)
 		}
 	}
 }

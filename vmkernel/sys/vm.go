@@ -265,6 +265,10 @@ var KeepsP bool
 // constants; event, where valid, is injected. The world of the calling thread waits meanwhile;
 // block says that exits have become rare, so that the P is handed on at once.
 //
+// It returns once its goroutine has a P again: where none is free it queues behind all goroutines that are ready, which have up
+// to 10 ms each, and a thread of its own wouldn't change that. So who makes work for the host leaves a P free, see packages
+// api/server and door.
+//
 //go:nosplit
 func VCPURun(h VMHandle, i int, flags uint64, event virt.Event, block bool) linux.Errno {
 	if KeepsP && !block {

@@ -46,6 +46,12 @@ func newInstance(b Backend, host Host, spec *seed.VM, log *slog.Logger, out outl
 	return in, err
 }
 
+// rename has what the host's processors and memory refuse the VM be said of it by its name of now.
+func (in *instance) rename(name string) {
+	in.slot.rename(name, in.spec.ID)
+	in.share.rename(name, in.spec.ID)
+}
+
 // A line is an interrupt line of an instance.
 type line struct {
 	in  *instance

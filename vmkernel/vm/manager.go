@@ -30,7 +30,8 @@ type Manager struct {
 	closing  atomic.Int32  // calls of ShutdownAll
 
 	mu     sync.Mutex
-	vms    []*VM // in the order of Create
+	vms    []*VM       // in the order of Create
+	pools  []seed.Pool // parents first
 	byName map[string]*VM
 	byID   map[string]*VM
 }
@@ -49,7 +50,9 @@ func (m *Manager) Images() datastore.Store { return m.images }
 
 // Create takes a VM, not started. spec is complete and in range, as the seed's Decoder makes it, but for an empty id, which
 // is assigned. Where the id belongs to a VM that was created from the same description, that VM is the answer, and created
-// is false: so a repeated Create does nothing. Errors: ErrExists, ErrInvalid, datastore's ErrNotFound and ErrIncomplete.
+// is false: so a repeated Create does nothing. A policy of processors that this host could never keep is refused with the numbers;
+// what others have reserved is looked at when the VM is started. Errors: ErrExists, ErrInvalid, datastore's ErrNotFound and
+// ErrIncomplete.
 func (m *Manager) Create(spec seed.VM) (v *VM, created bool, err error) {
 	defer m.Hold()()
 	made := digest(&spec)
@@ -65,6 +68,9 @@ func (m *Manager) Create(spec seed.VM) (v *VM, created bool, err error) {
 		return nil, false, faultf(ErrExists, "%s has the id %s of %s: give it one of its own", spec.Name, spec.ID, had.Name())
 	}
 	if err := m.nameFree(spec.Name, nil); err != nil {
+		return nil, false, err
+	}
+	if err := m.host.processors.check(&spec); err != nil {
 		return nil, false, err
 	}
 	v = &VM{m: m, id: spec.ID, made: made}

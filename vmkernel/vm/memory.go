@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,6 +58,14 @@ func (m *memory) init() error {
 	return nil
 }
 
+// soon has balance look at once.
+func (m *memory) soon() {
+	select {
+	case m.now <- struct{}{}:
+	default:
+	}
+}
+
 func pages(bytes uint64) uint64 { return bytes / mem.PageSize }
 
 // budget is a seed's share as the policy counts it. VMs of tests may have no shares.
@@ -73,32 +80,6 @@ func budget(s seed.Share, size uint64) mem.Budget {
 // refused is an error of the policy.
 func refused(err error) error {
 	return faultf(ErrNoMemory, "memory: %s", strings.TrimPrefix(err.Error(), "mem: "))
-}
-
-// AddPools makes pools known, parents first. It is called before VMs are started.
-func (m *Manager) AddPools(pools []seed.Pool) error {
-	var all []error
-	for i := range pools {
-		all = append(all, m.host.processors.addPool(&pools[i]))
-	}
-	return errors.Join(append(all, m.addMemoryPools(pools))...)
-}
-
-func (m *Manager) addMemoryPools(pools []seed.Pool) error {
-	h := m.host.memory
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(pools) == 0 {
-		return nil
-	}
-	if err := h.init(); err != nil {
-		return err
-	}
-	var all []error
-	for _, p := range pools {
-		all = append(all, h.tree.AddPool(p.Name, p.Parent, budget(p.Memory, 0)))
-	}
-	return errors.Join(all...)
 }
 
 // HoldMemory takes so many bytes from what VMs can have, for the host's own use, or says with the numbers why they can't be
@@ -142,13 +123,7 @@ func (m *memory) admit(in *instance) (*share, error) {
 	if err := m.init(); err != nil {
 		return nil, err
 	}
-	name := spec.Name
-	for _, s := range m.shares {
-		if s.in.spec.Name == name { // one that runs was called so when it was started
-			name += " (" + spec.ID + ")"
-			break
-		}
-	}
+	name := m.free(spec.Name, spec.ID)
 	overhead := mem.Overhead(pages(size), uint64(spec.CPU.Count), perCPU) + fixed
 	v := mem.VM{Name: name, Pool: spec.Memory.Pool, Size: pages(size), Overhead: overhead, Budget: budget(spec.Memory.Share, size)}
 	guest, err := m.tree.Admit(v)
@@ -175,6 +150,23 @@ func (m *memory) admit(in *instance) (*share, error) {
 		go m.balance()
 	}
 	return s, nil
+}
+
+// free is a name that no VM has yet in the policy, for one of that name: see processors.free. The mutex is held.
+func (m *memory) free(name, id string) string {
+	if slices.ContainsFunc(m.shares, func(s *share) bool { return s.guest.Name() == name }) {
+		name += " (" + id + ")"
+	}
+	return name
+}
+
+// rename has errors name a VM as it is called now.
+func (s *share) rename(name, id string) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	if s.guest.Name() != name {
+		s.guest.Rename(s.m.free(name, id))
+	}
 }
 
 // home chooses the NUMA node of a VM. The mutex is held.
@@ -288,7 +280,7 @@ func (s *share) take(n uint64, patient bool) error {
 	}
 	if _, err := s.m.backend.Grant(s.in.handle, int64(n*mem.PageSize)); err != nil {
 		s.guest.Give(n)
-		return &shortage{s.in.spec.Name, n * mem.PageSize, s.m.backend.FreeMemory()}
+		return &shortage{s.guest.Name(), n * mem.PageSize, s.m.backend.FreeMemory()}
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ type slot struct {
 	name string // as the tree knows it
 	spec admit.Spec
 	pool sys.Pool
+	over bool // it was given back
 }
 
 func newProcessors(b Backend) *processors {
@@ -61,11 +62,7 @@ func (p *processors) addPool(pool *seed.Pool) error {
 	if err := p.init(); err != nil {
 		return err
 	}
-	s := admit.Spec{Name: poolNode(pool.Name), Pool: poolNode(pool.Parent), IsPool: true,
-		Shares: int64(pool.CPU.Shares), Reservation: int64(pool.CPU.Reservation), Limit: int64(pool.CPU.Limit)}
-	if s.Shares == 0 {
-		s.Shares = seed.PoolCPUShares
-	}
+	s := poolSpec(pool)
 	if err := p.tree.Set(s); err != nil {
 		return faultf(ErrNoProcessors, "processors: %v", err)
 	}
@@ -76,6 +73,40 @@ func (p *processors) addPool(pool *seed.Pool) error {
 	}
 	p.pools[pool.Name] = id
 	return nil
+}
+
+// setPool changes what a pool has, at once, or says with the numbers why that can't be.
+func (p *processors) setPool(old, to *seed.Pool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := poolSpec(to)
+	if err := p.tree.Set(s); err != nil {
+		return faultf(ErrNoProcessors, "processors: %v", err)
+	}
+	if err := p.backend.SetPool(p.pools[to.Name], policyOf(&s, p.pools[to.Parent])); err != nil {
+		return errors.Join(fmt.Errorf("vm: processors of pool %s: %w", to.Name, err), p.tree.Set(poolSpec(old)))
+	}
+	return nil
+}
+
+// reserved is what is kept for a pool, in thousandths of a processor.
+func (p *processors) reserved(pool string) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tree == nil {
+		return 0
+	}
+	return uint64(p.tree.Committed(poolNode(pool)))
+}
+
+// poolSpec is what a pool's description says of processors.
+func poolSpec(pool *seed.Pool) admit.Spec {
+	s := admit.Spec{Name: poolNode(pool.Name), Pool: poolNode(pool.Parent), IsPool: true,
+		Shares: int64(pool.CPU.Shares), Reservation: int64(pool.CPU.Reservation), Limit: int64(pool.CPU.Limit)}
+	if s.Shares == 0 {
+		s.Shares = seed.PoolCPUShares
+	}
+	return s
 }
 
 // specOf is what a VM's description says of processors. VMs of tests may have no shares.
@@ -107,15 +138,30 @@ func (p *processors) admit(spec *seed.VM) (*slot, error) {
 	if err := p.init(); err != nil {
 		return nil, err
 	}
-	node := vmNode(spec.Name)
-	if p.tree.Has(node) { // of one that was renamed since it was started
-		node += " (" + spec.ID + ")"
-	}
-	s, err := p.take(specOf(node, &spec.CPU))
+	s, err := p.take(specOf(p.free(spec.Name, spec.ID), &spec.CPU))
 	if err != nil {
 		return nil, err
 	}
-	return &slot{p: p, name: node, spec: s, pool: p.pools[spec.CPU.Pool]}, nil
+	return &slot{p: p, name: s.Name, spec: s, pool: p.pools[spec.CPU.Pool]}, nil
+}
+
+// free is a node that no VM has yet, for one of that name. The name's own may be another's for a moment: of one that is being
+// started, and was renamed meanwhile.
+func (p *processors) free(name, id string) string {
+	node := vmNode(name)
+	if p.tree.Has(node) {
+		node += " (" + id + ")"
+	}
+	return node
+}
+
+// rename has errors name a running VM as it is called now.
+func (s *slot) rename(name, id string) {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	if node := s.p.free(name, id); s.name != vmNode(name) && s.p.tree.Rename(s.name, node) == nil {
+		s.name, s.spec.Name = node, node
+	}
 }
 
 // take has the tree admit a VM, or a change of one, and returns it with the processors that it has for itself. The mutex is
@@ -138,6 +184,7 @@ func (s *slot) policy() sys.CPUPolicy { return *policyOf(&s.spec, s.pool) }
 func (s *slot) end() {
 	s.p.mu.Lock()
 	s.p.tree.Remove(s.name)
+	s.over = true
 	s.p.mu.Unlock()
 }
 
@@ -145,6 +192,9 @@ func (s *slot) end() {
 func (s *slot) set(in *instance, c *seed.CPU) error {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
+	if s.over {
+		return nil // its machine has just ended, and nobody would give back what was admitted now
+	}
 	to, err := s.p.take(specOf(s.name, c))
 	if err != nil {
 		return err
@@ -171,7 +221,7 @@ func (s *slot) exclusive() []int {
 	return slices.Sorted(slices.Values(s.spec.Affinity))
 }
 
-// check says whether a VM that is off makes sense on this host. What others have reserved is looked at when it is started.
+// check says whether a VM that is off, or is to be made, makes sense on this host. What others have reserved is looked at when it is started.
 func (p *processors) check(spec *seed.VM) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -16,9 +16,11 @@ import (
 // startedVM makes a VM of a description that runs until it is killed. The fake host has 4 processors, of which 100 % are the system's.
 func startedVM(t *testing.T, m *Manager, s seed.VM) (*VM, error) {
 	t.Helper()
-	v := create(t, m, s)
-	err := v.Start(t.Context())
-	if err == nil {
+	v, _, err := m.Create(s)
+	if err != nil {
+		return nil, err
+	}
+	if err = v.Start(t.Context()); err == nil {
 		t.Cleanup(func() { v.Kill(context.Background()) })
 	}
 	return v, err
@@ -61,8 +63,6 @@ func TestReservationsOfProcessorsAreAdmittedWithNumbers(t *testing.T) {
 		want   []string
 	}{
 		{"big", func(c *seed.CPU) { c.Reservation = 700; c.Count = 1 }, []string{"VM big", "70%", "30% of 300% are left", "4 processors", "100% for the system", "270% reserved by others"}},
-		{"wide", func(c *seed.CPU) { c.Reservation = 1500; c.Count = 1 }, []string{"150%", "its 1 virtual processors can use 100%"}},
-		{"far", func(c *seed.CPU) { c.Affinity = []int{4} }, []string{"affinity: processor 4", "0 to 3"}},
 		{"lost", func(c *seed.CPU) { c.Pool = "db" }, []string{"there is no pool"}},
 		{"tight", func(c *seed.CPU) { c.Pool, c.Reservation, c.Count = "inner", 1100, 2 }, []string{"pool inner", "its limit is 100%"}},
 	} {
@@ -77,6 +77,24 @@ func TestReservationsOfProcessorsAreAdmittedWithNumbers(t *testing.T) {
 			if !strings.Contains(err.Error(), w) {
 				t.Errorf("%s: %q doesn't say %q", c.name, err, w)
 			}
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*seed.CPU)
+		want   string
+	}{
+		{"wide", func(c *seed.CPU) { c.Reservation = 1500; c.Count = 1 }, "VM wide: reservation: 150%: its 1 virtual processor can use 100%"},
+		{"far", func(c *seed.CPU) { c.Affinity = []int{0, 9} }, "VM far: affinity: processor 9: the machine has 4 processors: 0 to 3"},
+		{"huge", func(c *seed.CPU) { c.Reservation = 3500; c.Count = 4 }, "VM huge: reservation: 350%: 300% of 300% are left"},
+	} {
+		s := spec(c.name)
+		c.change(&s.CPU)
+		if v, made, err := m.Create(s); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), c.want) || v != nil || made {
+			t.Errorf("%s: %v, not %q", c.name, err, c.want)
+		}
+		if v, err := m.Find(c.name); err == nil {
+			t.Errorf("%s was refused, and is there", v)
 		}
 	}
 	inner := spec("fits")
@@ -189,6 +207,58 @@ func TestARunningVMMovesToAnotherPool(t *testing.T) {
 		case to.CPU.Pool != was.CPU.Pool && got.Pool != pools[to.CPU.Pool]:
 			t.Errorf("to %+v: the lower half's policy is %+v", to.CPU, got)
 		}
+	}
+}
+
+func TestRefusalsNameARunningVMAsItIsCalledNow(t *testing.T) {
+	f := idleFake()
+	m, _ := newManager(f)
+	v, err := startedVM(t, m, spec("old"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := *v.Spec()
+	to.Name = "new"
+	if err := v.Update(to, 0); err != nil {
+		t.Fatal(err)
+	}
+	second := spec("old")
+	second.CPU.Reservation = 2000
+	w, err := startedVM(t, m, second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		refused error
+		want    string
+	}{
+		{v.SetCPU(seed.Share{Shares: 1, Reservation: 1500}, nil), "VM new: reservation: 150%: 100% of 300% are left"},
+		{w.SetCPU(seed.Share{Shares: 1, Reservation: 4100}, nil), "VM old: reservation: 410%"},
+		{memoryPool(v, "none"), "VM new: there is no pool"},
+		{memoryPool(w, "none"), "VM old: there is no pool"},
+	} {
+		if c.refused == nil || !strings.Contains(c.refused.Error(), c.want) {
+			t.Errorf("%v, not %q", c.refused, c.want)
+		}
+	}
+}
+
+// memoryPool moves a VM's memory to a pool.
+func memoryPool(v *VM, pool string) error {
+	to := *v.Spec()
+	to.Memory.Pool = pool
+	return v.Update(to, 0)
+}
+
+func TestAnEndedMachineAdmitsNothing(t *testing.T) {
+	p := newProcessors(newFake(nil))
+	s, err := p.admit(&seed.VM{Name: "demo", CPU: seed.CPU{Count: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.end()
+	if err := s.set(&instance{gone: true}, &seed.CPU{Count: 1, Share: seed.Share{Shares: 1, Reservation: 900}}); err != nil || p.tree.Has(vmNode("demo")) {
+		t.Errorf("a machine that has ended still reserves: %v", err)
 	}
 }
 

@@ -65,6 +65,7 @@ func (v *VM) powerOn(r *run) (*instance, error) {
 		return nil, err
 	}
 	r.in = in
+	in.rename(v.spec.Name) // it may have been while the instance was made
 	v.status.LastError = ""
 	v.status.Started = time.Now()
 	v.status.Starts++

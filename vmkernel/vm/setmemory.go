@@ -39,15 +39,12 @@ func (s *share) set(pool string, b mem.Budget) error {
 	}
 	if err := s.m.backend.Reserve(s.in.handle, b.Reservation*mem.PageSize); err != nil {
 		s.guest.Move(was, old)
-		return faultf(ErrNoMemory, "memory: VM %s: a reservation of %s can't be set aside: the host has %s left: %v", s.in.spec.Name,
+		return faultf(ErrNoMemory, "memory: VM %s: a reservation of %s can't be set aside: the host has %s left: %v", s.guest.Name(),
 			seed.FormatSize(b.Reservation*mem.PageSize), seed.FormatSize(s.m.backend.FreeMemory()), err)
 	}
 	if held, err := s.m.backend.Grant(s.in.handle, 0); err == nil && pages(held) > s.guest.Granted() {
 		s.guest.Take(pages(held)-s.guest.Granted(), false) // within the reservation: it can't fail
 	}
-	select {
-	case s.m.now <- struct{}{}:
-	default:
-	}
+	s.m.soon()
 	return nil
 }

@@ -35,14 +35,20 @@ func (v *VM) Stats() (s Stats, running bool) {
 		return s, false
 	}
 	f := in.figures()
-	s.Total, s.Guest, s.Outside, s.Exits = f.total, f.guest, f.outside, map[string]uint64{}
-	for k, n := range f.exits {
-		if n != 0 {
-			s.Exits[kindName(virt.Kind(k))] = n
-		}
-	}
+	s.Total, s.Guest, s.Outside, s.Exits = f.total, f.guest, f.outside, ExitReasons(&f.exits)
 	s.CPU = in.use()
 	return s, true
+}
+
+// ExitReasons names kinds of exits, but for those that never happened.
+func ExitReasons(exits *[virt.Kinds]uint64) map[string]uint64 {
+	named := map[string]uint64{}
+	for k, n := range exits {
+		if n != 0 {
+			named[kindName(virt.Kind(k))] = n
+		}
+	}
+	return named
 }
 
 // figures are the sums of what the lower half counts on the pages of the virtual processors.

@@ -63,6 +63,9 @@ func (v *VM) Update(spec seed.VM, revision uint64) error {
 	delete(m.byName, old.Name)
 	m.byName[spec.Name] = v
 	v.setSpec(&spec)
+	if v.run != nil && v.run.in != nil {
+		v.run.in.rename(spec.Name)
+	}
 	v.emit(Updated, "")
 	return nil
 }

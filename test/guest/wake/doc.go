@@ -8,7 +8,7 @@ package wake
 
 // What the code is made with; a test compares.
 const (
-	Rounds  = 256
+	Rounds  = 1024
 	Delta   = 160_000 // ticks from setting the timer to its deadline
 	EndPort = 0xF4
 	vector  = 0x40

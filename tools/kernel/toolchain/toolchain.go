@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"go/version"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,16 +115,15 @@ var (
 	gvisorLine = regexp.MustCompile(`(?m)^\s*gvisor\.dev/gvisor (\S+)$`)
 )
 
-// compare says whether a TamaGo of a Go version can build what modules, a go.mod, asks for.
+// compare says whether a TamaGo of a Go version is the one for modules, a go.mod: others' runtimes, even of the same release
+// of Go, want other hooks and have other insides.
 func compare(has, modules string) error {
 	g, v := goLine.FindStringSubmatch(modules), gvisorLine.FindStringSubmatch(modules)
 	if g == nil || v == nil {
 		return fmt.Errorf("%s names no version of Go or of gVisor", tamagoModules)
 	}
-	want := "go" + g[1]
-	if version.Compare(has, want) < 0 || version.Lang(has) != version.Lang(want) {
-		return fmt.Errorf("TamaGo %s isn't supported: Keel is built by TamaGo %s or a later %s, with gVisor %s (newer gVisors ask for a newer Go)",
-			has, want, version.Lang(want), v[1])
+	if want := "go" + g[1]; has != want {
+		return fmt.Errorf("TamaGo %s isn't supported: Keel is built by TamaGo %s, with gVisor %s (newer gVisors ask for a newer Go)", has, want, v[1])
 	}
 	return nil
 }

@@ -103,7 +103,8 @@ func (h *Host) Worlds() []api.World {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.used += 5e8
-	return []api.World{{ID: 1, Kind: "thread", State: "running", Used: 5e9}, {ID: 2, Kind: "vcpu", VM: "demo", State: "running", Used: h.used}}
+	return []api.World{{ID: 1, Kind: "thread", State: "running", Used: 5e9}, {ID: 2, Kind: "vcpu", VM: "demo", State: "limited", Used: h.used, Ready: 1e9,
+		Limited: 2e9, Blocked: 3e9, Paused: 4e9, Stolen: 3e9, Exits: map[string]uint64{"hlt": h.used / 1e6, "io": 7}}}
 }
 
 func (h *Host) Metrics() []backend.Metric { return h.Figures }

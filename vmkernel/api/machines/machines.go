@@ -139,7 +139,7 @@ func (m machine) Stats() api.VMStats {
 		out.Exits = map[string]uint64{}
 	}
 	c := &s.CPU
-	out.Used, out.Ready, out.Blocked, out.Stolen, out.Longest = c.Used, c.Ready, c.Blocked+c.Paused, c.Stolen, c.LongestWait
+	out.Used, out.Ready, out.Limited, out.Blocked, out.Paused, out.Stolen, out.Longest = c.Used, c.Ready, c.Limited, c.Blocked, c.Paused, c.Stolen, c.LongestWait
 	if memory, on := m.v.MemoryStats(); on {
 		setMemory(&out, &memory)
 	}

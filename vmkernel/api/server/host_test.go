@@ -507,7 +507,8 @@ func TestMetricsArePrometheus(t *testing.T) {
 		}
 	}
 	for _, want := range []string{`keel_vm_exits_total{vm="demo",reason="cpuid"} 7`, `keel_vm_granted_bytes{vm="demo"} 1.2582912e+07`,
-		`keel_vm_active_bytes{vm="demo"} 5.24288e+06`, `keel_vm_stolen_seconds_total{vm="demo"} 0`, `keel_worlds{kind="vcpu",state="running"} 1`, `keel_network_bytes_total{direction="in"} 12`,
+		`keel_vm_active_bytes{vm="demo"} 5.24288e+06`, `keel_vm_stolen_seconds_total{vm="demo"} 0`, `keel_worlds{kind="vcpu",state="limited"} 1`, `keel_worlds_limited_seconds_total{kind="vcpu"} 2`, `keel_worlds_paused_seconds_total{kind="vcpu"} 4`,
+		`keel_worlds_blocked_seconds_total{kind="vcpu"} 3`, `keel_vm_limited_seconds_total{vm="demo"} 0`, `keel_vm_paused_seconds_total{vm="demo"} 0`, `keel_network_bytes_total{direction="in"} 12`,
 		`keel_vms{state="running"} 1`, "keel_memory_free_bytes 9.437184e+08", "keel_door_open 2", "keel_calls_total{outcome=\"ok\"}"} {
 		if !strings.Contains(string(a.body), want) {
 			t.Errorf("no %s in\n%s", want, a.body)

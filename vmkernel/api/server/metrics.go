@@ -38,6 +38,7 @@ func (s *Server) metrics() []backend.Metric {
 		one("keel_memory_total_bytes", "gauge", "Memory that Keel can use.", float64(h.Hardware.Memory)),
 		one("keel_memory_used_bytes", "gauge", "Memory that Keel takes for itself.", float64(h.Resources.MemoryUsed)),
 		one("keel_memory_free_bytes", "gauge", "Memory that is free and not promised.", float64(h.Resources.MemoryFree)),
+		one("keel_exclusive_processors", "gauge", "Logical processors that VMs have for themselves.", float64(len(h.Resources.Exclusive))),
 		one("keel_images_used_bytes", "gauge", "Memory that images take.", float64(h.Resources.ImagesUsed)),
 		one("keel_images_free_bytes", "gauge", "Memory that images could take.", float64(h.Resources.ImagesFree)),
 		one("keel_problems", "gauge", "What is wrong with the host's health.", float64(len(h.Health.Problems))),
@@ -52,7 +53,9 @@ func (s *Server) vmMetrics() []backend.Metric {
 	states := map[string]float64{}
 	used := family("keel_vm_processor_seconds_total", "Processor time of a VM since it was started.", "counter")
 	ready := family("keel_vm_ready_seconds_total", "Time that a VM's processors have waited for one of the host's.", "counter")
-	blocked := family("keel_vm_blocked_seconds_total", "Time that a VM's processors were idle, or paused.", "counter")
+	limited := family("keel_vm_limited_seconds_total", "Time that a VM's processors were held back by a limit, or for being ahead of others of the VM.", "counter")
+	blocked := family("keel_vm_blocked_seconds_total", "Time that a VM's processors were idle.", "counter")
+	paused := family("keel_vm_paused_seconds_total", "Time that a VM's processors were paused.", "counter")
 	stolen := family("keel_vm_stolen_seconds_total", "Time that a VM's processors waited for one of the host's, or were held back by a limit.", "counter")
 	resident := family("keel_vm_resident_bytes", "Memory that the host holds for a VM.", "gauge")
 	granted := family("keel_vm_granted_bytes", "Memory that a VM holds or that is set aside for it.", "gauge")
@@ -69,7 +72,9 @@ func (s *Server) vmMetrics() []backend.Metric {
 		who := []string{"vm", spec.Name}
 		used.Samples = append(used.Samples, valued(float64(stats.Used)/1e9, who...))
 		ready.Samples = append(ready.Samples, valued(float64(stats.Ready)/1e9, who...))
+		limited.Samples = append(limited.Samples, valued(float64(stats.Limited)/1e9, who...))
 		blocked.Samples = append(blocked.Samples, valued(float64(stats.Blocked)/1e9, who...))
+		paused.Samples = append(paused.Samples, valued(float64(stats.Paused)/1e9, who...))
 		stolen.Samples = append(stolen.Samples, valued(float64(stats.Stolen)/1e9, who...))
 		resident.Samples = append(resident.Samples, valued(float64(stats.Resident), who...))
 		granted.Samples = append(granted.Samples, valued(float64(stats.Granted), who...))
@@ -85,29 +90,44 @@ func (s *Server) vmMetrics() []backend.Metric {
 	for _, state := range api.States {
 		vms.Samples = append(vms.Samples, valued(states[state], "state", state))
 	}
-	return []backend.Metric{vms, used, ready, blocked, stolen, resident, granted, active, balloon, exits}
+	return []backend.Metric{vms, used, ready, limited, blocked, paused, stolen, resident, granted, active, balloon, exits}
 }
 
+// worldMetrics are sums by kind: worlds come and go, and a family for each of their numbers would grow without end.
 func worldMetrics(worlds []api.World) []backend.Metric {
-	count, used, ready := map[string]float64{}, map[string]float64{}, map[string]float64{}
+	count := map[string]float64{}
+	times := []struct {
+		what, help string
+		of         func(*api.World) uint64
+		by         map[string]float64
+	}{
+		{"processor", "Processor time of the worlds that there are, by kind.", func(w *api.World) uint64 { return w.Used }, map[string]float64{}},
+		{"ready", "Time that they have waited for a processor, by kind.", func(w *api.World) uint64 { return w.Ready }, map[string]float64{}},
+		{"limited", "Time that a limit, or being ahead of siblings, has kept them from one, by kind.", func(w *api.World) uint64 { return w.Limited }, map[string]float64{}},
+		{"blocked", "Time that they wanted none, by kind.", func(w *api.World) uint64 { return w.Blocked }, map[string]float64{}},
+		{"paused", "Time that they were paused, by kind.", func(w *api.World) uint64 { return w.Paused }, map[string]float64{}},
+	}
 	for i := range worlds {
 		w := &worlds[i]
 		count[w.Kind+"\x00"+w.State]++
-		used[w.Kind] += float64(w.Used) / 1e9
-		ready[w.Kind] += float64(w.Ready) / 1e9
+		for _, t := range times {
+			t.by[w.Kind] += float64(t.of(w)) / 1e9
+		}
 	}
 	n := family("keel_worlds", "What is scheduled, by kind and state.", "gauge")
 	for _, k := range sorted(count) {
 		kind, state, _ := strings.Cut(k, "\x00")
 		n.Samples = append(n.Samples, valued(count[k], "kind", kind, "state", state))
 	}
-	u := family("keel_worlds_processor_seconds_total", "Processor time of the worlds that there are, by kind.", "counter")
-	r := family("keel_worlds_ready_seconds_total", "Time that they have waited for a processor, by kind.", "counter")
-	for _, k := range sorted(used) {
-		u.Samples = append(u.Samples, valued(used[k], "kind", k))
-		r.Samples = append(r.Samples, valued(ready[k], "kind", k))
+	list := []backend.Metric{n}
+	for _, t := range times {
+		m := family("keel_worlds_"+t.what+"_seconds_total", t.help, "counter")
+		for _, k := range sorted(t.by) {
+			m.Samples = append(m.Samples, valued(t.by[k], "kind", k))
+		}
+		list = append(list, m)
 	}
-	return []backend.Metric{n, u, r}
+	return list
 }
 
 func (s *Server) doorMetrics() []backend.Metric {

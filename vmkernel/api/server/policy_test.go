@@ -12,9 +12,9 @@ import (
 // TestBadPoliciesAreRefusedByName: over the API as in a seed, of a VM that is to be made and of one that is there, by the key and
 // with the numbers; the VM that is there stays as it is.
 func TestBadPoliciesAreRefusedByName(t *testing.T) {
-	c := newRig(t, func(_ *auth.Config, c *Config) {
-		c.Pools = []seed.Pool{{Name: "web", CPU: seed.Share{Shares: 1, Reservation: 500}, Memory: seed.Share{Shares: 1, Reservation: 4 << 20}}}
-	}).as(auth.Operator)
+	r := newRig(t)
+	r.VMs.AddPools(seed.Pool{Name: "web", CPU: seed.Share{Shares: 1, Limit: 500}, Memory: seed.Share{Shares: 1, Reservation: 4 << 20}})
+	c := r.as(auth.Operator)
 	with := func(name string, n int, cpu, memory string) string {
 		return strings.Replace(vmJSON(name, n, ""), `"memory":{"size":268435456}`, `"cpu":{`+cpu+`},"memory":{"size":268435456`+memory+`}`, 1)
 	}
@@ -28,7 +28,7 @@ func TestBadPoliciesAreRefusedByName(t *testing.T) {
 		{`"count":2,"reservation":2001`, "", "cpu.reservation", "200.1% is more than its 2 processors can use, 200%"},
 		{`"reservation":500,"limit":400`, "", "cpu.limit", "40% is below the reservation of 50%"},
 		{`"pool":"none"`, "", "cpu.pool", `there is no pool "none": the host has web`},
-		{`"pool":"web","reservation":600`, "", "cpu.reservation", "60% is above the 50% that its pool web reserves"},
+		{`"pool":"web","reservation":600`, "", "cpu.reservation", "60% is above the limit of 50% of pool web"},
 		{`"affinity":[4096]`, "", "cpu.affinity[0]", "4096 is above the maximum of 4095"},
 		{`"affinity":[-1]`, "", "cpu.affinity[0]", "-1 is below the minimum of 0"},
 		{`"affinity":[]`, "", "cpu.affinity", "names no processor"},

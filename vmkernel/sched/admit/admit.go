@@ -1,7 +1,9 @@
 // Package admit decides, before a pool or a VM is made or changed, whether its processor policy makes
 // sense and its reservation can be met. It is ordinary Go of the upper half; package sched relies on it.
 //
-// The rule: what is admitted can be kept, all at once. A refusal is one line that names the node, the
+// The rule: what is admitted can be kept, all at once. What is kept for a pool is its reservation, or what those in it reserve
+// together if that is more: a reservation is a floor, which what is in the pool may pass, one VM or several. What passes it is had
+// from the pool above, and in the end from the machine. What may not be passed is a limit. A refusal is one line that names the node, the
 // value, and the numbers by which it doesn't fit. The package changes nothing but its own Tree, and
 // that only when it returns no error.
 package admit
@@ -71,6 +73,22 @@ func percent(rate int64) string {
 	return fmt.Sprintf("%.1f%%", float64(rate)/10)
 }
 
+// processors counts them in words.
+func processors(n int, of string) string {
+	if n == 1 {
+		return "1 " + of + "processor"
+	}
+	return fmt.Sprintf("%d %sprocessors", n, of)
+}
+
+// has says which processors the machine has.
+func (t *Tree) has() string {
+	if t.processors == 1 {
+		return "the machine has 1 processor: 0"
+	}
+	return fmt.Sprintf("the machine has %d processors: 0 to %d", t.processors, t.processors-1)
+}
+
 // Set admits a new node, or a change of one.
 func (t *Tree) Set(s Spec) error {
 	if err := t.plain(&s); err != nil {
@@ -98,6 +116,21 @@ func (t *Tree) Set(s Spec) error {
 // Has says whether there is a node of that name.
 func (t *Tree) Has(name string) bool { return t.nodes[name] != nil }
 
+// Rename gives a VM another name, which is free.
+func (t *Tree) Rename(old, name string) error {
+	n := t.nodes[old]
+	switch {
+	case n == nil || n.IsPool:
+		return fmt.Errorf("%s: there is no such VM", old)
+	case name == "" || t.nodes[name] != nil:
+		return fmt.Errorf("%s: the name %q is taken", old, name)
+	}
+	delete(t.nodes, old)
+	n.Name = name
+	t.nodes[name] = n
+	return nil
+}
+
 // Remove forgets a node. A pool has to be empty.
 func (t *Tree) Remove(name string) error {
 	if t.nodes[name] == nil {
@@ -123,7 +156,7 @@ func (t *Tree) plain(s *Spec) error {
 	case s.Reservation < 0:
 		return fmt.Errorf("%s: reservation: %s: it is negative", s.Name, percent(s.Reservation))
 	case s.Reservation > machine:
-		return fmt.Errorf("%s: reservation: %s: the machine has %d processors: %s", s.Name, percent(s.Reservation), t.processors, percent(machine))
+		return fmt.Errorf("%s: reservation: %s: the machine has %s: %s", s.Name, percent(s.Reservation), processors(t.processors, ""), percent(machine))
 	case s.Limit < 0:
 		return fmt.Errorf("%s: limit: %s: it is negative", s.Name, percent(s.Limit))
 	case s.Limit > sched.MaxRate:
@@ -137,12 +170,12 @@ func (t *Tree) plain(s *Spec) error {
 	case s.Exclusive && s.Limit != 0 && s.Limit < s.keeps():
 		return fmt.Errorf("%s: limit: %s: it is below the %s of the processors that it is to have for itself", s.Name, percent(s.Limit), percent(s.keeps()))
 	case !s.IsPool && s.Reservation > int64(s.VCPUs)*1000:
-		return fmt.Errorf("%s: reservation: %s: its %d virtual processors can use %s", s.Name, percent(s.Reservation), s.VCPUs, percent(int64(s.VCPUs)*1000))
+		return fmt.Errorf("%s: reservation: %s: its %s can use %s", s.Name, percent(s.Reservation), processors(s.VCPUs, "virtual "), percent(int64(s.VCPUs)*1000))
 	}
 	set := map[int]bool{}
 	for _, c := range s.Affinity {
 		if c < 0 || c >= t.processors {
-			return fmt.Errorf("%s: affinity: processor %d: the machine has 0 to %d", s.Name, c, t.processors-1)
+			return fmt.Errorf("%s: affinity: processor %d: %s", s.Name, c, t.has())
 		}
 		set[c] = true
 	}
@@ -150,7 +183,7 @@ func (t *Tree) plain(s *Spec) error {
 		return fmt.Errorf("%s: processor %d takes the host's interrupts and is never a VM's alone: name another", s.what(), t.host)
 	}
 	if n := int64(len(set)) * 1000; n != 0 && s.Reservation > n {
-		return fmt.Errorf("%s: reservation: %s: its affinity has %d processors", s.Name, percent(s.Reservation), len(set))
+		return fmt.Errorf("%s: reservation: %s: its affinity has %s", s.Name, percent(s.Reservation), processors(len(set), ""))
 	}
 	return nil
 }
@@ -174,7 +207,11 @@ func (t *Tree) fits(s *Spec) error {
 	}
 	// Up to the root, what is committed below each node has to fit into its limit...
 	for n := s; n != nil; n = t.nodes[n.Pool] {
-		if c := t.committed(n.Name); n.Limit != 0 && c > n.Limit {
+		switch c := t.committed(n.Name); {
+		case n.Limit == 0 || c <= n.Limit:
+		case n == s:
+			return fmt.Errorf("%s: limit: %s: what is in it reserves %s", s.Name, percent(s.Limit), percent(c))
+		default:
 			return fmt.Errorf("%s: with it %s reserves %s, and its limit is %s", s.what(), n.Name, percent(c), percent(n.Limit))
 		}
 	}
@@ -184,8 +221,8 @@ func (t *Tree) fits(s *Spec) error {
 	// ...and all together into the machine.
 	machine := int64(t.processors)*1000 - t.system
 	if all := t.committed(""); all > machine {
-		return fmt.Errorf("%s: %s of %s are left (%d processors, %s for the system, %s reserved by others)", s.what(),
-			percent(max(0, machine-(all-t.gain(s)))), percent(machine), t.processors, percent(t.system), percent(all-t.gain(s)))
+		return fmt.Errorf("%s: %s of %s are left (%s, %s for the system, %s reserved by others)", s.what(),
+			percent(max(0, machine-(all-t.gain(s)))), percent(machine), processors(t.processors, ""), percent(t.system), percent(all-t.gain(s)))
 	}
 	if err := t.alone(s); err != nil {
 		return err
@@ -280,13 +317,12 @@ func (t *Tree) Place(s Spec) (Spec, error) {
 	return s, nil
 }
 
-// gain is what a node adds to what the machine has to keep.
+// gain is what a node, with all that is in it, adds to what the machine has to keep.
 func (t *Tree) gain(s *Spec) int64 {
 	all := t.committed("")
-	reservation, exclusive := s.Reservation, s.Exclusive
-	s.Reservation, s.Exclusive = 0, false
+	delete(t.nodes, s.Name)
 	without := t.committed("")
-	s.Reservation, s.Exclusive = reservation, exclusive
+	t.nodes[s.Name] = s
 	return all - without
 }
 
@@ -301,7 +337,7 @@ func (t *Tree) height(name string) (h int) {
 }
 
 // committed is what has to be kept for a node: its reservation, or what those below it add up to, if
-// that is more.
+// that is more (see the package's rule).
 func (t *Tree) committed(name string) int64 {
 	var sum int64
 	for _, n := range t.nodes {
@@ -313,6 +349,14 @@ func (t *Tree) committed(name string) int64 {
 		return max(sum, n.keeps())
 	}
 	return sum
+}
+
+// Committed is what is kept for a node, in 1/1000; 0 for one that there isn't.
+func (t *Tree) Committed(name string) int64 {
+	if t.nodes[name] == nil {
+		return 0
+	}
+	return t.committed(name)
 }
 
 // pinned checks that VMs that may only run on some processors don't reserve more than those are that they may use. It
@@ -332,7 +376,7 @@ func (t *Tree) pinned(s *Spec) error {
 			}
 		}
 		if sum > int64(len(set))*1000 {
-			return fmt.Errorf("%s: with it %s are reserved on the %d processors of %s's affinity", s.what(), percent(sum), len(set), of.Name)
+			return fmt.Errorf("%s: with it %s are reserved on the %s of %s's affinity", s.what(), percent(sum), processors(len(set), ""), of.Name)
 		}
 	}
 	return nil

@@ -39,11 +39,11 @@ func TestRefused(t *testing.T) {
 		{Spec{Name: "a", Shares: 1, VCPUs: 1, Limit: -10}, "a: limit: -1%: it is negative"},
 		{Spec{Name: "a", Shares: 1, VCPUs: 1, Limit: 1 << 40}, "a: limit: "},
 		{Spec{Name: "a", Shares: 1, VCPUs: 1, Reservation: 500, Limit: 400}, "a: limit: 40%: it is below the reservation of 50%"},
-		{Spec{Name: "a", Shares: 1, VCPUs: 1, Reservation: 1100}, "a: reservation: 110%: its 1 virtual processors can use 100%"},
+		{Spec{Name: "a", Shares: 1, VCPUs: 1, Reservation: 1100}, "a: reservation: 110%: its 1 virtual processor can use 100%"},
 		{Spec{Name: "a", Shares: 1}, "a: 0 virtual processors: 1 to 64"},
-		{Spec{Name: "a", Shares: 1, VCPUs: 1, Affinity: []int{0, 4}}, "a: affinity: processor 4: the machine has 0 to 3"},
+		{Spec{Name: "a", Shares: 1, VCPUs: 1, Affinity: []int{0, 4}}, "a: affinity: processor 4: the machine has 4 processors: 0 to 3"},
 		{Spec{Name: "a", Shares: 1, VCPUs: 1, Affinity: []int{-1}}, "a: affinity: processor -1"},
-		{Spec{Name: "a", Shares: 1, VCPUs: 4, Reservation: 1100, Affinity: []int{1, 1}}, "a: reservation: 110%: its affinity has 1 processors"},
+		{Spec{Name: "a", Shares: 1, VCPUs: 4, Reservation: 1100, Affinity: []int{1, 1}}, "a: reservation: 110%: its affinity has 1 processor"},
 		{Spec{Name: "a", Shares: 1, VCPUs: 1, Pool: "none"}, `a: pool: there is no pool "none"`},
 		{Spec{Name: "a", Shares: 1, VCPUs: 1, Pool: "db"}, `a: pool: there is no pool "db"`},
 		{Spec{Name: "web", IsPool: true, Shares: 1, Pool: "inner"}, `web: pool: "inner" is in web itself: a circle`},
@@ -51,7 +51,7 @@ func TestRefused(t *testing.T) {
 		{Spec{Name: "web", Shares: 1, VCPUs: 1}, "the name is taken"},
 		{Spec{Name: "a", Shares: 1, VCPUs: 1, Reservation: 600, Pool: "inner"}, "a: reservation: 60%: with it web reserves 210%, and its limit is 200%"},
 		{Spec{Name: "a", Shares: 1, VCPUs: 4, Reservation: 1300}, "a: reservation: 130%: 120% of 360% are left (4 processors, 40% for the system, 240% reserved by others)"},
-		{Spec{Name: "a", Shares: 1, VCPUs: 1, Reservation: 200, Affinity: []int{3}}, "a: reservation: 20%: with it 110% are reserved on the 1 processors of "},
+		{Spec{Name: "a", Shares: 1, VCPUs: 1, Reservation: 200, Affinity: []int{3}}, "a: reservation: 20%: with it 110% are reserved on the 1 processor of "},
 	} {
 		tr := tree(t)
 		err := tr.Set(x.s)
@@ -155,7 +155,7 @@ func TestExclusive(t *testing.T) {
 	if err := x.Remove("a"); err != nil {
 		t.Fatal(err)
 	}
-	if err := x.Set(Spec{Name: "c", Shares: 1, VCPUs: 2, Reservation: 1100, Affinity: []int{1, 2}}); err == nil || !strings.Contains(err.Error(), "on the 1 processors of c's affinity") {
+	if err := x.Set(Spec{Name: "c", Shares: 1, VCPUs: 2, Reservation: 1100, Affinity: []int{1, 2}}); err == nil || !strings.Contains(err.Error(), "on the 1 processor of c's affinity") {
 		t.Errorf("beside an exclusive processor: %v", err)
 	}
 }
