@@ -43,9 +43,12 @@ func TestPolicyIsObeyedAndChangesWhileVMsRun(t *testing.T) {
 	h.wantParts(map[string]float64{"a": .25, "b": .5, "c": .25}, 0.4)
 	h.wantOn(map[string]int{"a": 1, "b": 1, "c": 1})
 
-	// A pool's shares, while what is in it runs: 1 : 3.
-	h.setPool("db", func(p *api.PoolPolicy) { p.CPU.Shares = 9000 })
-	h.wantParts(map[string]float64{"a": .25 / 3, "b": .5 / 3, "c": .75}, 0.4)
+	// A pool's limit, while what is in it runs.
+	h.setPool("db", func(p *api.PoolPolicy) { p.CPU.Limit = 50 })
+	if got := h.parts()["c"]; got > 0.07 {
+		t.Errorf("c's pool has a limit of 5 %% and c used %.1f %% of a processor", 100*got)
+	}
+	h.setPool("db", func(p *api.PoolPolicy) { p.CPU.Limit = 0 })
 
 	// A VM that moves to the other pool has its shares there: 1 : 2 : 3.
 	h.change("c", func(c *seed.VM) { c.CPU.Pool, c.CPU.Shares = "web", 3000 })
