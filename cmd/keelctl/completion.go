@@ -108,6 +108,17 @@ func (a *app) completeVMs(cmd *cobra.Command, args []string, _ string) ([]cobra.
 	})
 }
 
+func (a *app) completePools(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return a.live(cmd, args, func(ctx context.Context, r *remote) (names []string, err error) {
+		var pools api.Pools
+		err = r.Get(ctx, client.Path("pools"), nil, &pools)
+		for _, p := range pools.Pools {
+			names = append(names, p.Name)
+		}
+		return names, err
+	})
+}
+
 func (a *app) completeImages(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return a.live(cmd, args, func(ctx context.Context, r *remote) (names []string, err error) {
 		var images api.Images

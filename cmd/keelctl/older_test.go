@@ -38,6 +38,7 @@ var remoteRuns = []remoteRun{
 	{line: "vm stats demo"}, {line: "vm console demo --timeout 500ms", stdin: "hello\n"}, {line: "vm log demo"}, {line: "vm events demo"}, {line: "events"},
 	{line: "vm pause demo"}, {line: "vm resume demo"}, {line: "vm nmi demo"}, {line: "vm reset demo"}, {line: "vm shutdown demo --wait"},
 	{line: "vm start demo --wait"}, {line: "vm kill demo --wait"}, {line: "op list"}, {line: "op wait OPERATION"}, {line: "op cancel OPERATION", code: exit.Conflict}, {line: "vm delete demo"},
+	{line: "pool list"}, {line: "pool show web"}, {line: "pool set web --cpu-shares 5"},
 	{line: "audit tail"}, {line: "audit tail --follow", until: "/v1/audit/follow"}, {line: "audit verify"}, {line: "audit export -o audit.json"},
 	{line: "audit forwarding show"}, {line: "audit forwarding set --off"}, {line: "trust show"}, {line: "trust ca add next-ca.pem"}, {line: "trust ca remove DISTRUSTED"},
 	{line: "cert revoke 4a5b6c7d8e9f00112233445566778899"}, {line: "host restart old"},
@@ -51,17 +52,18 @@ func TestKeelctlWorksWithHostsOfOlderVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	poolRuns := slices.Clip([]string{"pool list", "pool show web", "pool set web --cpu-shares 5"}) // younger than what was recorded
 	for _, c := range []struct {
 		name     string
 		document []byte
 		unknown  []string // what the host doesn't know
 	}{
-		{"as recorded", recorded, []string{"audit tail --follow", "trust ca add next-ca.pem"}},
+		{"as recorded", recorded, append(poolRuns, "audit tail --follow", "trust ca add next-ca.pem")},
 		{"older still", cut(t, recorded,
 			"paths./v1/vms/{vm}/nmi", "components.schemas.VMCPUSpecRequest.properties.shares", "components.schemas.VMSpecRequest.properties.onCrash",
 			"paths./v1/host/support", "components.schemas.HostTimeSetRequest.properties.servers",
 			"components.schemas.Host.properties.health", "components.schemas.VMSummary.properties.labels", "components.schemas.VM.properties.reason"),
-			[]string{"audit tail --follow", "trust ca add next-ca.pem", "vm nmi demo", "host support -o support.tar.gz", "host time set --server 192.0.2.123"}},
+			append(poolRuns, "audit tail --follow", "trust ca add next-ca.pem", "vm nmi demo", "host support -o support.tar.gz", "host time set --server 192.0.2.123")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inVMDir(t)

@@ -42,7 +42,7 @@ Begin with ` + "`keelctl init`" + `, which makes your keys and says what comes n
 	root.AddGroup(&cobra.Group{ID: groupMachine, Title: "Hosts and virtual machines:"},
 		&cobra.Group{ID: groupTrust, Title: "Seeds, keys and certificates, and what was done with them:"},
 		&cobra.Group{ID: groupOther, Title: "Else:"})
-	a.group(root, groupMachine, a.hostCommand(), a.vmCommand(), a.imageCommand(), a.opCommand(), a.topCommand(), a.eventsCommand())
+	a.group(root, groupMachine, a.hostCommand(), a.vmCommand(), a.poolCommand(), a.imageCommand(), a.opCommand(), a.topCommand(), a.eventsCommand())
 	a.group(root, groupTrust, a.initCommand(), a.seedCommand(), a.certCommand(), a.trustCommand(), a.auditCommand())
 	a.group(root, groupOther, a.contextCommand(), a.queryCommand(), a.versionCommand(), a.completionCommand())
 	root.AddCommand(exitCodesTopic(), environmentTopic())

@@ -43,6 +43,10 @@ func TestPolicyIsObeyedAndChangesWhileVMsRun(t *testing.T) {
 	h.wantParts(map[string]float64{"a": .25, "b": .5, "c": .25}, 0.4)
 	h.wantOn(map[string]int{"a": 1, "b": 1, "c": 1})
 
+	// A pool's shares, while what is in it runs: 1 : 3.
+	h.setPool("db", func(p *api.PoolPolicy) { p.CPU.Shares = 9000 })
+	h.wantParts(map[string]float64{"a": .25 / 3, "b": .5 / 3, "c": .75}, 0.4)
+
 	// A VM that moves to the other pool has its shares there: 1 : 2 : 3.
 	h.change("c", func(c *seed.VM) { c.CPU.Pool, c.CPU.Shares = "web", 3000 })
 	h.wantParts(map[string]float64{"a": 1. / 6, "b": 2. / 6, "c": 3. / 6}, 0.4)
@@ -79,6 +83,22 @@ func bootPolicy(t *testing.T) *policyHost {
 	r := run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: path, Network: n, CPUs: 2, MemMiB: 512}, 6*time.Minute), t}
 	key := r.door()
 	return &policyHost{r, patient(t), dial(t, address, key, ops.admin())}
+}
+
+// setPool changes a pool.
+func (h *policyHost) setPool(name string, change func(*api.PoolPolicy)) {
+	h.t.Helper()
+	var p, now api.Pool
+	path := client.Path("pools", name)
+	header, err := h.conn.Call(h.ctx, client.Request{Method: "GET", Path: path}, &p)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	to := api.PoolPolicy{CPU: p.CPU, Memory: p.Memory}
+	change(&to)
+	if _, err = h.conn.Call(h.ctx, client.Request{Method: "PUT", Path: path, In: to, Match: header.Get("ETag")}, &now); err != nil || now.CPU != to.CPU {
+		h.t.Errorf("pool %s: %v, %+v", name, err, now)
+	}
 }
 
 // change changes a VM, which runs on.

@@ -21,8 +21,8 @@ var (
 // isn't known to hold there.
 var worldsHeld = map[int]string{
 	1: "shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,counters,costs,tickless,churn events=1000",
-	2: "limit,affinity,reservation,interruptsoff,control,refusals,counters,tickless",
-	4: "limit,affinity,reservation,refusals,counters",
+	2: "shares,limit,affinity,exclusive,reservation,interruptsoff,pit,control,refusals,counters,tickless",
+	4: "shares,limit,affinity,reservation,refusals,counters",
 }
 
 // TestWorlds holds the scheduler to what it promises on the machine, in Bochs, whose time is its own: shares, reservations, limits,

@@ -117,10 +117,10 @@ func checkPanics(e *env) (string, error) {
 		})
 	}
 	wg.Wait()
-	if err := errors.Join(append(errs, checkFrames(each/10))...); err != nil {
+	if err := errors.Join(append(errs, checkFrames(each/50))...); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("recovered=%d", each*len(errs)+each/10), nil
+	return fmt.Sprintf("recovered=%d", each*len(errs)+each/50), nil
 }
 
 // deep recurses n times with a frame of its own each, and returns n.

@@ -78,17 +78,18 @@ func (g *guest) load(program []byte, vcpus int) error {
 // code is the page of virtual processor i's program.
 func (g *guest) code(i int) []byte { return g.memory[codePage*(i+1):][:0x1000] }
 
-// start runs all virtual processors.
+// start runs all virtual processors. The others are told to start before the first runs: its program may have its local APIC in
+// x2APIC mode by then, which takes no message from here.
 func (g *guest) start() {
-	for i := range g.pages {
-		g.back.Add(1)
-		go g.run(i)
-	}
 	for i := 1; i < len(g.pages); i++ {
 		for _, command := range []uint32{0x4500, 0x4600 | uint32(i+1)} { // INIT, then SIPI with the page of its code
 			sys.VMMMIOWrite(g.handle, 0, localAPIC+0x310, uint32(i)<<24)
 			sys.VMMMIOWrite(g.handle, 0, localAPIC+0x300, command)
 		}
+	}
+	for i := range g.pages {
+		g.back.Add(1)
+		go g.run(i)
 	}
 }
 
@@ -174,16 +175,17 @@ func (g *guest) rounds() (all uint64) {
 	return all
 }
 
-// used is the time that all virtual processors had, and the longest that one waited.
-func (g *guest) used() (used, longest time.Duration) {
+// used is the time that all virtual processors had, the longest that one waited, and when that was read.
+func (g *guest) used() (used, longest, now time.Duration) {
 	for i := range g.pages {
 		var s sys.WorldStats
 		if sys.GetVCPUStats(g.handle, i, &s) == nil {
 			used += time.Duration(s.Used)
 			longest = max(longest, time.Duration(s.MaxReady))
+			now = time.Duration(s.Now)
 		}
 	}
-	return used, longest
+	return used, longest, now
 }
 
 // guests makes and starts several, or none.
@@ -219,25 +221,27 @@ func of(program []byte, vcpus int, p sys.CPUPolicy) func() (*guest, error) {
 	return func() (*guest, error) { return newGuest(program, vcpus, p) }
 }
 
-// A span is what guests had between two readings.
+// A span is what guests had between two readings, wall apart. Under a flood the thread that reads waits in between for its turns:
+// between the two readings of one guest, span, is less.
 type span struct {
 	wall   time.Duration
+	span   []time.Duration
 	used   []time.Duration
 	rounds []uint64
 }
 
 // observe lets the guests run for some time and says what each had of it.
 func observe(all []*guest, d time.Duration) span {
-	s := span{used: make([]time.Duration, len(all)), rounds: make([]uint64, len(all))}
+	s := span{span: make([]time.Duration, len(all)), used: make([]time.Duration, len(all)), rounds: make([]uint64, len(all))}
 	began := time.Now()
 	for i, g := range all {
-		s.used[i], _ = g.used()
+		s.used[i], _, s.span[i] = g.used()
 		s.rounds[i] = g.rounds()
 	}
 	time.Sleep(d)
 	for i, g := range all {
-		u, _ := g.used()
-		s.used[i] = u - s.used[i]
+		u, _, now := g.used()
+		s.used[i], s.span[i] = u-s.used[i], now-s.span[i]
 		s.rounds[i] = uint64(uint32(g.rounds() - s.rounds[i]))
 	}
 	s.wall = time.Since(began)

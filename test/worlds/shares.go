@@ -72,20 +72,16 @@ func checkShares(e *env) (string, error) {
 		for _, n := range s.rounds {
 			counted += n
 		}
-		worst := 0.0
+		var had, did float64 // the worst errors, by the account and by the count
 		for i := range all {
-			got := float64(s.used[i])
-			err := abs(got-want[i]) / want[i]
+			had = max(had, abs(float64(s.used[i])-want[i])/want[i])
 			// What it counted is its part too, but for what the host's work in between takes of either.
-			did := float64(s.rounds[i]) / float64(counted) * float64(s.total())
-			if d := abs(did-want[i]) / want[i]; d > err {
-				err = d
-			}
-			worst = max(worst, err)
+			part := float64(s.rounds[i]) / float64(counted) * float64(s.total())
+			did = max(did, abs(part-want[i])/want[i])
 		}
 		busy := float64(s.total()) / float64(s.wall) / float64(e.cpus)
-		report = append(report, fmt.Sprintf("vcpus=%v used=%v error=%.2f%% busy=%.1f%%", vcpus, rounded(s.used), 100*worst, 100*busy))
-		if worst > shareErr {
+		report = append(report, fmt.Sprintf("vcpus=%v used=%v error=%.2f%% counted=%.2f%% busy=%.1f%%", vcpus, rounded(s.used), 100*had, 100*did, 100*busy))
+		if max(had, did) > shareErr {
 			return strings.Join(report, "; "), fmt.Errorf("an error above %.0f %%: want %v", 100*shareErr, want)
 		}
 	}

@@ -162,6 +162,10 @@ var Routes = []Route{
 
 	{Method: "GET", Pattern: "/v1/worlds", Name: "ListWorlds", Summary: "What is scheduled, and what it has used", Roles: readers, Out: Worlds{}},
 
+	{Method: "GET", Pattern: "/v1/pools", Name: "ListPools", Summary: "All pools, parents first, and what they have", Roles: readers, Out: Pools{}},
+	{Method: "GET", Pattern: "/v1/pools/{pool}", Name: "GetPool", Summary: "A pool, and what it has", Roles: readers, Out: Pool{}},
+	{Method: "PUT", Pattern: "/v1/pools/{pool}", Name: "SetPool", Summary: "Change what a pool has of processors and memory, at once and until the host restarts", Roles: admins, Class: Change, In: PoolPolicy{}, Out: Pool{}, Match: true},
+
 	{Method: "GET", Pattern: "/v1/trust", Name: "GetTrust", Summary: "Whom the host believes, and by what it is known", Roles: admins, Out: Trust{}},
 	{Method: "POST", Pattern: "/v1/trust/revocations", Name: "Revoke", Summary: "End the use of a client certificate", Roles: admins, Class: Stop, In: Revocation{}, Out: Trust{}},
 	{Method: "POST", Pattern: "/v1/trust/cas", Name: "TrustCA", Summary: "Trust another operator CA, until the host restarts; not under lockdown", Roles: admins, Class: Change, In: NewCA{}, Out: Trust{}},

@@ -41,7 +41,7 @@ func (w *world) idle(until uint64) int64 {
 
 // hint has threads without work look for some. The lock is held.
 func hint() {
-	if spins.hi != 0 {
+	if spins.n != 0 {
 		hints++
 		hintNext()
 	}

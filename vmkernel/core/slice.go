@@ -8,7 +8,7 @@ const sliceNS = 10_000_000 // as the stock runtime's
 
 // worked looks whether the interrupted current thread, which was found at work, has worked for long.
 func (w *world) worked() {
-	if spins.hi == 0 || w.ctx.full == 0 {
+	if spins.n == 0 || w.ctx.full == 0 {
 		return
 	}
 	now := nanotime()

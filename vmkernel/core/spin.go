@@ -1,6 +1,10 @@
 package core
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"keel/vmkernel/linux"
+)
 
 // A runtime may have its threads wait for each other by spinning, as TamaGo's does: its semaphore is a loop over a
 // word of the thread's, and no call tells that the word has changed. sys.Spins says where loop and word are. A thread
@@ -8,9 +12,13 @@ import "sync/atomic"
 // processor next asks the policy, and for spinMost at most, since the loop may be watching the time as well. So it
 // takes neither time from guests nor, of an idle processor, more than a hundredth.
 
-// spins is the loop's code, [lo, hi), where the code of the clock begins that it may watch, and the distance of a
-// thread's word from its FS base. It is set once, before there is a second thread. hi is 0 where no thread spins.
-var spins struct{ lo, hi, clock, word uint64 }
+// spins is the code of n loops, none where no thread spins, where the code of the clock begins that they may watch, and
+// the distance of a thread's word from its FS base. It is set before there is a second thread.
+var spins struct {
+	n           uint64
+	loops       [2]struct{ lo, hi uint64 }
+	clock, word uint64
+}
 
 // clockSize is at least as much code as vdsoRealtime has, and no more than is kept for it, bytes.
 const clockSize = 64
@@ -34,14 +42,19 @@ const (
 // spinning says whether the interrupted current thread waits by spinning: in the loop, or in the clock that the loop
 // has called.
 func (w *world) spinning() bool {
-	if w.ctx.full == 0 || spins.hi == 0 {
+	if w.ctx.full == 0 || spins.n == 0 {
 		return false
 	}
 	rip := w.ctx.rip
 	if rip-spins.clock < clockSize {
 		rip = *at[uint64](uintptr(w.ctx.gpr[4]))
 	}
-	return rip-spins.lo < spins.hi-spins.lo
+	for i := range spins.n {
+		if l := &spins.loops[i]; rip-l.lo < l.hi-l.lo {
+			return true
+		}
+	}
+	return false
 }
 
 // word is that of a thread which was found in the loop. The loop has touched it, so it is there.
@@ -58,6 +71,8 @@ func (w *world) sleepSpinning() {
 		}
 		w.waitNext, spinners = spinners, w.id
 		w.block(waitSpin, nanotime()+w.spun)
+	} else {
+		w.spun = 0 // it leaves the loop by itself, if the next look doesn't come before it has got to that
 	}
 	sched.unlock()
 }
@@ -78,7 +93,7 @@ func wakeSpinners() {
 // spinDue is when the thread that runs from now on is to be looked at, 0 for never.
 func (w *world) spinDue(now uint64) uint64 {
 	switch {
-	case spins.hi == 0:
+	case spins.n == 0:
 		return 0
 	case w.spun != 0:
 		return now + spinLook
@@ -91,10 +106,16 @@ func (w *world) spinDue(now uint64) uint64 {
 // pacedOnly says whether c is wanted by nobody but threads of a paced system group, of a runtime that spins. A run that
 // keeps its P needn't wait for those: the policy says when one is due. Giving the P away instead costs turns of threads,
 // which pacing makes rare, so that it would go on for as long as the guest has exits. The scheduler's lock is held.
-func pacedOnly(c *cpu) bool { return spins.hi != 0 && sched.Pacing() && sched.OnlyThreads(c.id) }
+func pacedOnly(c *cpu) bool { return spins.n != 0 && sched.Pacing() && sched.OnlyThreads(c.id) }
 
 // callSpins is sys.NumSpins.
 func callSpins(lo, hi, word uint64) int64 {
-	spins.lo, spins.hi, spins.clock, spins.word = lo, hi, vdsoRealtimePC(), word
+	if spins.n == uint64(len(spins.loops)) {
+		return -int64(linux.ENOSPC)
+	}
+	l := &spins.loops[spins.n]
+	l.lo, l.hi = lo, hi
+	spins.clock, spins.word = vdsoRealtimePC(), word
+	spins.n++
 	return 0
 }

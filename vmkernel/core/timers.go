@@ -156,7 +156,7 @@ func (c *cpu) arm(now uint64) {
 // brief run where threads spin.
 func (c *cpu) timerFired() {
 	c.armed = 0
-	if spins.hi != 0 {
+	if spins.n != 0 {
 		c.resched = true
 	}
 }

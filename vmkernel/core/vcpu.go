@@ -246,7 +246,7 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 	w.setResult(0)
 	w.spun = 0 // it works
 	sched.lock()
-	if spins.hi != 0 {
+	if spins.n != 0 {
 		wakeSpinners() // the thread may have woken some that are to take its P
 		if v.until == 0 {
 			hint()
@@ -359,7 +359,7 @@ func (c *cpu) handBack(w *world, v *vcpu) {
 	c.current = t.id
 	atomic.StoreUint32(&c.lent, w.id)
 	sched.unlock()
-	if spins.hi != 0 && v.until == 0 {
+	if spins.n != 0 && v.until == 0 {
 		t.spun = spinWoken // it needs a P, for which it may have to spin
 		t.began = nanotime()
 		c.armGuest(t.began + spinLook)

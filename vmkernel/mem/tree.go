@@ -216,6 +216,31 @@ func (t *Tree) AddPool(name, parent string, b Budget) error {
 	return nil
 }
 
+// SetPool changes what a pool has, or says why that can't be: then nothing has changed. A limit below what those in it hold
+// or have reserved is refused: only their own limits make them give it back.
+func (t *Tree) SetPool(name string, b Budget) error {
+	n := t.pools[name]
+	if n == nil {
+		return fmt.Errorf("mem: there is no pool %q", name)
+	}
+	if err := b.check(); err != nil {
+		return fmt.Errorf("mem: %s: %w", n.name, err)
+	}
+	if b.Limit != 0 && b.Limit < n.uses {
+		return fmt.Errorf("mem: %s: limit of %s is below the %s that the VMs in it hold and have reserved: lower theirs first or stop one",
+			n.name, size(b.Limit), size(n.uses))
+	}
+	parent, old := n.parent, n.budget
+	n.unlink()
+	n.budget = b
+	err := t.fits(parent, n, n.committed())
+	if err != nil {
+		n.budget = old
+	}
+	n.link(parent)
+	return err
+}
+
 func (t *Tree) pool(name string) (*node, error) {
 	if name == "" {
 		return &t.host, nil
@@ -363,7 +388,7 @@ func (g *Guest) Move(pool string, b Budget) error {
 	return nil
 }
 
-// unlink takes a VM with all that it holds out of its parent.
+// unlink takes a VM or a pool with all that it holds out of its parent.
 func (n *node) unlink() {
 	n.parent.add(-int64(n.committed()))
 	for at := n.parent; at != nil; at = at.parent {

@@ -302,3 +302,45 @@ func TestOverhead(t *testing.T) {
 		t.Errorf("4 KiB: %d", got)
 	}
 }
+
+// TestAPoolsBudgetChangesWhileItIsUsed: what can't be kept is refused with the numbers, and changes nothing.
+func TestAPoolsBudgetChangesWhileItIsUsed(t *testing.T) {
+	tree := newTree(t, 1000*mib)
+	for _, name := range []string{"web", "db"} {
+		if err := tree.AddPool(name, "", Budget{Shares: 1, Reservation: 300 * mib}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := admit(t, tree, VM{Name: "a", Pool: "web", Size: 400 * mib, Budget: Budget{Shares: 1, Reservation: 100 * mib}})
+	if err := g.Take(350*mib, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		b    Budget
+		want string
+	}{
+		{"web", Budget{Shares: 1, Limit: 340 * mib}, "pool web: limit of 340MiB is below the 350MiB that the VMs in it hold and have reserved"},
+		{"web", Budget{Shares: 1, Reservation: 701 * mib}, "pool web: a reservation of 701MiB is more than the 700MiB that the host has left (of 1000MiB)"},
+		{"web", Budget{Shares: 0}, "pool web: 0 shares are not possible"},
+		{"none", Budget{Shares: 1}, `there is no pool "none"`},
+	} {
+		if err := tree.SetPool(c.name, c.b); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %+v: %v, not %q", c.name, c.b, err, c.want)
+		}
+		tree.check(t)
+		if left := tree.Unreserved(); left != 350*mib {
+			t.Errorf("what was refused took of what is left: %s", size(left))
+		}
+	}
+	if err := tree.SetPool("db", Budget{Shares: 9, Reservation: 650 * mib, Limit: 650 * mib}); err != nil {
+		t.Error(err)
+	}
+	if err := tree.SetPool("web", Budget{Shares: 2, Limit: 350 * mib}); err != nil {
+		t.Error(err)
+	}
+	tree.check(t)
+	if err := g.Take(mib, false); err == nil || tree.Unreserved() != 0 {
+		t.Errorf("above the pool's new limit: %v, and %s are unreserved", err, size(tree.Unreserved()))
+	}
+}

@@ -63,7 +63,7 @@ func (s *Scheduler) push(c uint32, now uint64) {
 	if id := p.queue[qSystem]; id != None && s.Nodes[p.current].flags&System != 0 {
 		to := s.find(setIdle, id, c)
 		if to == noCPU {
-			to = s.find(setGuest, id, c)
+			to = s.displace(id, c, now)
 		}
 		if to != noCPU {
 			s.move(id, to, now)
@@ -86,7 +86,7 @@ func (s *Scheduler) push(c uint32, now uint64) {
 				break
 			}
 			cur := s.CPUs[to].current
-			if cur == None || s.CPUs[to].dueTurn {
+			if cur == None || s.keepsTurn(to, now) {
 				continue
 			}
 			if s.Nodes[cur].flags&System != 0 {
@@ -102,6 +102,17 @@ func (s *Scheduler) push(c uint32, now uint64) {
 			}
 		}
 	}
+}
+
+// keepsTurn says whether processor c is in a turn for a reservation. Its last Pick may be long ago, where the world has run alone
+// since.
+func (s *Scheduler) keepsTurn(c uint32, now uint64) bool {
+	p := &s.CPUs[c]
+	if !p.dueTurn || now < p.started+Slice {
+		return p.dueTurn
+	}
+	s.charge(c, now)
+	return s.due(p.current, now) <= now
 }
 
 // move has a waiting world wait for processor c instead.

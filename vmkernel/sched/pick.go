@@ -300,14 +300,14 @@ func (s *Scheduler) first(c uint32, skip ID, now uint64) ID {
 }
 
 // firstSystem is the thread of the system group that is due for the longest time, here, or elsewhere
-// if that is longer by a turn.
+// if that is longer by a turn. Here it is due already if it will be before another decision can be made.
 func (s *Scheduler) firstSystem(c uint32, skip ID, now uint64) ID {
 	if s.winner(cupSystem) == noCPU {
 		return None // none waits anywhere
 	}
 	p := &s.CPUs[c]
 	id, here := p.queue[qSystem], now
-	if id == skip || id != None && s.systemDue(p) > now {
+	if id == skip || id != None && s.systemDue(p) > now+s.soonest() {
 		id = None
 	}
 	if id != None {
@@ -452,8 +452,9 @@ func (s *Scheduler) timer(c uint32, now uint64) uint64 {
 }
 
 // soonest is how long after a decision the next one is at the earliest. The world's way to the processor begins with the
-// decision: a timer that came before it is there would have it decided for ever, and never do anything.
-func (s *Scheduler) soonest() uint64 { return minTimer + s.TurnCost }
+// decision, TurnCost, and goes on with what the machine does for that world: a timer that came before it is there would have it
+// decided for ever, and never do anything.
+func (s *Scheduler) soonest() uint64 { return 2*minTimer + s.TurnCost }
 
 func add(a, b uint64) uint64 {
 	if b > Never-a {

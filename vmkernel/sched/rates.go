@@ -25,13 +25,17 @@ package sched
 //
 // The system group: below its limit its threads go before all others, the one that has waited longest
 // first. Above it they are paced: they run when no guest wants the processor, and beyond that each is
-// picked when it has waited for SystemWait less a turn for each that waits here, and for being late, so none waits for
-// longer than SystemWait. Their turns are as long as pacedPart of the limit allows, which is 190 µs for one thread and a limit
+// picked when it has waited for SystemWait less a turn for each that waits here, one more, and what the
+// machine is late by, which is a decision that has begun already (pacedWait, systemDue). Who would come due
+// before the next decision can be (soonest) is due now: else a guest picked meanwhile would have it wait on
+// for that. So the one whose turn is last waits for SystemWait - leastTurn, which leaves leastTurn for an
+// interrupt's way here, and for turns that are longer for having begun when fewer waited; and none waits
+// for longer than SystemWait. Their turns are as long as pacedPart of the limit allows, which is 180 µs for one thread and a limit
 // of 25 %, and PacedSlice at least, with what it costs to begin one (Scheduler.TurnCost): what is left of the limit works off
 // the excess, and who has little to do, the collector with the world stopped among them, does it in few turns. Shares mean
 // nothing within the system group. It never stops a thread, since that may hold a lock that others
 // spin for. With k threads wanting each processor, a flood so takes at most
-// max(limit, k*(PacedSlice + TurnCost)/SystemWait) of it: a limit of 10 % holds with four spinning threads a
+// max(limit, k*(PacedSlice + TurnCost)/pacedWait) of it: a limit of 10 % holds with three spinning threads a
 // processor whose turns cost nothing. Where the two promises contradict each other, with more than thirty such
 // threads, each waits k*PacedSlice*5/4, and guests keep a fifth of the processor.
 //
@@ -172,8 +176,12 @@ func (s *Scheduler) systemDue(p *CPU) uint64 {
 		return since
 	}
 	k, turn := uint64(p.nsys), s.pacedTurn(p)
-	return since + max(sub(SystemWait, k*turn+s.leastTurn()), k*turn*5/4)
+	return since + max(sub(s.pacedWait(), k*turn), k*turn*5/4)
 }
+
+// pacedWait is for how long a paced thread may wait before the turns of those that wait with it: SystemWait less a turn, and
+// less what the machine is late by, which is a decision that has begun already.
+func (s *Scheduler) pacedWait() uint64 { return SystemWait - s.leastTurn() - s.TurnCost }
 
 // leastTurn is the shortest turn of a paced thread, and what it costs to begin it: else a slow machine would do nothing but
 // begin turns.
@@ -187,7 +195,7 @@ func (s *Scheduler) pacedTurn(p *CPU) uint64 {
 		k++
 	}
 	rate := uint64(s.Nodes[s.system].limit) * pacedPart / 1000 / uint64(s.online)
-	return max(least, (SystemWait-least)*rate/(1000*k+rate*(k-1)))
+	return max(least, s.pacedWait()*rate/(1000*k+rate*(k-1)))
 }
 
 // systemSlice is a turn of such a thread while others wait: what those can still wait, divided by their number.

@@ -219,7 +219,7 @@ func (s *Scheduler) place(id ID, now uint64) uint32 {
 		return c
 	}
 	if n.flags&System != 0 {
-		if c := s.find(setGuest, id, last); c != noCPU {
+		if c := s.displace(id, last, now); c != noCPU {
 			return c
 		}
 	}
@@ -239,6 +239,28 @@ func (s *Scheduler) place(id ID, now uint64) uint32 {
 		f := s.front(c, now)
 		if !found || before(most, f) || s.CPUs[c].nq < s.CPUs[best].nq && before(most, f+s.gap(Slice)) {
 			best, most, found = c, f, true
+		}
+	}
+	return best
+}
+
+// displace is the processor where a thread of the system group takes a guest's place: the first from last on, unless one of
+// two looked at runs a guest that is MigrateLag further ahead. One that may have a processor for itself, for its shares, is
+// behind those that share the others: it would be the only one to pay for the threads that happened to run there. noCPU where
+// no guest runs that it could displace.
+func (s *Scheduler) displace(id ID, last uint32, now uint64) uint32 {
+	best := s.find(setGuest, id, last)
+	if best == noCPU || s.online == 1 {
+		return best
+	}
+	most := s.front(best, now) + s.gap(MigrateLag)
+	for i := 0; i < 2; i++ {
+		c := s.probe(last, id)
+		if c == noCPU || c == best || !s.bit(setGuest, c) {
+			continue
+		}
+		if f := s.front(c, now); before(most, f) {
+			best, most = c, f
 		}
 	}
 	return best

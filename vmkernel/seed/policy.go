@@ -210,9 +210,35 @@ func (d *Decoder) poolNames() string {
 func cpuOf(p *Pool) *Share    { return &p.CPU }
 func memoryOf(p *Pool) *Share { return &p.Memory }
 
+// PoolPolicy decodes what a pool is to have: the groups cpu and memory of a host's pool, by themselves. With any problem it is of
+// no use.
+func (d *Decoder) PoolPolicy(n *Node) (cpu, memory Share, problems Problems) {
+	d.problems = nil
+	o := d.object(n)
+	cpu, memory = o.ofPool(d.poolResources())
+	o.done()
+	return cpu, memory, d.problems
+}
+
+// poolResources are what a pool is given of.
+func (d *Decoder) poolResources() (cpu, memory resource) {
+	return d.processors(MaxHostCPUs * Processor), d.bytes(MaxPoolSize)
+}
+
+// ofPool reads what a pool has of them.
+func (o *object) ofPool(cpu, memory resource) (c, m Share) {
+	group := o.group("cpu")
+	c = group.share(cpu, PoolCPUShares)
+	group.done()
+	group = o.group("memory")
+	m = group.share(memory, PoolMemoryShares)
+	group.done()
+	return c, m
+}
+
 // readPools reads a host's pools and puts parents before their children.
 func (d *Decoder) readPools(list []*Node) []Pool {
-	cpu, memory := d.processors(MaxHostCPUs*Processor), d.bytes(MaxPoolSize)
+	cpu, memory := d.poolResources()
 	before := len(d.problems)
 	var pools []Pool
 	at := map[string]*Node{}
@@ -232,12 +258,7 @@ func (d *Decoder) readPools(list []*Node) []Pool {
 			}
 		}
 		p.Parent, _ = d.text(o.get("parent"))
-		group := o.group("cpu")
-		p.CPU = group.share(cpu, PoolCPUShares)
-		group.done()
-		group = o.group("memory")
-		p.Memory = group.share(memory, PoolMemoryShares)
-		group.done()
+		p.CPU, p.Memory = o.ofPool(cpu, memory)
 		o.done()
 		if at[p.Name] == n {
 			pools = append(pools, p)

@@ -21,6 +21,7 @@ type Backend interface {
 	Sample(h sys.VMHandle) (seen, touched uint64, last bool, err error)
 	MemoryUse(h sys.VMHandle) (sys.MemoryUse, error)
 	CreatePool(p *sys.CPUPolicy) (sys.Pool, error)
+	SetPool(id sys.Pool, p *sys.CPUPolicy) error
 	PoolStats(id sys.Pool, s *sys.PoolStats) error
 	SetCPU(h sys.VMHandle, p *sys.CPUPolicy) error
 	VCPUStats(h sys.VMHandle, cpu int, s *sys.WorldStats) error
@@ -66,6 +67,7 @@ func (Kernel) Back(h sys.VMHandle, gpa uint64) (again bool, err error) { return 
 func (Kernel) Grant(h sys.VMHandle, bytes int64) (uint64, error)       { return sys.VMGrant(h, bytes) }
 func (Kernel) Reserve(h sys.VMHandle, bytes uint64) error              { return sys.VMReserve(h, bytes) }
 func (Kernel) CreatePool(p *sys.CPUPolicy) (sys.Pool, error)           { return sys.PoolCreate(p) }
+func (Kernel) SetPool(id sys.Pool, p *sys.CPUPolicy) error             { return sys.PoolSet(id, p) }
 func (Kernel) PoolStats(id sys.Pool, s *sys.PoolStats) error           { return sys.GetPoolStats(id, s) }
 func (Kernel) SetCPU(h sys.VMHandle, p *sys.CPUPolicy) error           { return sys.VMSetCPU(h, p) }
 func (Kernel) VCPUStats(h sys.VMHandle, i int, s *sys.WorldStats) error {

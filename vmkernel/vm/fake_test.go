@@ -214,6 +214,16 @@ func (f *fake) CreatePool(p *sys.CPUPolicy) (sys.Pool, error) {
 	return sys.Pool(len(f.pools)), nil
 }
 
+func (f *fake) SetPool(id sys.Pool, p *sys.CPUPolicy) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.refuseCPU != nil {
+		return f.refuseCPU
+	}
+	f.pools[id-1] = *p
+	return nil
+}
+
 func (f *fake) PoolStats(id sys.Pool, s *sys.PoolStats) error {
 	*s = sys.PoolStats{Used: 100 * uint64(id)}
 	if id == sys.SystemPool {

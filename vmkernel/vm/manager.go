@@ -30,7 +30,8 @@ type Manager struct {
 	closing  atomic.Int32  // calls of ShutdownAll
 
 	mu     sync.Mutex
-	vms    []*VM // in the order of Create
+	vms    []*VM       // in the order of Create
+	pools  []seed.Pool // parents first
 	byName map[string]*VM
 	byID   map[string]*VM
 }

@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,6 +58,14 @@ func (m *memory) init() error {
 	return nil
 }
 
+// soon has balance look at once.
+func (m *memory) soon() {
+	select {
+	case m.now <- struct{}{}:
+	default:
+	}
+}
+
 func pages(bytes uint64) uint64 { return bytes / mem.PageSize }
 
 // budget is a seed's share as the policy counts it. VMs of tests may have no shares.
@@ -73,32 +80,6 @@ func budget(s seed.Share, size uint64) mem.Budget {
 // refused is an error of the policy.
 func refused(err error) error {
 	return faultf(ErrNoMemory, "memory: %s", strings.TrimPrefix(err.Error(), "mem: "))
-}
-
-// AddPools makes pools known, parents first. It is called before VMs are started.
-func (m *Manager) AddPools(pools []seed.Pool) error {
-	var all []error
-	for i := range pools {
-		all = append(all, m.host.processors.addPool(&pools[i]))
-	}
-	return errors.Join(append(all, m.addMemoryPools(pools))...)
-}
-
-func (m *Manager) addMemoryPools(pools []seed.Pool) error {
-	h := m.host.memory
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(pools) == 0 {
-		return nil
-	}
-	if err := h.init(); err != nil {
-		return err
-	}
-	var all []error
-	for _, p := range pools {
-		all = append(all, h.tree.AddPool(p.Name, p.Parent, budget(p.Memory, 0)))
-	}
-	return errors.Join(all...)
 }
 
 // HoldMemory takes so many bytes from what VMs can have, for the host's own use, or says with the numbers why they can't be

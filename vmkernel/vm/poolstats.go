@@ -16,6 +16,7 @@ type PoolStats struct {
 	Paced     bool   // of seed.SystemPool: it is above its limit
 	Granted   uint64 // bytes of memory that its VMs hold
 	Committed uint64 // bytes of memory that are kept for it: Granted or reserved, with what its VMs cost beyond
+	Reserved  uint64 // thousandths of a processor that are kept for it: reserved by it, or by what is in it if that is more
 }
 
 // PoolStats says it of Keel's own threads, which come first, and of each pool by its name.
@@ -24,7 +25,7 @@ func (m *Manager) PoolStats() []PoolStats {
 	add := func(name string, id sys.Pool) {
 		var s sys.PoolStats
 		if m.host.processors.backend.PoolStats(id, &s) == nil {
-			list = append(list, PoolStats{Name: name, Used: s.Used, Paced: s.Paced != 0})
+			list = append(list, PoolStats{Name: name, Used: s.Used, Paced: s.Paced != 0, Reserved: m.host.processors.reserved(name)})
 		}
 	}
 	add(seed.SystemPool, sys.SystemPool)

@@ -62,11 +62,7 @@ func (p *processors) addPool(pool *seed.Pool) error {
 	if err := p.init(); err != nil {
 		return err
 	}
-	s := admit.Spec{Name: poolNode(pool.Name), Pool: poolNode(pool.Parent), IsPool: true,
-		Shares: int64(pool.CPU.Shares), Reservation: int64(pool.CPU.Reservation), Limit: int64(pool.CPU.Limit)}
-	if s.Shares == 0 {
-		s.Shares = seed.PoolCPUShares
-	}
+	s := poolSpec(pool)
 	if err := p.tree.Set(s); err != nil {
 		return faultf(ErrNoProcessors, "processors: %v", err)
 	}
@@ -77,6 +73,40 @@ func (p *processors) addPool(pool *seed.Pool) error {
 	}
 	p.pools[pool.Name] = id
 	return nil
+}
+
+// setPool changes what a pool has, at once, or says with the numbers why that can't be.
+func (p *processors) setPool(old, to *seed.Pool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := poolSpec(to)
+	if err := p.tree.Set(s); err != nil {
+		return faultf(ErrNoProcessors, "processors: %v", err)
+	}
+	if err := p.backend.SetPool(p.pools[to.Name], policyOf(&s, p.pools[to.Parent])); err != nil {
+		return errors.Join(fmt.Errorf("vm: processors of pool %s: %w", to.Name, err), p.tree.Set(poolSpec(old)))
+	}
+	return nil
+}
+
+// reserved is what is kept for a pool, in thousandths of a processor.
+func (p *processors) reserved(pool string) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tree == nil {
+		return 0
+	}
+	return uint64(p.tree.Committed(poolNode(pool)))
+}
+
+// poolSpec is what a pool's description says of processors.
+func poolSpec(pool *seed.Pool) admit.Spec {
+	s := admit.Spec{Name: poolNode(pool.Name), Pool: poolNode(pool.Parent), IsPool: true,
+		Shares: int64(pool.CPU.Shares), Reservation: int64(pool.CPU.Reservation), Limit: int64(pool.CPU.Limit)}
+	if s.Shares == 0 {
+		s.Shares = seed.PoolCPUShares
+	}
+	return s
 }
 
 // specOf is what a VM's description says of processors. VMs of tests may have no shares.

@@ -9,6 +9,16 @@ import (
 	"keel/vmkernel/seed"
 )
 
+// ParseSize reads a size as a document has it, such as 256MiB, and returns its bytes.
+func ParseSize(text string) (uint64, error) {
+	return readSize(&seed.Node{Kind: seed.String, Text: text})
+}
+
+// ParsePercent reads a share of processors as a document has it, such as 12.5%, and returns thousandths of one.
+func ParsePercent(text string) (uint64, error) {
+	return readPercent(&seed.Node{Kind: seed.String, Text: text})
+}
+
 // readSize reads a size such as 256MiB and returns its bytes. Only the units KiB, MiB and GiB exist: what MB or a plain
 // number means would have to be guessed.
 func readSize(n *seed.Node) (uint64, error) {

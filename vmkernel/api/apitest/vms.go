@@ -20,6 +20,7 @@ type VMs struct {
 
 	mu      sync.Mutex
 	list    []*VM
+	pools   []api.Pool
 	creates int
 	slow    chan struct{}
 	events  chan event

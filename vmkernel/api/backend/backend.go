@@ -15,6 +15,10 @@ type VMs interface {
 	// Create takes a VM, not started; created is false where it was there from the same description.
 	Create(spec seed.VM) (v VM, created bool, err error)
 	Delete(ctx context.Context, v VM, revision uint64, kill bool) error // revision 0: any
+	// Pools are those that VMs can be in, parents first.
+	Pools() []api.Pool
+	// SetPool changes what a pool has, in the ranges of a seed.
+	SetPool(name string, cpu, memory seed.Share) error
 	// Events reads what happens to VMs, from now on.
 	Events() Events
 	// Hold keeps the host from being idle until release is called.

@@ -12,6 +12,7 @@ import (
 	"keel/vmkernel/api"
 	"keel/vmkernel/datastore"
 	"keel/vmkernel/seed"
+	"keel/vmkernel/sys"
 	"keel/vmkernel/vm"
 )
 
@@ -23,7 +24,11 @@ func spec(name, id string) seed.VM {
 // fourProcessors is a lower half whose machine has four.
 type fourProcessors struct{ vm.Backend }
 
-func (fourProcessors) Processors() int { return 4 }
+func (fourProcessors) Processors() int                               { return 4 }
+func (fourProcessors) FreeMemory() uint64                            { return 1 << 30 }
+func (fourProcessors) CreatePool(*sys.CPUPolicy) (sys.Pool, error)   { return 7, nil }
+func (fourProcessors) SetPool(sys.Pool, *sys.CPUPolicy) error        { return nil }
+func (fourProcessors) PoolStats(id sys.Pool, s *sys.PoolStats) error { s.Used = uint64(id); return nil }
 
 func code(t *testing.T, err error) api.Code {
 	t.Helper()
@@ -121,5 +126,40 @@ func TestErrorsHaveTheirCodes(t *testing.T) {
 		if text := fault(err).Error(); strings.HasPrefix(text, "vm: ") {
 			t.Errorf("%q begins with a package's name", text)
 		}
+	}
+}
+
+func TestPoolsAreThoseOfTheManager(t *testing.T) {
+	images := datastore.NewMemory(1<<20, nil)
+	if err := images.AddFile(&seed.File{Name: "k", Data: []byte("kernel")}); err != nil {
+		t.Fatal(err)
+	}
+	m := vm.NewManager(fourProcessors{}, vm.Host{}, slog.New(slog.DiscardHandler), io.Discard, images)
+	s := New(m)
+	if err := m.AddPools([]seed.Pool{{Name: "web", CPU: seed.Share{Shares: 5, Reservation: 500}, Memory: seed.Share{Shares: 6, Reservation: 8 << 20}}, {Name: "in", Parent: "web"}}); err != nil {
+		t.Fatal(err)
+	}
+	for i, in := range []struct{ cpu, memory string }{{"web", ""}, {"web", "web"}, {"", "web"}, {"", ""}} {
+		v := spec(fmt.Sprint("v", i), fmt.Sprintf("0000000%d-0000-4000-8000-000000000009", i))
+		v.CPU.Pool, v.Memory.Pool = in.cpu, in.memory
+		if _, _, err := s.Create(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := api.Pool{Name: "web", CPU: seed.Share{Shares: 5, Reservation: 500}, Memory: seed.Share{Shares: 6, Reservation: 8 << 20}, VMs: 3, Used: 7, Reserved: 500, Committed: 8 << 20}
+	if got := s.Pools(); len(got) != 2 || got[0] != want || got[1].Parent != "web" || got[1].VMs != 0 {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if c := code(t, s.SetPool("web", seed.Share{Shares: 1, Reservation: 3100}, want.Memory)); c != api.CodeFull {
+		t.Errorf("more than there is: %s", c)
+	}
+	if c := code(t, s.SetPool("web", want.CPU, seed.Share{Shares: 1, Reservation: 2 << 30})); c != api.CodeFull {
+		t.Errorf("more memory than there is: %s", c)
+	}
+	if c := code(t, s.SetPool("none", want.CPU, want.Memory)); c != api.CodeNotFound {
+		t.Errorf("a pool that there isn't: %s", c)
+	}
+	if err := s.SetPool("web", seed.Share{Shares: 9, Limit: 1000}, seed.Share{Shares: 9}); err != nil || s.Pools()[0].CPU.Limit != 1000 || s.Pools()[0].Committed != 0 {
+		t.Errorf("%v %+v", err, s.Pools())
 	}
 }

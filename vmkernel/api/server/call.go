@@ -223,12 +223,20 @@ func isMedia(given, want string) bool {
 
 // decode makes in of body.
 func (c *call) decode() error {
-	if _, ok := c.route.In.(api.VMSpec); ok {
+	switch c.route.In.(type) {
+	case api.VMSpec:
 		spec, err := c.decodeVM(c.body)
 		if err != nil {
 			return err
 		}
 		c.in = spec
+		return nil
+	case api.PoolPolicy:
+		policy, err := decodePool(c.body)
+		if err != nil {
+			return err
+		}
+		c.in = policy
 		return nil
 	}
 	in := reflect.New(reflect.TypeOf(c.route.In)).Interface()

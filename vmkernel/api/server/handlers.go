@@ -20,6 +20,10 @@ var handlers = map[string]handler{
 	"ConfirmNetwork": confirmNetwork,
 	"ListWorlds":     listWorlds,
 
+	"ListPools": listPools,
+	"GetPool":   getPool,
+	"SetPool":   setPool,
+
 	"ListVMs":       listVMs,
 	"CreateVM":      createVM,
 	"GetVM":         getVM,

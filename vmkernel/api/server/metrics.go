@@ -38,6 +38,7 @@ func (s *Server) metrics() []backend.Metric {
 		one("keel_memory_total_bytes", "gauge", "Memory that Keel can use.", float64(h.Hardware.Memory)),
 		one("keel_memory_used_bytes", "gauge", "Memory that Keel takes for itself.", float64(h.Resources.MemoryUsed)),
 		one("keel_memory_free_bytes", "gauge", "Memory that is free and not promised.", float64(h.Resources.MemoryFree)),
+		one("keel_exclusive_processors", "gauge", "Logical processors that VMs have for themselves.", float64(len(h.Resources.Exclusive))),
 		one("keel_images_used_bytes", "gauge", "Memory that images take.", float64(h.Resources.ImagesUsed)),
 		one("keel_images_free_bytes", "gauge", "Memory that images could take.", float64(h.Resources.ImagesFree)),
 		one("keel_problems", "gauge", "What is wrong with the host's health.", float64(len(h.Health.Problems))),

@@ -12,9 +12,9 @@ import (
 // TestBadPoliciesAreRefusedByName: over the API as in a seed, of a VM that is to be made and of one that is there, by the key and
 // with the numbers; the VM that is there stays as it is.
 func TestBadPoliciesAreRefusedByName(t *testing.T) {
-	c := newRig(t, func(_ *auth.Config, c *Config) {
-		c.Pools = []seed.Pool{{Name: "web", CPU: seed.Share{Shares: 1, Limit: 500}, Memory: seed.Share{Shares: 1, Reservation: 4 << 20}}}
-	}).as(auth.Operator)
+	r := newRig(t)
+	r.VMs.AddPools(seed.Pool{Name: "web", CPU: seed.Share{Shares: 1, Limit: 500}, Memory: seed.Share{Shares: 1, Reservation: 4 << 20}})
+	c := r.as(auth.Operator)
 	with := func(name string, n int, cpu, memory string) string {
 		return strings.Replace(vmJSON(name, n, ""), `"memory":{"size":268435456}`, `"cpu":{`+cpu+`},"memory":{"size":268435456`+memory+`}`, 1)
 	}

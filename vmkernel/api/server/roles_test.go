@@ -16,7 +16,7 @@ import (
 
 // sample is a path of a route, for things that aren't there.
 func sample(pattern string) string {
-	return strings.NewReplacer("{vm}", "none", "{port}", "ttyS0", "{image}", "none", "{operation}", "none", "{ca}", "none").Replace(pattern)
+	return strings.NewReplacer("{vm}", "none", "{port}", "ttyS0", "{image}", "none", "{operation}", "none", "{ca}", "none", "{pool}", "none").Replace(pattern)
 }
 
 func TestEveryRouteWithEveryRole(t *testing.T) {

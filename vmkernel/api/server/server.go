@@ -19,7 +19,6 @@ import (
 	"keel/vmkernel/api/door"
 	"keel/vmkernel/auth"
 	"keel/vmkernel/datastore"
-	"keel/vmkernel/seed"
 )
 
 // Config is what a Server needs.
@@ -32,8 +31,7 @@ type Config struct {
 	Trust  *auth.Store
 	Key    *auth.HostKey
 	Audit  Audit
-	Lines  *Lines      // the host's log
-	Pools  []seed.Pool // the host's
+	Lines  *Lines // the host's log
 	Log    *slog.Logger
 	Now    func() time.Time // nil: time.Now
 	Limits door.Limits      // of connections; the zero value: door.DefaultLimits

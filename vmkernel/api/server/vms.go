@@ -60,7 +60,7 @@ func (c *call) decodeVM(text []byte) (*api.VMSpec, error) {
 	if err != nil {
 		return nil, ofSeed(err)
 	}
-	d := seed.Decoder{File: c.image, Pools: c.s.Pools}
+	d := seed.Decoder{File: c.image, Pools: c.s.pools()}
 	spec, problems := d.VM(root)
 	if len(problems) > 0 {
 		return nil, ofSeed(problems)

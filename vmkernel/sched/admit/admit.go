@@ -207,7 +207,11 @@ func (t *Tree) fits(s *Spec) error {
 	}
 	// Up to the root, what is committed below each node has to fit into its limit...
 	for n := s; n != nil; n = t.nodes[n.Pool] {
-		if c := t.committed(n.Name); n.Limit != 0 && c > n.Limit {
+		switch c := t.committed(n.Name); {
+		case n.Limit == 0 || c <= n.Limit:
+		case n == s:
+			return fmt.Errorf("%s: limit: %s: what is in it reserves %s", s.Name, percent(s.Limit), percent(c))
+		default:
 			return fmt.Errorf("%s: with it %s reserves %s, and its limit is %s", s.what(), n.Name, percent(c), percent(n.Limit))
 		}
 	}
@@ -313,13 +317,12 @@ func (t *Tree) Place(s Spec) (Spec, error) {
 	return s, nil
 }
 
-// gain is what a node adds to what the machine has to keep.
+// gain is what a node, with all that is in it, adds to what the machine has to keep.
 func (t *Tree) gain(s *Spec) int64 {
 	all := t.committed("")
-	reservation, exclusive := s.Reservation, s.Exclusive
-	s.Reservation, s.Exclusive = 0, false
+	delete(t.nodes, s.Name)
 	without := t.committed("")
-	s.Reservation, s.Exclusive = reservation, exclusive
+	t.nodes[s.Name] = s
 	return all - without
 }
 
@@ -346,6 +349,14 @@ func (t *Tree) committed(name string) int64 {
 		return max(sum, n.keeps())
 	}
 	return sum
+}
+
+// Committed is what is kept for a node, in 1/1000; 0 for one that there isn't.
+func (t *Tree) Committed(name string) int64 {
+	if t.nodes[name] == nil {
+		return 0
+	}
+	return t.committed(name)
 }
 
 // pinned checks that VMs that may only run on some processors don't reserve more than those are that they may use. It

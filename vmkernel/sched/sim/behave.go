@@ -9,9 +9,14 @@ import (
 // tick is what processor c does at its timer, when kicked, or as its world's burst ends.
 func (m *machine) tick(c int) {
 	p := &m.cpus[c]
+	if m.now < p.busy {
+		p.stamp++
+		m.schedule(p.busy, evCPU, c, p.stamp)
+		return
+	}
 	if p.runs >= 0 {
 		w := &m.worlds[p.runs]
-		if d := m.now - p.since; w.left != sched.Never {
+		if d := sub(m.now, p.since); w.left != sched.Never {
 			w.left -= min(d, w.left)
 		}
 		p.since = m.now
@@ -64,12 +69,21 @@ func (m *machine) act(c, n int) {
 func (m *machine) dispatch(c int) {
 	p := &m.cpus[c]
 	p.stamp++
+	was, wasGuest := p.last, p.guest
 	id, until := m.call('P', m.now, uint64(c))
 	m.kicks()
-	p.runs, p.since = -1, m.now
+	p.runs, p.since, p.last, p.guest = -1, m.now, sched.ID(id), false
 	end := until
 	if id != 0 {
 		p.runs = m.byID[id]
+		p.guest = m.groups[m.worlds[p.runs].group].Flags&sched.System == 0
+		if p.last != was {
+			p.since += m.sc.Turn
+			p.busy = p.since
+			if p.guest && wasGuest && m.sc.Turn != 0 {
+				m.call('N', p.busy, uint64(c), 0, p.busy)
+			}
+		}
 		w := &m.worlds[p.runs]
 		if w.woken != 0 {
 			if m.now >= m.sc.Warmup {
@@ -79,12 +93,12 @@ func (m *machine) dispatch(c int) {
 			w.woken = 0
 		}
 		if w.left != sched.Never {
-			end = min(end, m.now+w.left)
+			end = min(end, p.since+w.left)
 		}
 		m.skew(w)
 	}
 	if end != sched.Never {
-		m.schedule(end, evCPU, c, p.stamp)
+		m.schedule(max(end, p.busy), evCPU, c, p.stamp)
 	}
 }
 

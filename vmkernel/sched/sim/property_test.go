@@ -71,6 +71,43 @@ func TestShares(t *testing.T) {
 	t.Logf("the worst is %.2f%% of its part off", 100*worst)
 }
 
+// TestSharesBesideThreads: threads of the system group that come and go have no effect on shares, though each costs a switch
+// there and one back: also where a VM has processors for itself, for which it would be the only one to pay.
+func TestSharesBesideThreads(t *testing.T) {
+	worst := 0.0
+	for _, cpus := range []int{1, 2, 4} {
+		for _, vcpus := range [][]int{{1, 1, 1}, {4, 2, 1}, {1, 2, 4}, {3, 1, 2}} {
+			for _, turn := range []string{"20us", "50us"} {
+				r := simulate(t, fmt.Sprintf("cpus %d\nturn %s\n%sgroup system system limit=%d%%\nworld system count=2 run=60us sleep=3ms jitter=80%%\n", cpus, turn, oneSecond, 25*cpus)+
+					fmt.Sprintf("group a shares=1000 cosched\ngroup b shares=2000 cosched\ngroup c shares=4000 cosched\nworld a count=%d\nworld b count=%d\nworld c count=%d\n", vcpus[0], vcpus[1], vcpus[2]))
+				got := []float64{r.Group("a").Used, r.Group("b").Used, r.Group("c").Used}
+				for i, want := range parts(got[0]+got[1]+got[2], vcpus) {
+					e := math.Abs(got[i]-want) / want
+					worst = max(worst, e)
+					if e > 0.01 {
+						t.Errorf("%d processors, virtual %v, turns cost %s: %c got %.2f%%, its part is %.2f%%", cpus, vcpus, turn, 'a'+i, 100*got[i], 100*want)
+					}
+				}
+			}
+		}
+	}
+	t.Logf("the worst is %.2f%% of its part off", 100*worst)
+}
+
+// parts divides what was used by shares 1 : 2 : 4, none having more than its virtual processors can use.
+func parts(used float64, vcpus []int) []float64 {
+	p, left, shares := make([]float64, len(vcpus)), used, 0.0
+	for i := range vcpus {
+		shares += float64(int(1) << i)
+	}
+	for i := len(vcpus) - 1; i >= 0; i-- { // who has most shares for each virtual processor is full first, in all cases above
+		w := float64(int(1) << i)
+		p[i] = min(left*w/shares, float64(vcpus[i]))
+		left, shares = left-p[i], shares-w
+	}
+	return p
+}
+
 // TestTree: shares are kept at each level, and what a VM can't use goes to its pool first.
 func TestTree(t *testing.T) {
 	r := simulate(t, "cpus 4\nlength 2100ms\nwarmup 100ms\n"+`
@@ -102,6 +139,17 @@ world huge count=6`)
 	for name, want := range map[string]float64{"small": 0.6, "pool": 0.3} {
 		if got := r.Group(name).Used; got < want*0.98 {
 			t.Errorf("%s got %.2f%%, reserved was %.0f%%", name, 100*got, 100*want)
+		}
+	}
+}
+
+// TestReservationIsNoMore: who has next to no shares gets what is reserved and little more, while others want all the rest: also
+// where it had a processor for its reservation, and for itself since.
+func TestReservationIsNoMore(t *testing.T) {
+	for cpus := 1; cpus <= 4; cpus *= 2 {
+		r := simulate(t, fmt.Sprintf("cpus %d\n%sgroup small shares=1 reservation=50%% cosched\ngroup huge shares=1000000 cosched\nworld small\nat 20ms add huge count=%d\n", cpus, oneSecond, cpus))
+		if g := r.Group("small"); g.Used < 0.49 || g.Used > 0.52 {
+			t.Errorf("%d processors: 50%% is reserved, it got %.2f%%", cpus, 100*g.Used)
 		}
 	}
 }
@@ -152,6 +200,32 @@ func TestFlood(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestFloodOfTurns: the same where turns cost something, as on a slow machine, and other threads come and go: of SystemWait a least
+// turn is left, for what else keeps a machine from being there in time.
+func TestFloodOfTurns(t *testing.T) {
+	longest := uint64(0)
+	for _, cpus := range []int{1, 2, 4} {
+		for _, turn := range []uint64{10, 20, 35, 50} { // us
+			for _, each := range []int{1, 2} {
+				r := simulate(t, fmt.Sprintf("cpus %d\nturn %dus\nlength 2100ms\nwarmup 100ms\ngroup system system limit=%d%%\nworld system count=%d\nworld system count=2 run=30us sleep=5ms jitter=50%%\n", cpus, turn, 25*cpus, cpus*each)+
+					fmt.Sprintf("group r shares=1 reservation=25%%\ngroup a shares=1000000\nworld r\nworld a count=%d\n", cpus))
+				s := r.Group("system")
+				longest = max(longest, s.MaxWait)
+				if s.MaxWait > sched.SystemWait-sched.PacedSlice-1000*turn {
+					t.Errorf("%d processors, %d threads, turns cost %d us: one waited %d ns", cpus, cpus*each+2, turn, s.MaxWait)
+				}
+				if most := 0.25*float64(cpus)*1.05 + 0.005; s.Used > most {
+					t.Errorf("%d processors, %d threads, turns cost %d us: the flood got %.2f%% of %d%%", cpus, cpus*each+2, turn, 100*s.Used, 25*cpus)
+				}
+				if g := r.Group("r"); g.Used < 0.25*0.98 {
+					t.Errorf("%d processors, %d threads, turns cost %d us: 25%% was reserved, it got %.2f%%", cpus, cpus*each+2, turn, 100*g.Used)
+				}
+			}
+		}
+	}
+	t.Logf("the longest wait is %d ns", longest)
 }
 
 // TestPinnedBesideThreads: threads of the system group that are below its limit take no more than their part of a processor that

@@ -59,10 +59,7 @@ func (m *machine) used(g *group) uint64 { return m.s.Used(g.id) }
 
 // sample notes what the groups use.
 func (m *machine) sample(r *Result) {
-	// Accounts are brought up to date by having all processors pick, as their timers would.
-	for c := range m.cpus {
-		m.tick(c)
-	}
+	m.call('I', m.now) // no processor picks for it: one that has no timer may not need it, or need it
 	if m.lastUsed == nil {
 		m.lastUsed = make([]uint64, len(m.groups))
 		for i := range m.groups {

@@ -18,6 +18,7 @@ import (
 //	warmup 200ms                           at its beginning, which isn't counted
 //	seed 1                                 of the random numbers
 //	ipi 2us                                until a kick is felt
+//	turn 50us                              what it takes to end a turn and begin another world's
 //	group web shares=2000 reservation=50% limit=200% parent=pools cosched
 //	group system system limit=20%          Keel's own
 //	world web count=4                      spinning worlds in that group
@@ -31,6 +32,7 @@ import (
 type Scenario struct {
 	CPUs                int
 	Length, Warmup, IPI uint64 // ns
+	Turn                uint64 // likewise
 	Seed                uint64
 	Groups              []Group
 	Worlds              []World
@@ -103,6 +105,8 @@ func (sc *Scenario) line(f []string) error {
 		sc.Warmup, err = duration(f[1])
 	case "ipi":
 		sc.IPI, err = duration(f[1])
+	case "turn":
+		sc.Turn, err = duration(f[1])
 	case "seed":
 		sc.Seed, err = strconv.ParseUint(f[1], 10, 64)
 	case "group":

@@ -45,10 +45,13 @@ func (h *eventHeap) Pop() any {
 
 // A cpu is a processor of the simulation.
 type cpu struct {
-	runs   int // index of the world, -1 idle
-	since  uint64
+	runs   int    // index of the world, -1 idle
+	since  uint64 // when it begins, or began, to run that
 	stamp  uint64
 	timers uint64
+	busy   uint64   // until when it decides and switches, and does nothing else
+	last   sched.ID // what it ran before its last decision
+	guest  bool     // that was a guest's
 }
 
 // A world is a world of the simulation.
@@ -121,6 +124,7 @@ func Run(sc *Scenario, trace io.Writer) (*Result, error) {
 }
 
 func (m *machine) build() error {
+	m.call('J', 0, m.sc.Turn)
 	for c := range m.cpus {
 		m.cpus[c].runs = -1
 		m.call('O', 0, uint64(c))
@@ -318,3 +322,5 @@ func (m *machine) skew(w *world) {
 		}
 	}
 }
+
+func sub(a, b uint64) uint64 { return a - min(a, b) }

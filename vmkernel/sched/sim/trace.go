@@ -72,6 +72,8 @@ var arity = map[byte][2]int{
 	'L': {2, 1}, // Bill(id, ns)
 	'P': {1, 2}, // Pick(cpu)
 	'K': {0, 1}, // TakeKick
+	'J': {1, 1}, // TurnCost = ns
+	'I': {0, 1}, // Bring
 }
 
 func truth(b bool) uint64 {
@@ -125,6 +127,10 @@ func apply(s *sched.Scheduler, o *op) (x, y uint64) {
 		return truth(s.Switch(c, sched.ID(o.a[1]), now)), 0
 	case 'L':
 		s.Bill(id, o.a[1], now)
+	case 'I':
+		s.Bring(now)
+	case 'J':
+		s.TurnCost = min(o.a[0], sched.MaxTurnCost)
 	case 'P':
 		id, until := s.Pick(c, now)
 		return uint64(id), until
