@@ -228,12 +228,34 @@ func (s *Scheduler) rescale(n *Node, from, to uint64) {
 	clock := s.Nodes[n.parent].clock
 	if l := s.Nodes[n.parent].least; l != None {
 		clock = s.Nodes[l].tag
+	} else if n.parent == Root {
+		clock = s.clockOf(n)
 	}
 	if before(clock, n.tag) {
 		n.tag = clock + min(mul20(min(n.tag-clock, maxDistance), from<<20/to), maxDistance)
 	} else if from < to {
 		n.tag = clock - mul20(min(clock-n.tag, maxDistance), from<<20/to)
 	}
+}
+
+// clockOf is the root's virtual time for a child of it: of the processors' clocks, and the root's own, the one that its tag is
+// least far from, since what is confined to some processors is served by their clocks.
+func (s *Scheduler) clockOf(n *Node) uint64 {
+	clock := s.Nodes[Root].clock
+	for c := range s.CPUs {
+		if p := &s.CPUs[c]; p.online && apart(p.clock, n.tag) < apart(clock, n.tag) {
+			clock = p.clock
+		}
+	}
+	return clock
+}
+
+// apart is how far two tags are apart.
+func apart(a, b uint64) uint64 {
+	if before(a, b) {
+		return b - a
+	}
+	return a - b
 }
 
 // kickBusy has all processors look again.
