@@ -358,26 +358,3 @@ func (t *Tree) Committed(name string) int64 {
 	}
 	return t.committed(name)
 }
-
-// pinned checks that VMs that may only run on some processors don't reserve more than those are that they may use. It
-// looks at each set that occurs: those inside it must fit.
-func (t *Tree) pinned(s *Spec) error {
-	owner := t.owners()
-	for _, of := range t.nodes {
-		set := t.usable(of, owner)
-		if len(set) == 0 {
-			continue
-		}
-		var sum int64
-		for _, n := range t.nodes {
-			mine := t.usable(n, owner)
-			if len(mine) != 0 && !slices.ContainsFunc(mine, func(c int) bool { return !slices.Contains(set, c) }) {
-				sum += n.Reservation
-			}
-		}
-		if sum > int64(len(set))*1000 {
-			return fmt.Errorf("%s: with it %s are reserved on the %s of %s's affinity", s.what(), percent(sum), processors(len(set), ""), of.Name)
-		}
-	}
-	return nil
-}

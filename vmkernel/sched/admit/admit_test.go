@@ -1,6 +1,8 @@
 package admit
 
 import (
+	"math/bits"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -15,7 +17,7 @@ func tree(t *testing.T) *Tree {
 		{Name: "web", IsPool: true, Shares: 1000, Reservation: 1000, Limit: 2000},
 		{Name: "inner", Pool: "web", IsPool: true, Shares: 1000},
 		{Name: "db", Pool: "inner", Shares: 2000, Reservation: 1500, VCPUs: 2},
-		{Name: "rt", Shares: 1000, Reservation: 900, VCPUs: 1, Affinity: []int{3}},
+		{Name: "rt", Shares: 1000, Reservation: 800, VCPUs: 1, Affinity: []int{3}},
 	} {
 		if err := x.Set(s); err != nil {
 			t.Fatal(err)
@@ -50,8 +52,8 @@ func TestRefused(t *testing.T) {
 		{Spec{Name: "web", IsPool: true, Shares: 1, Pool: "web"}, "a circle"},
 		{Spec{Name: "web", Shares: 1, VCPUs: 1}, "the name is taken"},
 		{Spec{Name: "a", Shares: 1, VCPUs: 1, Reservation: 600, Pool: "inner"}, "a: reservation: 60%: with it web reserves 210%, and its limit is 200%"},
-		{Spec{Name: "a", Shares: 1, VCPUs: 4, Reservation: 1300}, "a: reservation: 130%: 120% of 360% are left (4 processors, 40% for the system, 240% reserved by others)"},
-		{Spec{Name: "a", Shares: 1, VCPUs: 1, Reservation: 200, Affinity: []int{3}}, "a: reservation: 20%: with it 110% are reserved on the 1 processor of "},
+		{Spec{Name: "a", Shares: 1, VCPUs: 4, Reservation: 1310}, "a: reservation: 131%: 130% of 360% are left (4 processors, 40% for the system, 230% reserved by others)"},
+		{Spec{Name: "a", Shares: 1, VCPUs: 1, Reservation: 200, Affinity: []int{3}}, "a: reservation: 20%: with it VMs that may run on processor 3 only reserve 100%, and there are 90% (10% of each for the system)"},
 	} {
 		tr := tree(t)
 		err := tr.Set(x.s)
@@ -122,8 +124,8 @@ func TestExclusive(t *testing.T) {
 		s    Spec
 		want string
 	}{
-		{vm("a", 1, 2), "a: exclusive: processor 2, 100%: 20% of 360% are left (4 processors, 40% for the system, 340% reserved by others)"},
-		{vm("a", 1), "a: exclusive: processor 1, 100%: 20% of 360% are left"},
+		{vm("a", 1, 2), "a: exclusive: processor 2, 100%: 30% of 360% are left (4 processors, 40% for the system, 330% reserved by others)"},
+		{vm("a", 1), "a: exclusive: processor 1, 100%: 30% of 360% are left"},
 		{limited, "one: limit: 50%: it is below the 100% of the processors that it is to have for itself"},
 		{Spec{Name: "b", Shares: 1, VCPUs: 1, Affinity: []int{2}}, "b: affinity: b may run on processor 2 only, which others are to have for themselves"},
 		{vm("a", 5), "a: exclusive: processors of its own: it needs 5 and 1 of 4 can be had: the others are in VMs' affinities, or take the host's interrupts"},
@@ -155,7 +157,7 @@ func TestExclusive(t *testing.T) {
 	if err := x.Remove("a"); err != nil {
 		t.Fatal(err)
 	}
-	if err := x.Set(Spec{Name: "c", Shares: 1, VCPUs: 2, Reservation: 1100, Affinity: []int{1, 2}}); err == nil || !strings.Contains(err.Error(), "on the 1 processor of c's affinity") {
+	if err := x.Set(Spec{Name: "c", Shares: 1, VCPUs: 2, Reservation: 1100, Affinity: []int{1, 2}}); err == nil || !strings.Contains(err.Error(), "may run on processor 1 only") {
 		t.Errorf("beside an exclusive processor: %v", err)
 	}
 }
@@ -188,4 +190,85 @@ func TestExclusiveInAPool(t *testing.T) {
 	}
 	web.Limit = 3000
 	refused(web, "web: exclusive: own is to have processor 2 for itself in web, whose limit of 300% others can use up")
+}
+
+// TestPinned: what is reserved on some processors only is admitted if it can be kept there beside the system group, all at once.
+func TestPinned(t *testing.T) {
+	vm := func(name string, reservation int64, affinity ...int) Spec {
+		return Spec{Name: name, Shares: 1, Reservation: reservation, VCPUs: 8, Affinity: affinity}
+	}
+	for _, c := range []struct {
+		vms  []Spec
+		want string // of the last one; "" where it is admitted
+	}{
+		{[]Spec{vm("a", 750, 0)}, ""},
+		{[]Spec{vm("a", 751, 0)}, "a: reservation: 75.1%: with it VMs that may run on processor 0 only reserve 75.1%, and there are 75% (25% of each for the system)"},
+		{[]Spec{vm("a", 1500, 0, 1), vm("b", 750, 1, 2)}, ""},
+		{[]Spec{vm("a", 1500, 0, 1), vm("b", 751, 1, 2)}, "b: reservation: 75.1%: with it VMs that may run on processors 0, 1, 2 only reserve 225.1%, and there are 225%"},
+		{[]Spec{vm("a", 750, 0, 1), vm("b", 750, 1, 2), vm("c", 750, 2, 3), vm("d", 750, 3, 4), vm("e", 750, 0)}, ""}, // each makes room for the next
+		{[]Spec{vm("a", 750, 0, 1), vm("b", 750, 1, 2), vm("c", 750, 2), vm("d", 1, 0)}, "processors 0, 1, 2 only reserve 225.1%"},
+		{[]Spec{vm("a", 1500, 0, 1), vm("b", 1500, 2, 3), vm("c", 1, 0, 2)}, "c: reservation: 0.1%: with it VMs that may run on processors 0, 1, 2, 3 only reserve 300.1%"},
+		{[]Spec{vm("a", 750, 0), vm("b", 750, 0, 0, 1)}, ""},
+	} {
+		x, err := New(8, 2000, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range c.vms {
+			err := x.Set(s)
+			switch last := i == len(c.vms)-1; {
+			case err != nil && !(last && c.want != "" && strings.Contains(err.Error(), c.want)):
+				t.Errorf("%v: %s: %v, not %q", c.vms, s.Name, err, c.want)
+			case err == nil && last && c.want != "":
+				t.Errorf("%v: admitted, want %q", c.vms, c.want)
+			}
+		}
+	}
+}
+
+// TestPinnedIsExact: it is admitted exactly if no set of processors has more reserved on it than there is.
+func TestPinnedIsExact(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	const cpus = 5
+	refused := 0
+	for range 3000 {
+		x, err := New(cpus, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var masks []int
+		var needs []int64
+		for i := range 1 + rng.IntN(5) {
+			mask := 1 + rng.IntN(1<<cpus-1)
+			s := Spec{Name: string(rune('a' + i)), Shares: 1, VCPUs: cpus}
+			for c := range cpus {
+				if mask>>c&1 != 0 {
+					s.Affinity = append(s.Affinity, c)
+				}
+			}
+			s.Reservation = rng.Int64N(int64(len(s.Affinity))*1000 + 1)
+			err := x.Set(s)
+			possible := true
+			for set := 1; set < 1<<cpus; set++ {
+				var sum int64
+				for k, m := range append(masks, mask) {
+					if m&^set == 0 {
+						sum += append(needs, s.Reservation)[k]
+					}
+				}
+				possible = possible && sum <= int64(bits.OnesCount(uint(set)))*1000
+			}
+			if (err == nil) != possible {
+				t.Fatalf("%v %v and %+v: %v", masks, needs, s, err)
+			}
+			if err != nil {
+				refused++
+				break
+			}
+			masks, needs = append(masks, mask), append(needs, s.Reservation)
+		}
+	}
+	if refused < 300 || refused > 2700 {
+		t.Errorf("%d of 3000 refused: that tests little", refused)
+	}
 }
