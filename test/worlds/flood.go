@@ -180,7 +180,7 @@ const pacedTurn = 180 * time.Microsecond
 
 // checkInterruptsOff has guests on all processors that spin with interrupts off: the host's timers don't come later than alone by
 // more than a millisecond, nor do the collector's pauses take that much longer than beside guests that take interrupts: by their
-// median, since beside either ten collections in a row are beyond the system group's limit, so that guests have their turns in the
+// median, since beside either forty collections in a row are beyond the system group's limit, so that guests have their turns in the
 // midst of a pause: each of a millisecond at most, and of each of the two stops that a pause is made of one at its beginning, and one
 // after each pacedTurn. So much longer than alone the longest may take.
 func checkInterruptsOff(e *env) (string, error) {
@@ -226,7 +226,7 @@ func lateness() (l late) {
 		l.timer = max(l.timer, time.Since(began)-d)
 	}
 	var m runtime.MemStats
-	const n = 10
+	const n = 40
 	for range n {
 		runtime.GC()
 	}
