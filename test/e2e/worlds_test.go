@@ -21,8 +21,8 @@ var (
 // isn't known to hold there.
 var worldsHeld = map[int]string{
 	1: "shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,destroy,counters,costs,tickless,churn events=1000",
-	2: "shares,limit,affinity,exclusive,reservation,interruptsoff,pit,control,refusals,counters,tickless",
-	4: "shares,limit,affinity,reservation,refusals,counters",
+	2: "shares,limit,affinity,exclusive,reservation,flood,interruptsoff,pit,control,refusals,destroy,counters,costs,tickless",
+	4: "shares,limit,affinity,exclusive,reservation,flood,interruptsoff,pit,control,refusals,destroy,counters,tickless",
 }
 
 // TestWorlds holds the scheduler to what it promises on the machine, in Bochs, whose time is its own: shares, reservations, limits,
