@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"keel/vmkernel/sched"
 	"keel/vmkernel/sys"
 )
 
@@ -106,6 +107,14 @@ func (f *flood) stop() {
 	f.wg.Wait()
 }
 
+// soonest is what a processor is late by at most as its thread's turn is over: package sched's soonest.
+const soonest = 20*time.Microsecond + sched.MaxTurnCost*time.Nanosecond
+
+// mostOfSystem is what the system group has at most in an interval in which guests want all processors, see sched/rates.go.
+func mostOfSystem(e *env, t time.Duration, limit uint64) time.Duration {
+	return (t+burst+2*turn)*time.Duration(limit)/sys.Processor + time.Duration(e.cpus)*(turn+soonest)
+}
+
 // checkFlood has Keel's own threads want all they can get, beside guests: the reservation holds for guest time and fast exits, the
 // system group is paced to its limit, and none of its threads waits for longer than a millisecond.
 func checkFlood(e *env) (string, error) {
@@ -133,7 +142,7 @@ func checkFlood(e *env) (string, error) {
 		return "", err
 	}
 	used := time.Duration(after.Used - before.Used)
-	most := (between+burst)*time.Duration(after.Limit)/sys.Processor + tolerance
+	most := mostOfSystem(e, between, after.Limit)
 	// An exit to a goroutine waits for Go's scheduler, which has the guest blocked, and what follows it for a processor.
 	var slow, inGo, ready time.Duration
 	if n := time.Duration(s.rounds[2]); n != 0 {
