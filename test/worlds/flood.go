@@ -72,7 +72,7 @@ func startFlood(e *env) *flood {
 		f.wg.Go(func() {
 			x := uint64(i)
 			for !f.quit.Load() {
-				x = turn(x)
+				x = labour(x)
 				if i%2 == 0 { // the others spin only
 					sink[x>>58].Store(new([4096]byte))
 					f.made.Add(4096)
@@ -83,11 +83,11 @@ func startFlood(e *env) *flood {
 	return f
 }
 
-// turn is some work, in a function that calls another: TamaGo's runtime has other goroutines go first only where there is such a
+// labour is some work, in a function that calls another: TamaGo's runtime has other goroutines go first only where there is such a
 // call.
 //
 //go:noinline
-func turn(x uint64) uint64 {
+func labour(x uint64) uint64 {
 	for range 10 {
 		x = mix(x)
 	}
