@@ -42,6 +42,8 @@ var checks = []check{
 	{"destroy", checkDestroy},
 	{"refusals", checkRefusals},
 	{"counters", checkCounters},
+	{"skew", checkSkew},
+	{"pause", checkPause},
 	{"costs", checkCosts},
 	{"tickless", checkTickless},
 	{"churn", checkChurn},
