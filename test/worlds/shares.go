@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"keel/vmkernel/sched"
 	"keel/vmkernel/sys"
 )
 
@@ -12,9 +13,10 @@ const (
 	warmUp    = 50 * time.Millisecond
 	second    = time.Second
 	shareErr  = 0.02 // of a guest's own part
-	burst     = 8 * time.Millisecond
-	lag       = 8 * time.Millisecond // two of package sched's ReserveLag, and five turns
-	lagTurns  = 5 * time.Millisecond
+	burst     = sched.LimitBurst * time.Nanosecond
+	turn      = sched.Slice * time.Nanosecond
+	lag       = 2 * sched.ReserveLag * time.Nanosecond
+	lagTurns  = 5 * turn
 	tolerance = 2 * time.Millisecond // of measuring: reading the figures takes its time
 )
 

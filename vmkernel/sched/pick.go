@@ -38,6 +38,9 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 			if s.waiting|p.nq != 0 && !p.dueTurn {
 				s.raise(was, c, 0)
 			}
+			if p.nq != p.nsys && !p.dueTurn && s.Nodes[was].flags&System == 0 {
+				s.advance(was, c)
+			}
 			if p.nq != 0 && s.online > 1 {
 				s.push(c, now)
 			}
@@ -438,7 +441,7 @@ func (s *Scheduler) timer(c uint32, now uint64) uint64 {
 			case p.nsys != 0 || s.paced(p):
 				t = min(t, p.started+s.systemSlice(p))
 			case !s.pacing: // else the limit is behind it, and who waits elsewhere is for that processor
-				t = min(t, add(now, s.allowance(id, now)))
+				t = min(t, now+min(s.allowance(id, now), Slice))
 			}
 			if s.inTheWay(p) {
 				t = min(t, p.started+Slice)

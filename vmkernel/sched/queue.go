@@ -287,23 +287,37 @@ func (s *Scheduler) run(id ID, c uint32, now uint64) {
 	}
 }
 
-// advance has the clocks follow a world that processor c picks out of its queue for its shares, before
-// others that wait there: it is owed most of those. What was queued under a lesser key counts as that.
+// advance has the clocks follow a world that processor c picks for its shares before others that wait there, or that goes on
+// before them: it is owed most of those. What was queued under a lesser key counts as that, and one that goes on may be ahead by
+// now of those that wait.
 func (s *Scheduler) advance(id ID, c uint32) {
-	m := id
-	for s.Nodes[m].parent != Root {
-		x := &s.Nodes[m]
-		if g := &s.Nodes[x.parent]; before(g.clock, x.tag) {
-			g.clock = x.tag
+	p, n := &s.CPUs[c], &s.Nodes[id]
+	m, x := id, n
+	for x.parent != Root {
+		g := &s.Nodes[x.parent]
+		tag := x.tag
+		if g.least != None && before(s.Nodes[g.least].tag, tag) {
+			tag = s.Nodes[g.least].tag
 		}
-		m = x.parent
+		if before(g.clock, tag) {
+			g.clock = tag
+		}
+		m, x = x.parent, g
 	}
-	n := &s.Nodes[id]
 	tag := s.Nodes[m].tag
-	if before(n.link[byKey].key, tag) {
+	if p.current == id {
+		for q := qAny; q <= qPinned; q++ {
+			if o := p.queue[q]; o != None && before(s.Nodes[o].link[byKey].key, tag) {
+				tag = s.Nodes[o].link[byKey].key
+			}
+		}
+		if before(tag, p.clock) {
+			return
+		}
+	} else if before(n.link[byKey].key, tag) {
 		tag = n.link[byKey].key
 	}
-	s.CPUs[c].clock = tag
+	p.clock = tag
 	if n.flags&anywhere != 0 && before(s.Nodes[Root].clock, tag) {
 		s.Nodes[Root].clock = tag
 	}

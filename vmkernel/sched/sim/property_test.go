@@ -228,6 +228,36 @@ func TestFloodOfTurns(t *testing.T) {
 	t.Logf("the longest wait is %d ns", longest)
 }
 
+// TestFloodIsBounded: while guests want all processors, the system group isn't further ahead of its limit in any interval, of any
+// length, than rates.go argues: whether its threads spin, come and go, or begin one after the other, so that each processor has
+// seen fewer of them run than do.
+func TestFloodIsBounded(t *testing.T) {
+	worst := 0.0
+	for _, cpus := range []int{1, 2, 4, 8} {
+		for _, turn := range []int{0, 20, 50} { // us
+			for _, rate := range []int{20, 25} { // %, of each processor: two of the least turns fit
+				for _, threads := range []string{
+					fmt.Sprintf("world system count=%d\n", cpus),
+					fmt.Sprintf("world system count=%d\nworld system count=2 run=30us sleep=5ms jitter=50%%\n", cpus),
+					fmt.Sprintf("world system\nworld system count=%d run=3ms sleep=9ms jitter=90%%\n", max(cpus-1, 1)),
+					fmt.Sprintf("world system count=%d run=40ms sleep=60ms jitter=90%%\n", cpus),
+				} {
+					r := simulate(t, fmt.Sprintf("cpus %d\nipi 5us\nturn %dus\nlength 2100ms\nwarmup 100ms\ngroup system system limit=%d%%\n", cpus, turn, rate*cpus)+threads+
+						fmt.Sprintf("group r shares=1 reservation=25%%\ngroup a shares=1000000\nworld r\nworld a count=%d\n", cpus))
+					s := r.Group("system")
+					late := float64(sched.Slice + 20_000 + 1000*turn + 5_000) // soonest, and the way of a kick
+					most := sched.LimitBurst + 2*sched.Slice + late*float64(cpus)*1000/float64(s.Policy.Limit)
+					worst = max(worst, s.Ahead/most)
+					if s.Ahead > most {
+						t.Errorf("%d processors, turns cost %d us, limit %d%%, %q: %.1f ms ahead of the limit, at most %.1f are allowed", cpus, turn, rate*cpus, threads, s.Ahead/1e6, most/1e6)
+					}
+				}
+			}
+		}
+	}
+	t.Logf("the worst is %.0f%% of what is allowed", 100*worst)
+}
+
 // TestPinnedBesideThreads: threads of the system group that are below its limit take no more than their part of a processor that
 // worlds can't leave, however many of them there are: what is reserved there holds, and who has nothing reserved isn't starved.
 func TestPinnedBesideThreads(t *testing.T) {
@@ -366,6 +396,34 @@ func TestChanges(t *testing.T) {
 		}
 		if got := sum / float64(n); got < x.lo || got > x.hi {
 			t.Errorf("%s: from 10 to 60 ms later it gets %.1f%%", x.event, 100*got)
+		}
+	}
+}
+
+// TestSharesJump: a change of shares by whatever factor takes effect within 10 ms, also where one VM had run for long as the other
+// had next to no shares, below the root and in a pool: neither has to make up for what was right before.
+func TestSharesJump(t *testing.T) {
+	for _, cpus := range []int{1, 2, 4} {
+		for _, pool := range []string{"", "group p\ngroup q\nworld q count=4\n"} {
+			for _, x := range [][2]int{{1, 5000}, {1, 1000}, {10, 1000}, {100, 3000}, {1, 1_000_000}, {1000, 1}, {5000, 1}, {1_000_000, 1}, {1000, 3000}} {
+				in := ""
+				if pool != "" {
+					in = " parent=p"
+				}
+				r := simulate(t, fmt.Sprintf("cpus %d\nlength 700ms\nwarmup 100ms\n"+pool+"group a cosched shares=%d%s\ngroup b cosched%s\nworld a count=%d\nworld b count=%d\nat 500ms set a shares=%d\n",
+					cpus, x[0], in, in, cpus, cpus, x[1]))
+				var a, b float64
+				for i, at := range r.Times {
+					if at >= 513_000_000 && at <= 613_000_000 {
+						n := len(r.Groups)
+						a += r.Samples[i][n-2]
+						b += r.Samples[i][n-1]
+					}
+				}
+				if got, want := a/(a+b), float64(x[1])/float64(x[1]+1000); math.Abs(got-want) > 0.04 {
+					t.Errorf("%d processors, pool %q, shares from %d to %d beside 1000: from 10 to 110 ms later it gets %.1f%%, its part is %.1f%%", cpus, in, x[0], x[1], 100*got, 100*want)
+				}
+			}
 		}
 	}
 }
