@@ -43,6 +43,8 @@ var checks = []check{
 	{"destroy", checkDestroy},
 	{"refusals", checkRefusals},
 	{"counters", checkCounters},
+	{"skew", checkSkew},
+	{"pause", checkPause},
 	{"costs", checkCosts},
 	{"tickless", checkTickless},
 	{"churn", checkChurn},

@@ -231,7 +231,7 @@ func (s *Scheduler) heir(c uint32, now uint64) ID {
 	if id == None || now >= p.started+Slice || p.queue[qSystem] != None {
 		return None
 	}
-	if s.Nodes[id].state != Ready || !s.allowed(id, c) || s.release(id, now) > now {
+	if !s.allowed(id, c) || !s.recall(id, c, now) {
 		return None
 	}
 	return s.take(id, c, now)

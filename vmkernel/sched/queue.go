@@ -84,9 +84,7 @@ func (s *Scheduler) enqueue(id ID, c uint32, fresh int, now uint64) {
 			s.some++
 		}
 	}
-	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 && n.flags&gaveUp == 0 {
-		s.sort(&g.waiting, id, byProgress, n.progress)
-	}
+	s.await(id)
 }
 
 // insertKey puts a world into the queue by virtual time of processor c.
@@ -158,9 +156,7 @@ func (s *Scheduler) dequeue(id ID, now uint64) {
 			s.some--
 		}
 	}
-	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 {
-		s.unlink(&g.waiting, id, byProgress)
-	}
+	s.forgo(id)
 }
 
 // park keeps a runnable world, which is in no queue, from running until a time.
@@ -171,12 +167,14 @@ func (s *Scheduler) park(id ID, c uint32, until, now uint64) {
 	}
 	n.cpu, n.state, n.since = c, Parked, now
 	s.insert(&p.queue[qParked], id, byKey, until)
+	s.await(id)
 }
 
 // unpark takes a parked world out.
 func (s *Scheduler) unpark(id ID, now uint64) {
 	n := &s.Nodes[id]
 	s.remove(&s.CPUs[n.cpu].queue[qParked], id, byKey)
+	s.forgo(id)
 	if now > n.since {
 		n.parked += now - n.since
 	}
@@ -187,6 +185,7 @@ func (s *Scheduler) unpark(id ID, now uint64) {
 func (s *Scheduler) submit(id ID, c uint32, fresh int, now uint64) {
 	if t := s.release(id, now); t > now {
 		s.park(id, c, min(t, now+parkMax), now)
+		s.bound(id, now)
 		return
 	}
 	s.enqueue(id, c, fresh, now)

@@ -501,6 +501,21 @@ func TestSkew(t *testing.T) {
 	}
 }
 
+// TestSkewAtLimit: nor does a limit have virtual processors drift apart, of which it parks some while others go on.
+func TestSkewAtLimit(t *testing.T) {
+	for _, cpus := range []int{2, 4} {
+		for _, limit := range []int{10, 60, 130, 150} {
+			for vcpus := 2; vcpus <= 4; vcpus++ {
+				r := simulate(t, fmt.Sprintf("cpus %d\nturn 50us\n%sgroup vm limit=%d%% cosched\nworld vm count=%d\ngroup o shares=1 cosched\nworld o\n",
+					cpus, oneSecond, limit, vcpus))
+				if g := r.Group("vm"); g.Skew > sched.SkewMax+300_000 {
+					t.Errorf("%d processors, %d virtual, a limit of %d%%: skew %d ns", cpus, vcpus, limit, g.Skew)
+				}
+			}
+		}
+	}
+}
+
 // TestTickless: a processor with one world, or none, takes no timer.
 func TestTickless(t *testing.T) {
 	r := simulate(t, "cpus 4\nlength 10s\nwarmup 9999ms\ngroup a cosched\nworld a count=3\n")
