@@ -25,8 +25,8 @@ const (
 )
 
 // checkSkew has guests with more virtual processors than they have processors, beside others that saturate some of those: how far a
-// virtual processor's time is ahead of a sibling's stays within the bound that package sched states. Shares alone would have the one
-// that has a processor for itself run ahead all the time.
+// virtual processor's time is ahead of a sibling's stays within the bound that package sched states. Without that bound, those that
+// go on while a limit keeps others parked come 20 ms ahead on two processors.
 func checkSkew(e *env) (string, error) {
 	var report []string
 	for _, c := range []struct {
