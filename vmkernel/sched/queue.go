@@ -287,22 +287,29 @@ func (s *Scheduler) run(id ID, c uint32, now uint64) {
 	}
 }
 
-// advance has the clocks follow a world that processor c picks for its shares before others that wait there, or that goes on
-// before them: it is owed most of those. What was queued under a lesser key counts as that, and one that goes on may be ahead by
-// now of those that wait.
-func (s *Scheduler) advance(id ID, c uint32) {
+// advance has the clocks follow a world that processor c picks before others that wait there, or that goes on before them: it is
+// owed most of those. What was queued under a lesser key counts as that, and one that goes on may be ahead by now of those that
+// wait. Where it is due for a reservation only the clocks of the groups follow that divide the turn by shares, see owed.
+func (s *Scheduler) advance(id ID, c uint32, now uint64) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
-	m, x := id, n
-	for x.parent != Root {
-		g := &s.Nodes[x.parent]
-		tag := x.tag
+	top := Root
+	if p.dueTurn {
+		top, _ = s.dueFor(id, now)
+	}
+	m := id
+	for m != top && s.Nodes[m].parent != Root {
+		x := &s.Nodes[m]
+		m = x.parent
+		g, tag := &s.Nodes[m], x.tag
 		if g.least != None && before(s.Nodes[g.least].tag, tag) {
 			tag = s.Nodes[g.least].tag
 		}
 		if before(g.clock, tag) {
 			g.clock = tag
 		}
-		m, x = x.parent, g
+	}
+	if p.dueTurn {
+		return
 	}
 	tag := s.Nodes[m].tag
 	if p.current == id {
