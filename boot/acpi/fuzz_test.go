@@ -23,7 +23,7 @@ func FuzzTables(f *testing.F) {
 	seed(newFADT(276, 0, nil), newTable("DSDT", 2, "\x08_S5_\x12\x06\x02\x0A\x05\x0A\x05"))
 	seed(newTable("HPET", 1, uint32(1), gas(0, 64, 0xFED0_0000), uint32(0)),
 		newTable("MCFG", 1, uint64(0), uint64(0xB000_0000), uint16(0), uint8(0), uint8(255), uint32(0)))
-	seed(newSRAT(memoryAffinity(0, 0, 1<<30, 1), memoryAffinity(1, 1<<30, 1<<30, 1)))
+	seed(newSRAT(memoryAffinity(0, 0, 1<<30, 1), memoryAffinity(1, 1<<30, 1<<30, 1), localAPICAffinity(1, 2, 1), x2APICAffinity(0, 300, 1)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 1<<15 {
 			return

@@ -85,7 +85,8 @@ func (m *machine) parse(t *testing.T) *Tables {
 func checkInvariants(t *testing.T, m *memtest.Image, tables *Tables) {
 	t.Helper()
 	if tables.NumCPUs > MaxCPUs || tables.NumIOAPICs > MaxIOAPICs || tables.NumOverrides > MaxOverrides ||
-		tables.NumNMIs > MaxNMIs || tables.NumECAMs > MaxECAMs || tables.NumTables > MaxTables {
+		tables.NumNMIs > MaxNMIs || tables.NumECAMs > MaxECAMs || tables.NumTables > MaxTables ||
+		tables.NumAffinities > MaxAffinities || tables.NumCPUDomains > MaxCPUs {
 		t.Fatal("a count exceeds its array")
 	}
 	seen := map[uint32]bool{}

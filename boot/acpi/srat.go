@@ -1,15 +1,29 @@
 package acpi
 
-// The memory affinity structure of the SRAT (5.2.16.2), and its flag.
+// The structures of the SRAT that are read (5.2.16.1 to 5.2.16.3), and their flag.
 const (
-	sratMemory = 1
+	sratLocalAPIC = 0
+	sratMemory    = 1
+	sratX2APIC    = 2
 
-	sratFirst      = 48 // offset of the first structure
-	sratMemorySize = 40
-	sratEnabled    = 1 << 0
+	sratFirst   = 48 // offset of the first structure
+	sratEnabled = 1 << 0
 )
 
-// readSRAT reads which proximity domain memory is in (5.2.16). An SRAT whose ranges of
+// sratSize is what a structure of a type has at least, bytes.
+func sratSize(kind uint8) uint32 {
+	switch kind {
+	case sratLocalAPIC:
+		return 16
+	case sratMemory:
+		return 40
+	case sratX2APIC:
+		return 24
+	}
+	return 2
+}
+
+// readSRAT reads which proximity domains memory and processors are in (5.2.16). An SRAT whose ranges of
 // memory contradict each other is no use at all: the machine counts as one domain then.
 func (t *Tables) readSRAT(b table) {
 	if t.Has&HasSRAT != 0 {
@@ -21,13 +35,13 @@ func (t *Tables) readSRAT(b table) {
 	}
 	for off := uint32(sratFirst); off < b.length; {
 		size := uint32(b.u8(off + 1))
-		if !b.has(off, 2) || size < 2 || b.u8(off) == sratMemory && size < sratMemorySize || !b.has(off, size) {
+		if !b.has(off, 2) || size < sratSize(b.u8(off)) || !b.has(off, size) {
 			t.bad(SRAT, b.at, BadContent)
 			break
 		}
-		if b.u8(off) == sratMemory && !t.addAffinity(b, off) {
+		if !t.addAffinity(b, off) {
 			t.bad(SRAT, b.at, BadContent)
-			t.NumAffinities = 0
+			t.NumAffinities, t.NumCPUDomains = 0, 0
 			return
 		}
 		off += size
@@ -37,8 +51,37 @@ func (t *Tables) readSRAT(b table) {
 	}
 }
 
-// addAffinity enters a range of memory; false means that it can't be true.
+// addAffinity enters what a structure says; false means that it can't be true.
 func (t *Tables) addAffinity(b table, off uint32) bool {
+	switch b.u8(off) {
+	case sratMemory:
+		return t.addMemory(b, off)
+	case sratLocalAPIC:
+		// The upper 24 bits of the domain are beside the local SAPIC's EID.
+		return b.u32(off+4)&sratEnabled == 0 || t.addCPUDomain(uint32(b.u8(off+3)), uint32(b.u8(off+2))|b.u32(off+8)&^0xFF)
+	case sratX2APIC:
+		return b.u32(off+12)&sratEnabled == 0 || t.addCPUDomain(b.u32(off+8), b.u32(off+4))
+	}
+	return true
+}
+
+// addCPUDomain enters a processor's domain. One that is in two can't be.
+func (t *Tables) addCPUDomain(id, domain uint32) bool {
+	for i := uint32(0); i < t.NumCPUDomains; i++ {
+		if d := &t.CPUDomains[i]; d.APICID == id {
+			return d.Domain == domain
+		}
+	}
+	if t.NumCPUDomains >= MaxCPUs {
+		t.Dropped++
+		return true
+	}
+	t.CPUDomains[t.NumCPUDomains] = CPUDomain{id, domain}
+	t.NumCPUDomains++
+	return true
+}
+
+func (t *Tables) addMemory(b table, off uint32) bool {
 	base, length, domain := b.u64(off+8), b.u64(off+16), b.u32(off+2)
 	if b.u32(off+28)&sratEnabled == 0 || length == 0 {
 		return true

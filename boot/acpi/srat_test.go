@@ -12,6 +12,15 @@ func memoryAffinity(domain uint32, base, length uint64, flags uint32) []byte {
 	return memtest.Bytes(uint8(1), uint8(40), domain, uint16(0), base, length, uint32(0), flags, uint64(0))
 }
 
+// localAPICAffinity and x2APICAffinity are structures of processors.
+func localAPICAffinity(domain uint32, id uint8, flags uint32) []byte {
+	return memtest.Bytes(uint8(0), uint8(16), uint8(domain), id, flags, domain&^0xFF|0xEE, uint32(0))
+}
+
+func x2APICAffinity(domain, id, flags uint32) []byte {
+	return memtest.Bytes(uint8(2), uint8(24), uint16(0), domain, id, flags, uint64(0))
+}
+
 func newSRAT(structures ...[]byte) []byte {
 	body := []any{uint32(1), uint64(0)}
 	for _, s := range structures {
@@ -55,5 +64,35 @@ func TestSRAT(t *testing.T) {
 	}
 	if tables := newMachine(t, newSRAT(many...)).parse(t); tables.NumAffinities != MaxAffinities || tables.Dropped != 3 {
 		t.Errorf("%d of too many, %d dropped", tables.NumAffinities, tables.Dropped)
+	}
+}
+
+func TestSRATProcessors(t *testing.T) {
+	memory := memoryAffinity(0, 0, 1<<30, 1)
+	for _, c := range []struct {
+		name       string
+		structures [][]byte
+		want       []CPUDomain
+		bad        bool
+	}{
+		{"of both types", [][]byte{localAPICAffinity(0, 0, 1), localAPICAffinity(0x123456, 2, 1), x2APICAffinity(7, 300, 1)},
+			[]CPUDomain{{0, 0}, {2, 0x123456}, {300, 7}}, false},
+		{"disabled ones", [][]byte{localAPICAffinity(1, 1, 0), x2APICAffinity(1, 2, 2)}, nil, false},
+		{"one twice", [][]byte{localAPICAffinity(1, 1, 1), x2APICAffinity(1, 1, 1)}, []CPUDomain{{1, 1}}, false},
+		{"one in two domains", [][]byte{localAPICAffinity(1, 1, 1), x2APICAffinity(2, 1, 1)}, nil, true},
+		{"too short", [][]byte{localAPICAffinity(1, 1, 1), {2, 23}}, []CPUDomain{{1, 1}}, true},
+	} {
+		tables := newMachine(t, newSRAT(append([][]byte{memory}, c.structures...)...)).parse(t)
+		got := append([]CPUDomain(nil), tables.CPUDomains[:tables.NumCPUDomains]...)
+		if !reflect.DeepEqual(got, c.want) || tables.hasBad(SRAT, BadContent) != c.bad {
+			t.Errorf("%s: %+v, bad %v", c.name, got, tables.Bad[:tables.NumBad])
+		}
+	}
+	var many [][]byte
+	for i := range uint32(MaxCPUs + 2) {
+		many = append(many, x2APICAffinity(0, i, 1))
+	}
+	if tables := newMachine(t, newSRAT(many...)).parse(t); tables.NumCPUDomains != MaxCPUs || tables.Dropped != 2 {
+		t.Errorf("%d of too many, %d dropped", tables.NumCPUDomains, tables.Dropped)
 	}
 }

@@ -73,7 +73,7 @@ type Tables struct {
 
 	NumCPUs, NumIOAPICs, NumOverrides, NumNMIs uint32
 	NumECAMs, NumTables, NumBad                uint32
-	NumAffinities                              uint32
+	NumAffinities, NumCPUDomains               uint32
 
 	FADT FixedHardware
 	HPET Timer
@@ -84,8 +84,9 @@ type Tables struct {
 	NMIs       [MaxNMIs]NMISource
 	ECAMs      [MaxECAMs]ECAM
 	Affinities [MaxAffinities]Affinity
-	Directory  [MaxTables]Entry // every valid table, DSDT included
-	Bad        [MaxBad]BadTable // the first ones; NumBad counts on
+	CPUDomains [MaxCPUs]CPUDomain // each local APIC ID once
+	Directory  [MaxTables]Entry   // every valid table, DSDT included
+	Bad        [MaxBad]BadTable   // the first ones; NumBad counts on
 }
 
 // CPU is a processor that can be started (ACPI 5.2.12.2, 5.2.12.12).
@@ -101,6 +102,9 @@ type Affinity struct {
 	Base, Length uint64 // bytes; Length isn't 0, and the sum doesn't wrap
 	Domain       uint32
 }
+
+// CPUDomain says which proximity domain a processor is in (5.2.16.1, 5.2.16.3).
+type CPUDomain struct{ APICID, Domain uint32 }
 
 // NoPin is the CPU.NMIPin of a processor for which no NMI pin is declared.
 const NoPin = 0xFF

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"strings"
 	"time"
@@ -37,6 +38,10 @@ func (m managed) Info() api.Host {
 		Resources: api.HostResources{MemoryUsed: s.UsedMemory, MemoryFree: s.FreeMemory, Worlds: int(s.Worlds)},
 		Seed:      api.HostSeed{Source: m.seed.source, Others: m.seed.notUsed},
 	}
+	var nodes sys.Nodes
+	if sys.GetNodes(&nodes) == nil {
+		h.Resources.Nodes = nodesOf(&nodes)
+	}
 	if m.seed.signature != nil {
 		h.Seed.Signer = m.seed.signature.Signer.Subject.CommonName
 	}
@@ -45,6 +50,18 @@ func (m managed) Info() api.Host {
 	}
 	h.Health.Problems = m.problems()
 	return h
+}
+
+// nodesOf are the host's NUMA nodes as the API shows them.
+func nodesOf(all *sys.Nodes) (list []api.HostNode) {
+	for _, n := range all.Node[:min(all.N, sys.MaxNodes)] {
+		node := api.HostNode{Node: n.Domain, Memory: n.Total, MemoryFree: n.Free, MemoryClean: n.Clean}
+		for cpus := n.CPUs; cpus != 0; cpus &= cpus - 1 {
+			node.CPUs = append(node.CPUs, bits.TrailingZeros64(cpus))
+		}
+		list = append(list, node)
+	}
+	return list
 }
 
 // problems are what an administrator should look at.

@@ -62,6 +62,15 @@ func TestMetricsSayWhatPoolsAndNodesHave(t *testing.T) {
 	}
 }
 
+func TestNodesShowProcessorsAndMemory(t *testing.T) {
+	n := &sys.Nodes{N: 2}
+	n.Node[0], n.Node[1] = sys.Node{CPUs: 0b101, Total: 9, Free: 5, Clean: 2}, sys.Node{Domain: 7, CPUs: 1<<63 | 2, Total: 3}
+	want := []api.HostNode{{CPUs: []int{0, 2}, Memory: 9, MemoryFree: 5, MemoryClean: 2}, {Node: 7, CPUs: []int{1, 63}, Memory: 3}}
+	if got := nodesOf(n); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v\nwant %+v", got, want)
+	}
+}
+
 // TestAWorldSaysWhatKeepsIt: a limit isn't a wait for a processor, nor a pause idleness, and exits have their reasons.
 func TestAWorldSaysWhatKeepsIt(t *testing.T) {
 	s := sys.WorldStats{ID: 9, Kind: sys.WorldVCPU, State: sys.WorldLimited, CPU: 3, VCPU: 1, Used: 1, Ready: 2, Limited: 3, Paused: 4, Blocked: 5, Stolen: 5,

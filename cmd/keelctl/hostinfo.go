@@ -103,7 +103,7 @@ func (a *app) hostHardware() *cobra.Command {
 
 func (a *app) hostResources() *cobra.Command {
 	return a.ofHost("resources", "Show what of a host is taken and what is free",
-		"Show what of a host's memory and image store is taken and free, and which processors VMs have for\nthemselves. It needs the role viewer.",
+		"Show what of a host's memory and image store is taken and free, of each of its NUMA nodes where there\nare several, and which processors VMs have for themselves. It needs the role viewer.",
 		"  keelctl host resources -o json",
 		func(h *api.Host) any { return h.Resources },
 		func(r *output.Rows, h *api.Host) {
@@ -115,6 +115,13 @@ func (a *app) hostResources() *cobra.Command {
 			r.Break()
 			r.Field("VMs", fmt.Sprintf("%d, %d running", s.VMs, s.VMsRunning))
 			r.Field("worlds", s.Worlds)
+			if len(s.Nodes) > 1 {
+				r.Break()
+				r.Header("node", "processors", "memory", "free")
+				for _, n := range s.Nodes {
+					r.Row(n.Node, processors(n.CPUs), output.Size(n.Memory), output.Size(n.MemoryFree))
+				}
+			}
 			if len(s.Exclusive) > 0 {
 				r.Break()
 				r.Header("processor", "only for")

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -123,7 +124,8 @@ func checkImages(ctx context.Context, e *env) (string, error) {
 	defer c.Close()
 	data := append(bytes.Clone(c.Bytes()), 0) // so that its digest isn't that of the seed's
 	sum := sha256.Sum256(data)
-	before := used()
+	defer runtime.KeepAlive(data) // so that it is in what is measured before and in all that is measured after
+	before := memory().UsedMemory
 	info, err := images.Create(datastore.Declaration{Name: "uploaded", Size: int64(len(data)), SHA256: hex.EncodeToString(sum[:])})
 	for err == nil && !info.Complete {
 		info, err = images.Append("uploaded", info.Offset, bytes.NewReader(data[info.Offset:min(info.Offset+1<<20, info.Size)]))
@@ -131,8 +133,9 @@ func checkImages(ctx context.Context, e *env) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	took := int64(used() - before)
-	if took < info.Size || took > info.Size+1<<20 {
+	const spare = 1 << 20 // other garbage than at first
+	took := int64(memory().UsedMemory - before)
+	if took < info.Size-spare || took > info.Size+spare {
 		return "", fmt.Errorf("an image of %d bytes took %d", info.Size, took)
 	}
 	spec := was
@@ -147,15 +150,15 @@ func checkImages(ctx context.Context, e *env) (string, error) {
 	if err := errors.Join(e.v.Kill(ctx), e.v.Update(was, 0), images.Delete("uploaded")); err != nil {
 		return "", err
 	}
-	left := int64(used() - before)
+	left := int64(memory().UsedMemory - before)
 	for range 100 {
-		if left < 1<<20 {
+		if left < spare {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
-		left = int64(used() - before)
+		left = int64(memory().UsedMemory - before)
 	}
-	if left >= 1<<20 {
+	if left >= spare {
 		return "", fmt.Errorf("%d bytes are still taken", left)
 	}
 	return fmt.Sprintf("%d bytes took %d, %d when deleted", info.Size, took, left), e.start(ctx)
@@ -167,12 +170,7 @@ func checkChurn(ctx context.Context, e *env) (string, error) {
 	if err := e.v.Kill(ctx); err != nil {
 		return "", err
 	}
-	free := func() (s sys.Stats) {
-		debug.FreeOSMemory() // what is garbage by now isn't lost
-		sys.GetStats(&s)
-		return s
-	}
-	before := free()
+	before := memory().FreeMemory
 	for i := range times {
 		if err := e.v.Start(ctx); err != nil {
 			return "", fmt.Errorf("start %d: %w", i, err)
@@ -184,17 +182,16 @@ func checkChurn(ctx context.Context, e *env) (string, error) {
 			return "", fmt.Errorf("kill %d: %w", i, err)
 		}
 	}
-	after := free()
-	lost := int64(before.FreeMemory - after.FreeMemory)
+	lost := int64(before - memory().FreeMemory)
 	if lost > spare {
 		return "", fmt.Errorf("%d starts and kills have cost %d bytes", times, lost)
 	}
 	return fmt.Sprintf("%d starts, %d bytes less free", times, lost), e.start(ctx)
 }
 
-// used is how much memory the host takes for itself, in bytes.
-func used() uint64 {
-	var s sys.Stats
+// memory is what the host says of its memory, when what is garbage by now has been given back.
+func memory() (s sys.Stats) {
+	debug.FreeOSMemory()
 	sys.GetStats(&s)
-	return s.UsedMemory
+	return s
 }

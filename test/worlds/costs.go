@@ -34,7 +34,7 @@ func some(s *sys.WorldStats) string {
 const (
 	flat         = 2.0
 	mostDecision = 3800
-	mostSwitch   = 5200
+	mostSwitch   = 5400
 )
 
 // A cost is what the host's decisions and switches took, in ticks each.

@@ -9,6 +9,7 @@
 //
 //	worlds=NAME,… run these checks (default: all)
 //	events=N      what the churn does, in events (default 100,000)
+//	reported      what shares were worth is no failure
 //
 // A line "worlds| PASS name numbers" or "worlds| FAIL name: why" ends each check, and "worlds| N passed, M failed" all of them;
 // then the machine is switched off.

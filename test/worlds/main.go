@@ -21,6 +21,7 @@ type env struct {
 	cpus   int
 	only   string
 	events int
+	report bool // shares are reported only: time is another host's
 }
 
 // A check returns what it measured.
@@ -42,6 +43,8 @@ var checks = []check{
 	{"destroy", checkDestroy},
 	{"refusals", checkRefusals},
 	{"counters", checkCounters},
+	{"skew", checkSkew},
+	{"pause", checkPause},
 	{"costs", checkCosts},
 	{"tickless", checkTickless},
 	{"churn", checkChurn},
@@ -63,6 +66,8 @@ func main() {
 			e.only = value
 		case key == "events" && err == nil:
 			e.events = n
+		case w == "reported":
+			e.report = true
 		}
 	}
 	say("start cpus=%d memory=%dMiB tsc=%d go=%s", e.cpus, e.info.Memory>>20, e.info.TSCHz, runtime.Version())

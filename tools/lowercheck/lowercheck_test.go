@@ -42,7 +42,7 @@ func TestBuiltImageKeepsTheRules(t *testing.T) {
 // kept depends on it.
 func readSources(t *testing.T) {
 	t.Helper()
-	for _, dir := range []string{"arch", "boot", "cmd/keel", "vmkernel"} {
+	for _, dir := range []string{"arch", "boot", "cmd/keel", "goos", "vmkernel"} {
 		err := filepath.WalkDir(filepath.Join("../..", dir), func(path string, d fs.DirEntry, err error) error {
 			if ext := filepath.Ext(path); err == nil && (ext == ".go" || ext == ".s") {
 				_, err = os.ReadFile(path)

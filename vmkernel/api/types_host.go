@@ -64,6 +64,16 @@ type HostResources struct {
 	Worlds     int    `json:"worlds"`
 
 	Exclusive []ExclusiveCPU `json:"exclusive,omitempty"` // processors that VMs have for themselves, ascending
+	Nodes     []HostNode     `json:"nodes,omitempty"`     // NUMA nodes; one where the firmware names none
+}
+
+// HostNode is a NUMA node of a host. Memory is in bytes.
+type HostNode struct {
+	Node        uint64 `json:"node"`           // the firmware's number: ACPI's proximity domain
+	CPUs        []int  `json:"cpus,omitempty"` // its logical processors, ascending
+	Memory      uint64 `json:"memory"`
+	MemoryClean uint64 `json:"memoryClean"` // free and zeroed
+	MemoryFree  uint64 `json:"memoryFree"`  // nobody has it; some may be promised
 }
 
 // ExclusiveCPU is a logical processor that a VM has for itself.

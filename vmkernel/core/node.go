@@ -9,7 +9,7 @@ import (
 
 // NUMA nodes are the proximity domains of the SRAT that have memory, in the order of their numbers;
 // a machine without an SRAT, or with one that contradicts itself, has one. A block of page frames is
-// of the node that its first byte is of, and what the SRAT doesn't name is node 0's.
+// of the node that its first byte is of, and what the SRAT doesn't name is node 0's, as are processors of domains without memory.
 const maxNodes = sys.MaxNodes
 
 // A node's order has all nodes, itself first and then the next ones, so that not all fall back on node 0: how
@@ -107,7 +107,20 @@ func callNodes(p uintptr) int64 {
 	for i := 0; i < numNodes; i++ {
 		n, o := &nodes[i], &out.Node[i]
 		o.Domain, o.Total, o.Free, o.Clean = uint64(n.domain), n.total*amd64.PageSize, n.free*amd64.PageSize, n.clean*amd64.PageSize
-		o.Order = n.order
+		o.CPUs, o.Order = 0, n.order
+	}
+	for i := 0; i < nCPUs; i++ {
+		out.Node[nodeOfCPU(&tables, cpus[i].apicID)].CPUs |= 1 << i
+	}
+	return 0
+}
+
+// nodeOfCPU is the node of the processor with a local APIC ID.
+func nodeOfCPU(t *acpi.Tables, id uint32) uint8 {
+	for i := uint32(0); i < t.NumCPUDomains; i++ {
+		if d := &t.CPUDomains[i]; d.APICID == id {
+			return nodeOf(d.Domain)
+		}
 	}
 	return 0
 }

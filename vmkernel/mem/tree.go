@@ -569,6 +569,8 @@ func size(pages uint64) string {
 	switch {
 	case pages >= MaxPages:
 		return strconv.FormatUint(pages, 10) + " pages"
+	case pages != 0 && pages%(256<<10) == 0:
+		return strconv.FormatUint(pages/(256<<10), 10) + "GiB"
 	case pages != 0 && pages%256 == 0:
 		return strconv.FormatUint(pages/256, 10) + "MiB"
 	case pages > 256:

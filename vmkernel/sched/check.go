@@ -111,7 +111,7 @@ func (s *Scheduler) Check() string {
 
 func (s *Scheduler) checkGroup(id ID) string {
 	n := &s.Nodes[id]
-	var children, nactive, nwait, nrun, gave uint32
+	var children, nactive, nwait, nrun, awaited uint32
 	var active uint64
 	for i := range s.Nodes[Root+1:] {
 		x := &s.Nodes[Root+1+ID(i)]
@@ -123,13 +123,13 @@ func (s *Scheduler) checkGroup(id ID) string {
 			nactive++
 			active += uint64(x.shares)
 		}
-		if x.flags&Group == 0 && x.state == Ready {
-			nwait++
-			if x.flags&gaveUp != 0 {
-				gave++
-			}
-		} else if x.flags&Group != 0 {
+		if x.flags&Group != 0 {
 			nwait += x.nwait
+		} else if x.state == Ready {
+			nwait++
+		}
+		if (x.state == Ready || x.state == Parked) && x.flags&gaveUp == 0 {
+			awaited++
 		}
 		nrun += x.nrun
 	}
@@ -163,7 +163,7 @@ func (s *Scheduler) checkGroup(id ID) string {
 		return "a group's order by tag is broken"
 	}
 	if n.flags&Cosched != 0 {
-		if size, ok := s.checkRing(n.waiting, byProgress, true); !ok || size != nwait-gave {
+		if size, ok := s.checkRing(n.waiting, byProgress, true); !ok || size != awaited {
 			return "a group's waiting worlds are wrong"
 		}
 		ring := uint32(0)

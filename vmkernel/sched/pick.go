@@ -38,6 +38,9 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 			if s.waiting|p.nq != 0 && !p.dueTurn {
 				s.raise(was, c, 0)
 			}
+			if p.nq != p.nsys && s.Nodes[was].flags&System == 0 {
+				s.advance(was, c, now)
+			}
 			if p.nq != 0 && s.online > 1 {
 				s.push(c, now)
 			}
@@ -74,8 +77,8 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 	p.clearIdle(now)
 	guest := s.Nodes[id].flags&System == 0
 	p.dueTurn = guest && s.due(id, now) <= now
-	if guest && !p.dueTurn && p.nq != 0 {
-		s.advance(id, c)
+	if guest && p.nq != 0 {
+		s.advance(id, c, now)
 	}
 	p.excess = 0
 	if guest {
@@ -134,6 +137,9 @@ func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 		return false, first
 	}
 	if s.due(id, now) <= now {
+		if o := s.owed(id, c, now); o != id {
+			return false, o
+		}
 		p.started, p.dueTurn = now, true // it comes due as it runs
 		return true, None
 	}
@@ -225,7 +231,7 @@ func (s *Scheduler) heir(c uint32, now uint64) ID {
 	if id == None || now >= p.started+Slice || p.queue[qSystem] != None {
 		return None
 	}
-	if s.Nodes[id].state != Ready || !s.allowed(id, c) || s.release(id, now) > now {
+	if !s.allowed(id, c) || !s.recall(id, c, now) {
 		return None
 	}
 	return s.take(id, c, now)
@@ -361,10 +367,10 @@ func (s *Scheduler) firstDue(c uint32, now uint64) ID {
 			return r
 		}
 	}
-	if here > now {
+	if here > now || id == None {
 		return None
 	}
-	return id
+	return s.owed(id, c, now)
 }
 
 // firstKey is the world with the least key that waits for processor c. The heads of the three queues
@@ -438,7 +444,7 @@ func (s *Scheduler) timer(c uint32, now uint64) uint64 {
 			case p.nsys != 0 || s.paced(p):
 				t = min(t, p.started+s.systemSlice(p))
 			case !s.pacing: // else the limit is behind it, and who waits elsewhere is for that processor
-				t = min(t, add(now, s.allowance(id, now)))
+				t = min(t, now+min(s.allowance(id, now), Slice))
 			}
 			if s.inTheWay(p) {
 				t = min(t, p.started+Slice)

@@ -226,9 +226,7 @@ func one(rate uint32) uint32 { return min(rate, 1) }
 // is behind doesn't grow by it: else who changes shares to and fro would gain.
 func (s *Scheduler) rescale(n *Node, from, to uint64) {
 	clock := s.Nodes[n.parent].clock
-	if l := s.Nodes[n.parent].least; l != None {
-		clock = s.Nodes[l].tag
-	} else if n.parent == Root {
+	if n.parent == Root {
 		clock = s.clockOf(n)
 	}
 	if before(clock, n.tag) {

@@ -84,9 +84,7 @@ func (s *Scheduler) enqueue(id ID, c uint32, fresh int, now uint64) {
 			s.some++
 		}
 	}
-	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 && n.flags&gaveUp == 0 {
-		s.sort(&g.waiting, id, byProgress, n.progress)
-	}
+	s.await(id)
 }
 
 // insertKey puts a world into the queue by virtual time of processor c.
@@ -158,9 +156,7 @@ func (s *Scheduler) dequeue(id ID, now uint64) {
 			s.some--
 		}
 	}
-	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 {
-		s.unlink(&g.waiting, id, byProgress)
-	}
+	s.forgo(id)
 }
 
 // park keeps a runnable world, which is in no queue, from running until a time.
@@ -171,12 +167,14 @@ func (s *Scheduler) park(id ID, c uint32, until, now uint64) {
 	}
 	n.cpu, n.state, n.since = c, Parked, now
 	s.insert(&p.queue[qParked], id, byKey, until)
+	s.await(id)
 }
 
 // unpark takes a parked world out.
 func (s *Scheduler) unpark(id ID, now uint64) {
 	n := &s.Nodes[id]
 	s.remove(&s.CPUs[n.cpu].queue[qParked], id, byKey)
+	s.forgo(id)
 	if now > n.since {
 		n.parked += now - n.since
 	}
@@ -187,6 +185,7 @@ func (s *Scheduler) unpark(id ID, now uint64) {
 func (s *Scheduler) submit(id ID, c uint32, fresh int, now uint64) {
 	if t := s.release(id, now); t > now {
 		s.park(id, c, min(t, now+parkMax), now)
+		s.bound(id, now)
 		return
 	}
 	s.enqueue(id, c, fresh, now)
@@ -288,23 +287,44 @@ func (s *Scheduler) run(id ID, c uint32, now uint64) {
 	}
 }
 
-// advance has the clocks follow a world that processor c picks out of its queue for its shares, before
-// others that wait there: it is owed most of those. What was queued under a lesser key counts as that.
-func (s *Scheduler) advance(id ID, c uint32) {
-	m := id
-	for s.Nodes[m].parent != Root {
-		x := &s.Nodes[m]
-		if g := &s.Nodes[x.parent]; before(g.clock, x.tag) {
-			g.clock = x.tag
-		}
-		m = x.parent
+// advance has the clocks follow a world that processor c picks before others that wait there, or that goes on before them: it is
+// owed most of those. What was queued under a lesser key counts as that, and one that goes on may be ahead by now of those that
+// wait. Where it is due for a reservation only the clocks of the groups follow that divide the turn by shares, see owed.
+func (s *Scheduler) advance(id ID, c uint32, now uint64) {
+	p, n := &s.CPUs[c], &s.Nodes[id]
+	top := Root
+	if p.dueTurn {
+		top, _ = s.dueFor(id, now)
 	}
-	n := &s.Nodes[id]
+	m := id
+	for m != top && s.Nodes[m].parent != Root {
+		x := &s.Nodes[m]
+		m = x.parent
+		g, tag := &s.Nodes[m], x.tag
+		if g.least != None && before(s.Nodes[g.least].tag, tag) {
+			tag = s.Nodes[g.least].tag
+		}
+		if before(g.clock, tag) {
+			g.clock = tag
+		}
+	}
+	if p.dueTurn {
+		return
+	}
 	tag := s.Nodes[m].tag
-	if before(n.link[byKey].key, tag) {
+	if p.current == id {
+		for q := qAny; q <= qPinned; q++ {
+			if o := p.queue[q]; o != None && before(s.Nodes[o].link[byKey].key, tag) {
+				tag = s.Nodes[o].link[byKey].key
+			}
+		}
+		if before(tag, p.clock) {
+			return
+		}
+	} else if before(n.link[byKey].key, tag) {
 		tag = n.link[byKey].key
 	}
-	s.CPUs[c].clock = tag
+	p.clock = tag
 	if n.flags&anywhere != 0 && before(s.Nodes[Root].clock, tag) {
 		s.Nodes[Root].clock = tag
 	}

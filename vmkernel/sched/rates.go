@@ -15,13 +15,25 @@ package sched
 // together leave the processors that their worlds may use, and the system group's limit, free
 // (admission, package admit), since then earliest-due-first meets every rate within a turn.
 //
+// A turn for a group's reservation goes by shares below it (owed): which of its worlds has it is all the same to the group, and
+// those below it with a reservation of their own are due for that as well.
+//
 // A limit is a bucket: LimitBurst of wall time may be used ahead, so in every interval t a node with
 // limit l gets at most l*(t + LimitBurst) and what its worlds overrun by, which is less than
 // Scheduler.soonest each, and is deducted. A world that has reached one (its own or one above it) is parked
 // until half the burst is free again.
 //
 // The system group isn't parked, and what it uses that nobody else wants is free: of what it used beyond its
-// limit no more than SystemDebt is remembered: turns on some processors at once are beyond the burst.
+// limit no more than SystemDebt is remembered. In every interval t in which guests want all n processors it gets at most
+//
+//	l*(t + LimitBurst + 2*Slice) + n*(Slice + soonest)
+//
+// given that the least turns of its threads fit into the limit, see below. For a processor that runs a thread while a guest
+// waits looks again after a Slice, and so does one that is left with its thread when a guest begins to wait, so that no more
+// than that, and what it is late by, is missing in the account at any time: when the limit is seen to be reached, n processors
+// may have had so much more. From then on all threads together use pacedPart of the limit, in turns that may begin on all
+// processors at once, until the account is even: less than a Slice of wall time ahead. As much can be due to an account that
+// was even when a turn began that this interval has the end of.
 //
 // The system group: below its limit its threads go before all others, the one that has waited longest
 // first. Above it they are paced: they run when no guest wants the processor, and beyond that each is
@@ -87,13 +99,47 @@ func (s *Scheduler) due(id ID, now uint64) uint64 {
 }
 
 func (s *Scheduler) dueAbove(id ID, now uint64) uint64 {
-	t := Never
+	_, t := s.dueFor(id, now)
+	return t
+}
+
+// dueFor is when that is, and whose reservation it is, None without one.
+func (s *Scheduler) dueFor(id ID, now uint64) (of ID, t uint64) {
+	of, t = None, Never
 	for n := id; n != None; n = s.Nodes[n].parent {
 		if x := &s.Nodes[n]; x.reservation != 0 {
-			t = min(t, max(x.resTag, sub(now, ReserveLag)))
+			if due := max(x.resTag, sub(now, ReserveLag)); due < t {
+				of, t = n, due
+			}
 		}
 	}
-	return t
+	return of, t
+}
+
+// owed is the world that processor c is to run for the reservation that has a world due, which waits or runs there: where that is
+// a group's, it is for the child that is owed most by its shares, and so on below. One that waits elsewhere is left there unless it
+// is MigrateLag behind.
+func (s *Scheduler) owed(id ID, c uint32, now uint64) ID {
+	first, _ := s.dueFor(id, now)
+	best := id
+	for n := id; n != first && first != None; n = s.Nodes[n].parent {
+		l := s.Nodes[s.Nodes[n].parent].least
+		if l == None || l == n {
+			continue
+		}
+		w := l
+		for s.Nodes[w].flags&Group != 0 {
+			w = s.Nodes[w].least
+		}
+		tag := s.Nodes[l].tag
+		if s.Nodes[w].cpu != c {
+			tag += mul20(MigrateLag, s.Nodes[l].inverse)
+		}
+		if before(tag, s.Nodes[n].tag) && s.allowed(w, c) {
+			best = w
+		}
+	}
+	return best
 }
 
 // release is when a world that has reached a limit may go on, 0 if it hasn't.

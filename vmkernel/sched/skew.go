@@ -3,7 +3,7 @@ package sched
 // Skew: a guest's kernel spins for a lock whose holder waits for a processor, and its clocks and
 // watchdogs compare virtual processors. So one doesn't run further ahead of one that wants to run and
 // can't than SkewMax of service. Worlds of a group with flag Cosched count their progress; those that
-// wait for a processor are in a ring, least progress first. It is relaxed: who blocks isn't waited
+// wait for a processor, or for a limit to let them go on, are in a ring, least progress first. It is relaxed: who blocks isn't waited
 // for, and a sibling that also runs may be ahead by what it was when both began. Nor is one waited for that
 // gave its turn up, which spins: it would have its siblings stopped, and be given their turns, when what it
 // spins for is that one of those goes on. It counts again once it has run, as if it had slept.
@@ -13,7 +13,7 @@ package sched
 // another look after what the other needs at least to be half of SkewMax behind. A world that wakes
 // starts at most WakeCredit behind the foremost, so the bound also holds from then on.
 //
-// The cost: when a world begins to wait that has the least progress of its group, the processors of
+// The cost: when a world begins to wait, or is parked, that has the least progress of its group, the processors of
 // its running siblings get a timer: a walk over at most MaxSiblings.
 
 // ahead says whether a world is too far ahead of a sibling that waits.
@@ -41,7 +41,7 @@ func (s *Scheduler) lead(id ID) uint64 {
 func (s *Scheduler) holdFor(id ID, c uint32, now uint64) ID {
 	n := &s.Nodes[id]
 	w := s.Nodes[n.parent].waiting
-	if s.allowed(w, c) {
+	if s.allowed(w, c) && s.recall(w, c, now) {
 		return w
 	}
 	d := n.progress - s.Nodes[w].progress - SkewMax/2
@@ -50,7 +50,34 @@ func (s *Scheduler) holdFor(id ID, c uint32, now uint64) ID {
 	return None
 }
 
-// bound is called for a world that has begun to wait. If none of its group has less progress, the
+// await has a virtual processor's siblings not get too far ahead of it while it waits or is parked, and forgo ends that.
+func (s *Scheduler) await(id ID) {
+	n := &s.Nodes[id]
+	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 && n.flags&gaveUp == 0 {
+		s.sort(&g.waiting, id, byProgress, n.progress)
+	}
+}
+
+func (s *Scheduler) forgo(id ID) {
+	if g := &s.Nodes[s.Nodes[id].parent]; g.flags&Cosched != 0 {
+		s.unlink(&g.waiting, id, byProgress)
+	}
+}
+
+// recall says whether a world could run on processor c now that waits or is parked. It waits then.
+func (s *Scheduler) recall(id ID, c uint32, now uint64) bool {
+	n := &s.Nodes[id]
+	if n.state != Ready && n.state != Parked || s.release(id, now) > now {
+		return false
+	}
+	if n.state == Parked {
+		s.unpark(id, now)
+		s.enqueue(id, c, 0, now)
+	}
+	return true
+}
+
+// bound is called for a world that has begun to wait, or was parked. If none of its group has less progress, the
 // processors that run siblings look in time at whether those are too far ahead.
 func (s *Scheduler) bound(id ID, now uint64) {
 	g := &s.Nodes[s.Nodes[id].parent]

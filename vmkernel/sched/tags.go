@@ -36,7 +36,9 @@ import "math/bits"
 // times a VM is never further from its part than some 2 ms of service, plus 1 ms for each pool above
 // it, plus 2 ms for each processor that it is due; that is below 2 % of one second for one that is due
 // a seventh of a processor, and below 0.4 % for one that is due two. Affinity sets are not in that bound: what may not be
-// moved gets its part of its own processors only.
+// moved gets its part of its own processors only. Nor is, within a pool on several processors, a VM that is due more than some
+// three quarters of the processors that it has virtual ones for: while it runs its siblings are alone in waiting, and have turns
+// beside it as often as their pool is due another.
 //
 // Sleepers. A node that wants to run again after all of it slept starts at least at clock -
 // WakeCredit/shares, so that sleeping earns 1 ms of service and no more; if it used more than its

@@ -172,7 +172,7 @@ func (s *Scheduler) notice(id ID, c uint32, now uint64) {
 		if s.paced(p) {
 			s.kick(c, max(p.started+s.pacedTurn(p), now))
 		} else {
-			by := add(now, s.allowance(p.current, now)+s.soonest())
+			by := now + min(s.allowance(p.current, now), Slice) + s.soonest()
 			if s.inTheWay(p) {
 				by = min(by, max(p.started+Slice, now))
 			}

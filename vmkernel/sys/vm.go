@@ -160,15 +160,17 @@ func VMSample(h VMHandle) (seen, touched uint64, last bool, err error) {
 // MaxNodes is how many NUMA nodes there are at most.
 const MaxNodes = 64
 
-// Nodes is the host's memory by NUMA node; a host without an SRAT has one.
+// Nodes are the host's NUMA nodes; a host without an SRAT has one. What the SRAT doesn't name, and processors of a domain
+// without memory, are the first one's.
 type Nodes struct {
 	N    uint64
 	Node [MaxNodes]Node
 }
 
-// Node is the memory of a NUMA node, in bytes.
+// Node is a NUMA node, its memory in bytes.
 type Node struct {
 	Domain             uint64 // ACPI's number
+	CPUs               uint64 // its logical processors, a bit each
 	Total, Free, Clean uint64 // Clean: free and zeroed
 	Order              [MaxNodes]uint8
 }

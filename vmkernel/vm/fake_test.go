@@ -23,7 +23,8 @@ import (
 type fake struct {
 	free     uint64
 	nodes    sys.Nodes
-	populate error // what Populate returns
+	creates  func() // called by Create, unless it is nil
+	populate error  // what Populate returns
 	run      func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) linux.Errno
 
 	mu        sync.Mutex
@@ -72,6 +73,9 @@ func (f *fake) machine(h sys.VMHandle, what string) *fakeMachine {
 }
 
 func (f *fake) Create(c *sys.VMConfig) (sys.VMHandle, error) {
+	if f.creates != nil {
+		f.creates()
+	}
 	low, high := guestmem.Split(c.Memory)
 	m := &fakeMachine{cfg: *c, low: ram(low), high: ram(high), there: map[uint64]bool{}, registers: map[uint64]uint32{}, ports: map[uint16]uint32{}}
 	for range c.VCPUs {

@@ -142,7 +142,7 @@ func (m *memory) admit(in *instance) (*share, error) {
 				seed.FormatSize(needs*mem.PageSize), seed.FormatSize(has*mem.PageSize&^(1<<20-1)))
 		}
 	}
-	s := &share{m: m, in: in, guest: guest, costs: overhead * mem.PageSize, node: m.home(pages(size))}
+	s := &share{m: m, in: in, guest: guest, costs: overhead * mem.PageSize}
 	s.wait.log = in.log
 	m.shares = append(m.shares, s)
 	if !m.running {
@@ -169,15 +169,27 @@ func (s *share) rename(name, id string) {
 	}
 }
 
-// home chooses the NUMA node of a VM. The mutex is held.
-func (m *memory) home(size uint64) int {
+// settleOn chooses the NUMA node of a VM that has no memory yet: one of those of the processors that it may run on, a bit each, 0
+// for all.
+func (s *share) settleOn(cpus uint64) {
+	s.m.mu.Lock()
+	s.node = s.m.home(s, cpus)
+	s.m.mu.Unlock()
+}
+
+// home is the node for settleOn. The mutex is held.
+func (m *memory) home(of *share, cpus uint64) int {
 	nodes := m.backend.Nodes()
 	var free []uint64
 	var order [][]uint8
+	var allowed []int
 	for i := range int(nodes.N) {
 		n := &nodes.Node[i]
 		free = append(free, pages(n.Free))
 		order = append(order, n.Order[:nodes.N])
+		if n.CPUs&cpus != 0 {
+			allowed = append(allowed, i)
+		}
 	}
 	if len(free) < 2 {
 		return 0
@@ -185,12 +197,18 @@ func (m *memory) home(size uint64) int {
 	// What is free on a node is about to be taken by those that are at home there, who get their memory as they touch it.
 	left := slices.Clone(free)
 	for _, s := range m.shares {
-		left[s.node] -= min(left[s.node], s.missing())
+		if s != of {
+			left[s.node] -= min(left[s.node], s.missing())
+		}
 	}
-	if slices.Max(left) >= size {
-		free = left
+	size := pages(of.in.spec.Memory.Size)
+	for i, n := range left {
+		if n >= size && (allowed == nil || slices.Contains(allowed, i)) {
+			free = left
+			break
+		}
 	}
-	return mem.Home(size, free, order, nil)
+	return mem.Home(size, free, order, allowed)
 }
 
 // missing is how many pages of its size the VM doesn't have yet. The mutex is held.

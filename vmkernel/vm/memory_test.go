@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -332,6 +333,28 @@ func TestMemoryComesFromTheNodeWhereAVMFits(t *testing.T) {
 	s := m.MemoryStats()
 	if s.Total != 8<<30 || s.Free != 4<<30 || s.Clean != 2<<20 || s.Keel != 12*mebi || !slices.Equal(s.Nodes, []NodeMemory{{10, 4 << 30, 1 << 30, 1 << 20}, {11, 4 << 30, 3 << 30, 1 << 20}}) {
 		t.Errorf("%+v", s)
+	}
+}
+
+func TestMemoryComesFromTheNodeOfAVMsProcessors(t *testing.T) {
+	f := newFake(nil)
+	f.free = 16 << 30
+	f.nodes.N = 2
+	for i, free := range []uint64{4 << 30, 8 << 30} {
+		f.nodes.Node[i] = sys.Node{CPUs: 3 << (2 * i), Total: 8 << 30, Free: free, Order: [sys.MaxNodes]uint8{uint8(i), uint8(1 - i)}}
+	}
+	m, _ := newManager(f)
+	for i, c := range []struct {
+		affinity []int
+		want     uint64
+	}{{[]int{1}, 0}, {[]int{2, 3}, 1}, {[]int{0}, 0}, {[]int{0, 3}, 1}, {nil, 1}} {
+		s := spec(string(rune('a' + i)))
+		s.CPU.Count, s.CPU.Affinity, s.Memory.Size = 1, c.affinity, 1<<30
+		v := create(t, m, s)
+		if err := v.Start(t.Context()); err != nil || f.machines[i].cfg.Node != c.want {
+			t.Errorf("on processors %v: %v, node %d, want %d", c.affinity, err, f.machines[i].cfg.Node, c.want)
+		}
+		t.Cleanup(func() { v.Kill(context.Background()) })
 	}
 }
 

@@ -33,7 +33,7 @@ func TestPoolsChangeWhileTheirVMsRun(t *testing.T) {
 		{"web", seed.Share{Shares: 1, Limit: 1400}, web.Memory, ErrNoProcessors, "pool web: limit: 140%: what is in it reserves 150%"},
 		{"web", seed.Share{Shares: 1, Reservation: 3100}, web.Memory, ErrNoProcessors, "pool web: reservation: 310%: 300% of 300% are left (4 processors, 100% for the system, 0% reserved by others)"},
 		{"inner", seed.Share{Shares: 1}, seed.Share{Shares: 1, Limit: 2 << 20}, ErrNoMemory, "pool inner: limit of 2MiB is below the 4"},
-		{"web", web.CPU, seed.Share{Shares: 1, Reservation: 1 << 40}, ErrNoMemory, "pool web: a reservation of 1048576MiB is more than the "},
+		{"web", web.CPU, seed.Share{Shares: 1, Reservation: 1 << 40}, ErrNoMemory, "pool web: a reservation of 1024GiB is more than the "},
 		{"db", web.CPU, web.Memory, ErrNotFound, "there is no pool db: the host has web, inner"},
 	} {
 		if err := m.SetPool(c.name, c.cpu, c.memory); !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.want) {

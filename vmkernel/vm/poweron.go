@@ -123,7 +123,9 @@ func (in *instance) create(load uint64, stop <-chan struct{}) error {
 	if in.slot, err = in.host.processors.admit(in.spec); err != nil {
 		return err
 	}
-	cfg := sys.VMConfig{Memory: in.spec.Memory.Size, VCPUs: uint64(in.spec.CPU.Count), Overhead: share.costs, Node: uint64(share.node), CPU: in.slot.policy()}
+	policy := in.slot.policy()
+	share.settleOn(policy.Affinity)
+	cfg := sys.VMConfig{Memory: in.spec.Memory.Size, VCPUs: uint64(in.spec.CPU.Count), Overhead: share.costs, Node: uint64(share.node), CPU: policy}
 	model, kvmclock := cpumodel.Build(in.host.Virt, in.host.CPUID, in.spec.CPU.Count, in.host.TSCHz)
 	cfg.NCPUID = uint64(copy(cfg.CPUID[:], model))
 	if kvmclock {

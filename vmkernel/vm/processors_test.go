@@ -210,6 +210,54 @@ func TestARunningVMMovesToAnotherPool(t *testing.T) {
 	}
 }
 
+// TestPolicyOfAStartingVMChanges: what is changed while a VM's machine is made holds once it runs, or it doesn't start.
+func TestPolicyOfAStartingVMChanges(t *testing.T) {
+	f := idleFake()
+	m, _ := newManager(f)
+	v := create(t, m, spec("demo"))
+	cpu := seed.Share{Shares: 4000, Reservation: 300, Limit: 800}
+	memory := seed.Share{Shares: 7, Reservation: 2 << 20}
+	f.creates = func() {
+		if s := v.State(); s != Starting {
+			t.Errorf("it is %s", s)
+		}
+		if err := errors.Join(v.SetCPU(cpu, []int{2}), v.SetMemory(memory)); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := v.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := f.machines[0]
+	if want := (sys.CPUPolicy{Shares: 4000, Reservation: 300, Limit: 800, Affinity: 4}); got.cpu != want {
+		t.Errorf("the lower half got %+v, want %+v", got.cpu, want)
+	}
+	if got.reserved != memory.Reservation {
+		t.Errorf("%d bytes are reserved, want %d", got.reserved, memory.Reservation)
+	}
+	if err := v.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	other := create(t, m, spec("other"))
+	f.creates = func() {
+		f.creates = nil
+		if err := other.Start(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(other.SetCPU(seed.Share{Shares: 1, Reservation: 2000}, nil), v.SetCPU(seed.Share{Shares: 1, Reservation: 1500}, nil)); err != nil {
+			t.Error(err)
+		}
+	}
+	defer other.Kill(context.Background())
+	if err := v.Start(t.Context()); !errors.Is(err, ErrNoProcessors) || !strings.Contains(err.Error(), "150%") {
+		t.Errorf("with more than can be had it started: %v", err)
+	}
+	if s := v.State(); s != Off || len(f.late) != 0 {
+		t.Errorf("it is %s, and calls of machines that were gone: %v", s, f.late)
+	}
+}
+
 func TestRefusalsNameARunningVMAsItIsCalledNow(t *testing.T) {
 	f := idleFake()
 	m, _ := newManager(f)

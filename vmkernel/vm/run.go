@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"reflect"
 	"time"
 
 	"keel/vmkernel/seed"
@@ -48,10 +49,13 @@ func (v *VM) powerOn(r *run) (*instance, error) {
 	if err == nil {
 		select {
 		case <-r.stop:
-			in.board.close()
-			in.destroy()
 			err = ErrHalted
 		default:
+			err = v.adopt(r, in, spec)
+		}
+		if err != nil {
+			in.board.close()
+			in.destroy()
 		}
 	}
 	switch {
@@ -64,8 +68,6 @@ func (v *VM) powerOn(r *run) (*instance, error) {
 		v.off(r, NotStarted, err.Error())
 		return nil, err
 	}
-	r.in = in
-	in.rename(v.spec.Name) // it may have been while the instance was made
 	v.status.LastError = ""
 	v.status.Started = time.Now()
 	v.status.Starts++
@@ -73,6 +75,24 @@ func (v *VM) powerOn(r *run) (*instance, error) {
 	v.log.Info("vm started", "cpus", spec.CPU.Count, "memory", seed.FormatSize(spec.Memory.Size), "boot", in.format.String(),
 		"ticks", uint64(time.Since(began).Seconds()*float64(m.host.TSCHz)))
 	return in, nil
+}
+
+// adopt makes in, which was made of spec, the run's instance, after whatever was changed meanwhile: what is in the description by now
+// can be had, or the start fails as if it had been there before. The VM's mutex is held.
+func (v *VM) adopt(r *run, in *instance, spec *seed.VM) error {
+	r.in = in
+	in.rename(v.spec.Name)
+	var err error
+	if v.spec.Memory != spec.Memory {
+		err = v.setMemory(v.spec)
+	}
+	if err == nil && !reflect.DeepEqual(v.spec.CPU, spec.CPU) {
+		err = v.setProcessors(v.spec)
+	}
+	if err != nil {
+		r.in = nil
+	}
+	return err
 }
 
 // stopped ends the run for a reason. The VM's mutex is held.

@@ -9,7 +9,8 @@ import (
 
 // Update gives the VM another description, whose id is empty or its own. revision is the Status.Revision that the change
 // was made for; 0 is any. While the VM isn't stopped only its name, labels, autostart, onPowerOff, onReboot, onCrash,
-// stopTimeout, and the policies and pools of processors and memory can change, and take effect at once. Errors: ErrNotFound,
+// stopTimeout, and the policies and pools of processors and memory can change, and take effect at once, or, of one that starts, before
+// it runs: if they can't be had by then, it doesn't start. Errors: ErrNotFound,
 // ErrExists, ErrInvalid, RevisionError, StateError, datastore's ErrNotFound and ErrIncomplete; then nothing has changed.
 func (v *VM) Update(spec seed.VM, revision uint64) error {
 	m := v.m

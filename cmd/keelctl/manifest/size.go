@@ -43,6 +43,9 @@ func readSize(n *seed.Node) (uint64, error) {
 	if err == nil && shift != 0 {
 		return 0, fmt.Errorf("%s is more than any machine has", n.Text)
 	}
+	if strings.HasPrefix(n.Text, "-") {
+		return 0, fmt.Errorf("%q is negative; %s", n.Text, how)
+	}
 	return 0, fmt.Errorf("%q is not a size; %s", n.Text, how)
 }
 
@@ -69,6 +72,8 @@ func readPercent(n *seed.Node) (uint64, error) {
 		return 0, fmt.Errorf("%s is more than any machine has", n.Text)
 	case err == nil && digitErr == nil && percent && len(tenth) > 1:
 		return 0, fmt.Errorf("%s has more than one decimal place", n.Text)
+	case strings.HasPrefix(whole, "-"):
+		return 0, fmt.Errorf("%q is negative; %s", n.Text, how)
 	case err != nil || digitErr != nil || !percent:
 		return 0, fmt.Errorf("%q is not a percentage; %s", n.Text, how)
 	}

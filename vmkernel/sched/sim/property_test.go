@@ -143,6 +143,44 @@ world huge count=6`)
 	}
 }
 
+// TestSharesOfReservation: what a pool has for its reservation alone goes to its VMs by their shares, level by level, whatever part
+// of it they have reserved, and what one can't use to the others: within 2 %, and within 7 % where VMs of one virtual processor each
+// may have turns at once, since the turn that one has already isn't in the account when another's is due.
+func TestSharesOfReservation(t *testing.T) {
+	for _, x := range []struct {
+		groups string
+		want   [3]float64 // of what the pool has
+	}{
+		{"group a parent=p\ngroup b parent=p shares=3000\ngroup c parent=p shares=4000\n", [3]float64{1. / 8, 3. / 8, 4. / 8}},
+		{"group a parent=p cosched\ngroup b parent=p shares=3000 cosched\ngroup c parent=p shares=4000 cosched\n", [3]float64{1. / 8, 3. / 8, 4. / 8}},
+		{"group a parent=p reservation=4%\ngroup b parent=p shares=3000\ngroup c parent=p shares=4000\n", [3]float64{1. / 8, 3. / 8, 4. / 8}},
+		{"group a parent=p reservation=32% shares=1\ngroup b parent=p shares=3000\ngroup c parent=p\n", [3]float64{0.8, 0.15, 0.05}},
+		{"group a parent=p limit=4%\ngroup b parent=p shares=1000\ngroup c parent=p shares=3000\n", [3]float64{0.1, 0.225, 0.675}},
+		{"group q parent=p shares=3000\ngroup a parent=q\ngroup b parent=q shares=2000\ngroup c parent=p\n", [3]float64{1. / 4, 2. / 4, 1. / 4}},
+		{"group q parent=p reservation=20%\ngroup a parent=q\ngroup b parent=q shares=4000\ngroup c parent=p\n", [3]float64{0.1, 0.4, 0.5}},
+	} {
+		for _, cpus := range []int{1, 2, 4} {
+			for _, n := range []int{1, 3} {
+				r := simulate(t, fmt.Sprintf("cpus %d\nlength 3100ms\nwarmup 100ms\ngroup p shares=1 reservation=40%%\n%sworld a count=%d\nworld b count=%d\nworld c count=%d\ngroup o shares=1000000\nworld o count=%d\n",
+					cpus, x.groups, n, n, n, 2*cpus))
+				p := r.Group("p").Used
+				if p < 0.4*0.98 || p > 0.4*1.05 {
+					t.Errorf("%d processors, %q: 40%% is reserved, it got %.2f%%", cpus, x.groups, 100*p)
+				}
+				for i, want := range x.want {
+					most := 0.02
+					if n == 1 && cpus > 2 {
+						most = 0.07
+					}
+					if got := r.Group(string(rune('a'+i))).Used / p; math.Abs(got-want) > most {
+						t.Errorf("%d processors, %d worlds each, %q: %c got %.1f%% of what the pool has, its part is %.1f%%", cpus, n, x.groups, 'a'+i, 100*got, 100*want)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestReservationIsNoMore: who has next to no shares gets what is reserved and little more, while others want all the rest: also
 // where it had a processor for its reservation, and for itself since.
 func TestReservationIsNoMore(t *testing.T) {
@@ -226,6 +264,36 @@ func TestFloodOfTurns(t *testing.T) {
 		}
 	}
 	t.Logf("the longest wait is %d ns", longest)
+}
+
+// TestFloodIsBounded: while guests want all processors, the system group isn't further ahead of its limit in any interval, of any
+// length, than rates.go argues: whether its threads spin, come and go, or begin one after the other, so that each processor has
+// seen fewer of them run than do.
+func TestFloodIsBounded(t *testing.T) {
+	worst := 0.0
+	for _, cpus := range []int{1, 2, 4, 8} {
+		for _, turn := range []int{0, 20, 50} { // us
+			for _, rate := range []int{20, 25} { // %, of each processor: two of the least turns fit
+				for _, threads := range []string{
+					fmt.Sprintf("world system count=%d\n", cpus),
+					fmt.Sprintf("world system count=%d\nworld system count=2 run=30us sleep=5ms jitter=50%%\n", cpus),
+					fmt.Sprintf("world system\nworld system count=%d run=3ms sleep=9ms jitter=90%%\n", max(cpus-1, 1)),
+					fmt.Sprintf("world system count=%d run=40ms sleep=60ms jitter=90%%\n", cpus),
+				} {
+					r := simulate(t, fmt.Sprintf("cpus %d\nipi 5us\nturn %dus\nlength 2100ms\nwarmup 100ms\ngroup system system limit=%d%%\n", cpus, turn, rate*cpus)+threads+
+						fmt.Sprintf("group r shares=1 reservation=25%%\ngroup a shares=1000000\nworld r\nworld a count=%d\n", cpus))
+					s := r.Group("system")
+					late := float64(sched.Slice + 20_000 + 1000*turn + 5_000) // soonest, and the way of a kick
+					most := sched.LimitBurst + 2*sched.Slice + late*float64(cpus)*1000/float64(s.Policy.Limit)
+					worst = max(worst, s.Ahead/most)
+					if s.Ahead > most {
+						t.Errorf("%d processors, turns cost %d us, limit %d%%, %q: %.1f ms ahead of the limit, at most %.1f are allowed", cpus, turn, rate*cpus, threads, s.Ahead/1e6, most/1e6)
+					}
+				}
+			}
+		}
+	}
+	t.Logf("the worst is %.0f%% of what is allowed", 100*worst)
 }
 
 // TestPinnedBesideThreads: threads of the system group that are below its limit take no more than their part of a processor that
@@ -370,6 +438,34 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// TestSharesJump: a change of shares by whatever factor takes effect within 10 ms, also where one VM had run for long as the other
+// had next to no shares, below the root and in a pool: neither has to make up for what was right before.
+func TestSharesJump(t *testing.T) {
+	for _, cpus := range []int{1, 2, 4} {
+		for _, pool := range []string{"", "group p\ngroup q\nworld q count=4\n"} {
+			for _, x := range [][2]int{{1, 5000}, {1, 1000}, {10, 1000}, {100, 3000}, {1, 1_000_000}, {1000, 1}, {5000, 1}, {1_000_000, 1}, {1000, 3000}} {
+				in := ""
+				if pool != "" {
+					in = " parent=p"
+				}
+				r := simulate(t, fmt.Sprintf("cpus %d\nlength 700ms\nwarmup 100ms\n"+pool+"group a cosched shares=%d%s\ngroup b cosched%s\nworld a count=%d\nworld b count=%d\nat 500ms set a shares=%d\n",
+					cpus, x[0], in, in, cpus, cpus, x[1]))
+				var a, b float64
+				for i, at := range r.Times {
+					if at >= 513_000_000 && at <= 613_000_000 {
+						n := len(r.Groups)
+						a += r.Samples[i][n-2]
+						b += r.Samples[i][n-1]
+					}
+				}
+				if got, want := a/(a+b), float64(x[1])/float64(x[1]+1000); math.Abs(got-want) > 0.04 {
+					t.Errorf("%d processors, pool %q, shares from %d to %d beside 1000: from 10 to 110 ms later it gets %.1f%%, its part is %.1f%%", cpus, in, x[0], x[1], 100*got, 100*want)
+				}
+			}
+		}
+	}
+}
+
 // TestAffinity: worlds run where they may, exclusive processors run nobody else's, and among those that
 // share a processor shares hold though others have more room elsewhere.
 func TestAffinity(t *testing.T) {
@@ -402,6 +498,21 @@ func TestSkew(t *testing.T) {
 	}
 	if g.Used > 0.6 {
 		t.Errorf("one of its processors gets at most 25 %%, both got %.2f%%", 100*g.Used)
+	}
+}
+
+// TestSkewAtLimit: nor does a limit have virtual processors drift apart, of which it parks some while others go on.
+func TestSkewAtLimit(t *testing.T) {
+	for _, cpus := range []int{2, 4} {
+		for _, limit := range []int{10, 60, 130, 150} {
+			for vcpus := 2; vcpus <= 4; vcpus++ {
+				r := simulate(t, fmt.Sprintf("cpus %d\nturn 50us\n%sgroup vm limit=%d%% cosched\nworld vm count=%d\ngroup o shares=1 cosched\nworld o\n",
+					cpus, oneSecond, limit, vcpus))
+				if g := r.Group("vm"); g.Skew > sched.SkewMax+300_000 {
+					t.Errorf("%d processors, %d virtual, a limit of %d%%: skew %d ns", cpus, vcpus, limit, g.Skew)
+				}
+			}
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type GroupResult struct {
 	Used, Ideal float64 // processors
 	MaxWait     uint64  // ns, of a world for a processor
 	Skew        uint64  // ns, of a world to a sibling that waits
+	Ahead       float64 // ns, see ahead
 	Wakes       int
 	P50, P99    uint64 // ns, from wake-up to run
 }
@@ -85,7 +86,7 @@ func (m *machine) finish(r *Result) {
 	t := float64(m.sc.Length - m.sc.Warmup)
 	for i := range m.groups {
 		g := &m.groups[i]
-		x := GroupResult{Name: g.Name, Parent: g.parent, Policy: g.Policy, Worlds: len(g.worlds), Skew: g.maxSkew,
+		x := GroupResult{Name: g.Name, Parent: g.parent, Policy: g.Policy, Worlds: len(g.worlds), Skew: g.maxSkew, Ahead: g.ahead.most,
 			Used: float64(m.used(g)-g.base) / t, Ideal: g.ideal / t, Wakes: len(g.latency)}
 		for _, w := range g.worlds {
 			if !m.worlds[w].dead {

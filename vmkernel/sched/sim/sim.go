@@ -81,6 +81,7 @@ type group struct {
 
 	latency []uint32 // ns of its wake-ups
 	maxSkew uint64
+	ahead   ahead
 }
 
 // A machine runs a scenario.
@@ -99,6 +100,7 @@ type machine struct {
 	sets     map[string]uint64
 	forks    uint64
 	lastUsed []uint64
+	limited  []int // groups with a limit
 }
 
 // Run simulates a scenario. The trace of all calls goes to trace, where that isn't nil.
@@ -142,6 +144,9 @@ func (m *machine) build() error {
 		}
 		m.names[g.Name] = i
 		m.groups = append(m.groups, g)
+		if g.Policy.Limit != 0 {
+			m.limited = append(m.limited, i)
+		}
 	}
 	for i := range m.sc.Worlds {
 		if err := m.add(&m.sc.Worlds[i]); err != nil {
@@ -283,6 +288,7 @@ func (m *machine) run() (*Result, error) {
 		case evSample:
 			m.sample(r)
 		}
+		m.meter()
 		r.Events++
 	}
 	m.now = m.sc.Length
