@@ -118,7 +118,7 @@ func TestInterruptingAWaitLeavesTheOperation(t *testing.T) {
 func TestWhatAHostSaysOfItself(t *testing.T) {
 	s, r := running(t)
 	for _, test := range []struct{ args, want string }{
-		{"info", "2, vt-x"}, {"hardware", "no driver"}, {"resources", "900MiB"}, {"health", "ok"},
+		{"info", "2, vt-x"}, {"hardware", "no driver"}, {"resources", "900MiB"}, {"resources", "7     1           424MiB  400MiB"}, {"health", "ok"},
 		{"time show", "sntp"}, {"network show", "e1000"}, {"metrics", "keel_"},
 	} {
 		if out := s.must(t, append([]string{"host"}, strings.Fields(test.args)...)...).out; !strings.Contains(out, test.want) {

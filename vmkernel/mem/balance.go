@@ -5,9 +5,11 @@ package mem
 // Where all that guests may have fits into what there is to divide, each has it for a target, whatever it uses: nobody
 // needs what it leaves idle. Else targets divide all memory but for a part that is kept free (high), whether there is
 // pressure or not: they follow from what guests hold and use, not from what was asked of them before, and guests that grow
-// to their targets cause no pressure. A target falls at once, so that the sum is never more than there is to divide; it
-// rises by a step a round, and only if it is off by more than the dead band. Pressure, during which growth beyond a target
-// is slowed, begins when less than low is unreserved and ends at high.
+// to their targets cause no pressure. First comes what guests claim, which is what they hold and room to grow by; then all
+// that nobody claims, at the same price: kept back it would serve nobody, while guests whose kernels keep more free than that
+// room stayed as small as their balloons have made them. A target falls at once, so that the sum is never more than there is
+// to divide; it rises by a step a round, and only if it is off by more than the dead band. Pressure, during which growth
+// beyond a target is slowed, begins when less than low is unreserved and ends at high.
 const (
 	highShare = 32   // high is a 32nd of the host's memory
 	highLeast = 2048 // pages, at least
@@ -61,14 +63,14 @@ func (g *Guest) active() uint64 {
 }
 
 // cap is what g could use now: all that it may have, if it holds about all that it was left or was refused more; else what
-// it holds and some to grow by.
+// it holds and what it may grow by in two rounds, which is also more than a kernel keeps free for bad times.
 func (g *Guest) cap() uint64 {
 	n := g.node
 	most := g.max()
 	if g.hungry || n.granted+g.band() >= min(g.target, most) {
 		return most
 	}
-	return min(most, max(n.budget.Reservation, n.granted+2*g.band()))
+	return min(most, max(n.budget.Reservation, n.granted+2*g.step()))
 }
 
 // Balance sets targets anew, from what guests hold and use. Call it once a second.
@@ -132,6 +134,10 @@ func (t *Tree) divide(n *node, pages uint64) {
 	if all > pages {
 		for i, c := range n.children {
 			claims[i] = claimOf(c)
+		}
+		divide(claims, pages)
+		for i, c := range n.children {
+			claims[i].least, claims[i].most = claims[i].gets, max(claims[i].gets, wish(c))
 		}
 		divide(claims, pages)
 	}

@@ -281,6 +281,33 @@ func TestNobodyIsAskedForWhatNobodyNeeds(t *testing.T) {
 	}
 }
 
+// TestGuestsThatKeepSomeFreeGrowToTheirShares has guests whose kernels use all that their balloons leave them but for a part that
+// they keep for bad times: their balloons end as their shares say, and no memory is held back from all of them.
+func TestGuestsThatKeepSomeFreeGrowToTheirShares(t *testing.T) {
+	for _, keep := range []uint64{4, 10, 24} {
+		s := &sim{Tree: newTree(t, 320*mib)}
+		for i := range 2 {
+			g := &simGuest{balloon: inflates}
+			g.wants = func(second int) uint64 {
+				if second < 30 { // an idle beginning fills the balloons
+					return 64 * mib
+				}
+				return g.size - g.held - keep*mib
+			}
+			s.add(t, g, VM{Name: fmt.Sprint(i), Size: 256 * mib, Budget: Budget{Shares: uint64(1000 * (i + 1))}})
+		}
+		s.run(t, 90)
+		pages := s.Pages() - s.high
+		few, many := s.guests[0], s.guests[1]
+		if sum := few.Target() + many.Target(); !near(sum, pages, few.band()+many.band()) {
+			t.Errorf("keeping %d MiB free: targets are %d MiB of %d", keep, sum/mib, pages/mib)
+		}
+		if got, want := few.Target(), pages/3; !near(got, want, 2*few.band()+keep*mib) {
+			t.Errorf("keeping %d MiB free: a third of the shares has a target of %d MiB, want %d", keep, got/mib, want/mib)
+		}
+	}
+}
+
 // TestManyThatGrowAtOnce has guests that want all that they are in the same second, with twice as much promised as there is.
 func TestManyThatGrowAtOnce(t *testing.T) {
 	s := &sim{Tree: newTree(t, 8192*mib)}

@@ -83,7 +83,7 @@ type link struct {
 const (
 	byKey      = iota // a processor's queue by virtual time, or its list of the parked
 	byDue             // a processor's queue by real time: reservations, threads of the system group
-	byProgress        // the group's waiting worlds, least progress first: a ring
+	byProgress        // the group's worlds that wait or are parked, least progress first: a ring
 	byTag             // the group's children with waiting worlds, least tag first: a ring in a Cosched group
 	links
 )

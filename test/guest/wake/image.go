@@ -15,8 +15,9 @@ const (
 // tables, and the code.
 func Image() []byte { return image(measure) }
 
-// Spin returns a kernel that does nothing but keep its processor busy.
-func Spin() []byte { return image([]byte{0xEB, 0xFE}) } // jmp to itself
+// Spin returns a kernel that does nothing but keep its processor busy. It has interrupts on, though none comes to it: with them
+// off the host of tools/peer, in Bochs 2.7, never got its processor back.
+func Spin() []byte { return image([]byte{0xFB, 0xEB, 0xFE}) } // sti; jmp to itself
 
 // Relax returns a kernel that does the same, with PAUSE in its loop.
 func Relax() []byte { return image([]byte{0xF3, 0x90, 0xEB, 0xFC}) } // pause; jmp to it

@@ -20,6 +20,7 @@ func main() {
 	} else {
 		fmt.Println("PEER done")
 	}
+	drain(os.Stdout)
 	syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF)
 	select {} // the parent of all processes must not end
 }
@@ -43,6 +44,12 @@ func run() error {
 	}
 	go busy.run(nil)
 	return measure(kvm, "saturated")
+}
+
+// drain waits until a terminal has sent what was written to it: what it hasn't is lost when the machine goes off.
+func drain(f *os.File) {
+	const tcsbrk, only = 0x5409, 1 // Linux: include/uapi/asm-generic/ioctls.h; TCSBRK sends no break where its argument isn't 0
+	syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), tcsbrk, only)
 }
 
 // load loads a module of the kernel's.

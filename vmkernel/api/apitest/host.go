@@ -57,7 +57,8 @@ func (h *Host) Info() api.Host {
 	return api.Host{State: "ready", Started: time.Now().Add(-time.Hour).UTC(), Health: api.Health{State: "ok", Problems: h.problems}, Seed: api.HostSeed{Others: h.others},
 		Hardware: api.Hardware{CPUs: 2, Virtualisation: "vt-x", TSCHz: 80_000_000, ClockSource: "hpet", Memory: 1 << 30,
 			Cards: []api.Card{{Address: "0000:00:03.0", Driver: "e1000"}, {Address: "0000:00:04.0"}}},
-		Resources: api.HostResources{MemoryUsed: 10 << 20, MemoryFree: 900 << 20, Worlds: 9}}
+		Resources: api.HostResources{MemoryUsed: 10 << 20, MemoryFree: 900 << 20, Worlds: 9,
+			Nodes: []api.HostNode{{CPUs: []int{0}, Memory: 600 << 20, MemoryFree: 500 << 20}, {Node: 7, CPUs: []int{1}, Memory: 424 << 20, MemoryFree: 400 << 20}}}}
 }
 
 func (h *Host) Time() api.HostTime {
