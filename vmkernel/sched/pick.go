@@ -133,7 +133,7 @@ func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 	if p.dueTurn && now < p.started+Slice {
 		return true, None
 	}
-	if first := s.firstDue(c, now); first != None {
+	if first := s.firstDue(c, None, now); first != None {
 		return false, first
 	}
 	if s.due(id, now) <= now {
@@ -219,7 +219,9 @@ func (s *Scheduler) unparkDue(c uint32, now uint64) {
 		}
 		s.unpark(id, now)
 		s.resubmit(id, c, now)
-		s.bound(id, now)
+		if s.Nodes[id].state == Ready {
+			s.bound(id, now)
+		}
 	}
 }
 
@@ -283,7 +285,7 @@ func (s *Scheduler) first(c uint32, skip ID, now uint64) ID {
 	if id := s.firstSystem(c, skip, now); id != None {
 		return id
 	}
-	if id := s.firstDue(c, now); id != None && id != skip {
+	if id := s.firstDue(c, skip, now); id != None {
 		return id
 	}
 	if id := s.firstKey(c, skip); id != None {
@@ -329,8 +331,8 @@ func (s *Scheduler) firstSystem(c uint32, skip ID, now uint64) ID {
 }
 
 // firstDue is the waiting world whose reservation is due for the longest time, here, or elsewhere if
-// that is longer by DueLag.
-func (s *Scheduler) firstDue(c uint32, now uint64) ID {
+// that is longer by DueLag. Where another of its group is owed that turn it is that one, unless it is skip.
+func (s *Scheduler) firstDue(c uint32, skip ID, now uint64) ID {
 	if s.winner(cupDue) == noCPU {
 		return None // none waits anywhere
 	}
@@ -370,7 +372,13 @@ func (s *Scheduler) firstDue(c uint32, now uint64) ID {
 	if here > now || id == None {
 		return None
 	}
-	return s.owed(id, c, now)
+	if o := s.owed(id, c, now); o != skip {
+		return o
+	}
+	if id == skip {
+		return None
+	}
+	return id
 }
 
 // firstKey is the world with the least key that waits for processor c. The heads of the three queues
