@@ -372,11 +372,13 @@ func (s *Scheduler) firstDue(c uint32, skip ID, now uint64) ID {
 	if here > now || id == None {
 		return None
 	}
+	if id == skip {
+		if id = s.second(id, byDue); id == None || s.due(id, now) > now {
+			return None
+		}
+	}
 	if o := s.owed(id, c, now); o != skip {
 		return o
-	}
-	if id == skip {
-		return None
 	}
 	return id
 }
@@ -403,7 +405,7 @@ func (s *Scheduler) firstKey(c uint32, skip ID) ID {
 		}
 		id := p.queue[q]
 		if id != None && id == skip {
-			id = s.second(id)
+			id = s.second(id, byKey)
 		}
 		if id != None && (best == None || before(s.Nodes[id].link[byKey].key, s.Nodes[best].link[byKey].key)) {
 			best = id
@@ -412,10 +414,10 @@ func (s *Scheduler) firstKey(c uint32, skip ID) ID {
 	return best
 }
 
-// second is the node of the least key but for the root of its heap.
-func (s *Scheduler) second(id ID) ID {
-	l := &s.Nodes[id].link[byKey]
-	if l.right == None || !before(s.Nodes[l.right].link[byKey].key, s.Nodes[l.left].link[byKey].key) {
+// second is the node of the least key but for the root of its heap, which is one of these links.
+func (s *Scheduler) second(id ID, by int) ID {
+	l := &s.Nodes[id].link[by]
+	if l.right == None || !before(s.Nodes[l.right].link[by].key, s.Nodes[l.left].link[by].key) {
 		return l.left
 	}
 	return l.right
