@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"keel/test/machine"
+	"keel/tools/kernel/toolchain"
 )
 
 // What the program worlds and the lower half say, see test/worlds.
@@ -25,6 +26,12 @@ var worldsHeld = map[int]string{
 	4: "shares,limit,affinity,exclusive,reservation,flood,interruptsoff,pit,control,refusals,destroy,counters,tickless",
 }
 
+// worldsHeldByTamaGo are those that are known to hold with an image by TamaGo. With costs' thousand threads, all of them waiting by
+// spinning, it doesn't come to an end in minutes.
+var worldsHeldByTamaGo = map[int]string{
+	1: "shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,destroy,counters",
+}
+
 // TestWorlds holds the scheduler to what it promises on the machine, in Bochs, whose time is its own: shares, reservations, limits,
 // pacing, pauses, kills, and worlds made and ended at random. KEEL_WORLDS=NAME runs that check only, on 1, 2 and 4 processors;
 // what follows the name, as in KEEL_WORLDS="churn events=100000", is for the program.
@@ -34,11 +41,14 @@ func TestWorlds(t *testing.T) {
 	for _, cpus := range []int{1, 2, 4} {
 		t.Run(fmt.Sprintf("Bochs/%d", cpus), func(t *testing.T) {
 			words := worldsHeld[cpus]
+			if os.Getenv("TOOLCHAIN") == toolchain.TamaGo {
+				words = worldsHeldByTamaGo[cpus]
+			}
 			if only := os.Getenv("KEEL_WORLDS"); only != "" {
 				words = only
 			}
 			if words == "" {
-				t.Skip("no check is known to hold yet on so many processors, see worldsHeld: KEEL_WORLDS names those to try")
+				t.Skip("no check is known to hold yet on so many processors, see worldsHeld and worldsHeldByTamaGo: KEEL_WORLDS names those to try")
 			}
 			t.Parallel()
 			runWorlds(t, machine.Bochs{ISO: machine.BuildISO(t, image, "worlds="+words), CPUs: cpus, MemMiB: 1024}, 20*time.Minute)

@@ -13,8 +13,9 @@ import (
 
 const (
 	// skewLate is by how much later than its deadline a virtual processor stops that is too far ahead: a decision is no sooner after
-	// another than sched's soonest, 0.1 ms at most, and one may be behind others of its processor and of the host's own threads.
-	skewLate = 600 * time.Microsecond
+	// another than sched's soonest, 0.1 ms at most, may be behind others of its processor and of the host's own threads, and that is so
+	// anew each time that the one behind stops, see sched's skew.go.
+	skewLate = time.Millisecond
 
 	// Looking has virtual processors change places, and so bring each other's arrears in: there are times without, after which it is
 	// looked often for a while.
@@ -75,6 +76,15 @@ func skewOf(make []func() (*guest, error)) (most time.Duration, used []time.Dura
 	g.start()
 	time.Sleep(warmUp) // all of its goroutines have called by then
 	sys.VMResume(g.handle)
+	for i := range g.pages {
+		var s sys.WorldStats
+		if err := sys.GetVCPUStats(g.handle, i, &s); err != nil {
+			return 0, nil, err
+		}
+		if s.State == sys.WorldBlocked {
+			return 0, nil, fmt.Errorf("virtual processor %d hasn't begun after %v: %s", i, warmUp, g.states())
+		}
+	}
 	for range skewRests {
 		time.Sleep(skewRest)
 		for range skewLooks {

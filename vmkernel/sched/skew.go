@@ -10,7 +10,8 @@ package sched
 //
 // The bound: of two worlds of the group that are runnable all the time, the one ahead stops at
 // SkewMax + Scheduler.soonest; its processor runs the other one in its stead if that is allowed there, and has
-// another look after what the other needs at least to be half of SkewMax behind. A world that wakes
+// another look after what the other needs at least to be half of SkewMax behind. While both run nothing stops it:
+// each time that the one behind then stops before it has caught up, the other goes on until it is told. A world that wakes
 // starts at most WakeCredit behind the foremost, so the bound also holds from then on.
 //
 // The cost: when a world begins to wait, or is parked, that has the least progress of its group, the processors of

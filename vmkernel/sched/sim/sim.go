@@ -305,7 +305,7 @@ func (m *machine) run() (*Result, error) {
 	return r, m.err
 }
 
-// skew notes how far a world that begins to run is ahead of those of its VM that wait.
+// skew notes how far a world that begins to run is ahead of those of its VM that wait or are parked.
 func (m *machine) skew(w *world) {
 	g := &m.groups[w.group]
 	if g.Flags&sched.Cosched == 0 || m.now < m.sc.Warmup {
@@ -313,7 +313,7 @@ func (m *machine) skew(w *world) {
 	}
 	for _, i := range g.worlds {
 		a := &m.worlds[i]
-		if a.dead || m.s.State(a.id) != sched.Ready {
+		if state := m.s.State(a.id); a.dead || state != sched.Ready && state != sched.Parked {
 			continue
 		}
 		for _, j := range g.worlds {
