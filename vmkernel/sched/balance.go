@@ -90,6 +90,7 @@ func (s *Scheduler) push(c uint32, now uint64) {
 				continue
 			}
 			if s.Nodes[cur].flags&System != 0 {
+				s.charge(to, now) // it has no timer if nobody waits there: so the limit is seen to be reached
 				if s.pacing && s.CPUs[to].nq == s.CPUs[to].nsys {
 					s.move(id, to, now)
 					return

@@ -13,8 +13,8 @@
 //   - Reservation, limit: in every interval t a node gets at least r(t - 2*ReserveLag) - 5*Slice, and at
 //     most l(t + LimitBurst), see rates.go.
 //   - The system group's threads go before guests up to its limit. Above it they are paced, never
-//     stopped, and none waits longer than SystemWait. While guests want all n processors they get at most
-//     l(t + LimitBurst + 2*Slice) + n(Slice + soonest) in every interval t.
+//     stopped, and none waits longer than SystemWait. While guests wait for each of n processors that runs none they get
+//     at most l(t + LimitBurst + 2*Slice) + n(Slice + soonest) in every interval t.
 //   - Latency: a world that slept runs at once unless it used its part already; sleeping earns
 //     WakeCredit and no more.
 //   - Skew: a virtual processor isn't further ahead than SkewMax of one of its VM that waits or is parked, see skew.go.

@@ -24,16 +24,17 @@ package sched
 // until half the burst is free again.
 //
 // The system group isn't parked, and what it uses that nobody else wants is free: of what it used beyond its
-// limit no more than SystemDebt is remembered. In every interval t in which guests want all n processors it gets at most
+// limit no more than SystemDebt is remembered. In every interval t in which guests wait for each of n processors that runs none it
+// gets at most
 //
 //	l*(t + LimitBurst + 2*Slice) + n*(Slice + soonest)
 //
 // given that the least turns of its threads fit into the limit, see below. For a processor that runs a thread while a guest
-// waits looks again after a Slice, and so does one that is left with its thread when a guest begins to wait, so that no more
-// than that, and what it is late by, is missing in the account at any time: when the limit is seen to be reached, n processors
-// may have had so much more. From then on all threads together use pacedPart of the limit, in turns that may begin on all
-// processors at once, until the account is even: less than a Slice of wall time ahead. As much can be due to an account that
-// was even when a turn began that this interval has the end of.
+// waits there looks again after a Slice, so that no more than that, and what it is late by, is missing in the account at any
+// time: when the limit is seen to be reached, n processors may have had so much more. From then on all threads together use
+// pacedPart of the limit, in turns that may begin on all processors at once, until the account is even: less than a Slice of
+// wall time ahead. As much can be due to an account that was even when a turn began that this interval has the end of. Where
+// guests wait elsewhere only, the account is brought up to date as they are offered to the processor, see push.
 //
 // The system group: below its limit its threads go before all others, the one that has waited longest
 // first. Above it they are paced: they run when no guest wants the processor, and beyond that each is

@@ -296,6 +296,17 @@ func TestFloodIsBounded(t *testing.T) {
 	t.Logf("the worst is %.0f%% of what is allowed", 100*worst)
 }
 
+// TestGuestAmongThreads: a guest that comes where threads have begun to run on all processors, which have no timer, has one as soon
+// as the burst is used up: at a quarter of the processors, after a third of it, and a turn.
+func TestGuestAmongThreads(t *testing.T) {
+	for _, cpus := range []int{1, 2, 4, 8} {
+		r := simulate(t, fmt.Sprintf("cpus %d\nlength 200ms\nwarmup 190ms\ngroup system system limit=%d%%\ngroup g\nat 49ms add system count=%d\nat 50ms add g count=1\n", cpus, 25*cpus, cpus))
+		if g := r.Group("g"); g.Used < 0.7 || g.MaxWait > sched.LimitBurst/3+sched.Slice {
+			t.Errorf("%d processors: it got %.1f%% of one, and waited %d ns", cpus, 100*g.Used, g.MaxWait)
+		}
+	}
+}
+
 // TestPinnedBesideThreads: threads of the system group that are below its limit take no more than their part of a processor that
 // worlds can't leave, however many of them there are: what is reserved there holds, and who has nothing reserved isn't starved.
 func TestPinnedBesideThreads(t *testing.T) {
