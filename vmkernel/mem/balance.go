@@ -63,14 +63,14 @@ func (g *Guest) active() uint64 {
 }
 
 // cap is what g could use now: all that it may have, if it holds about all that it was left or was refused more; else what
-// it holds and what it may grow by in two rounds, which is also more than a kernel keeps free for bad times.
+// it holds and what it may grow by in four rounds, which has to be more than a kernel never touches or keeps for bad times.
 func (g *Guest) cap() uint64 {
 	n := g.node
 	most := g.max()
 	if g.hungry || n.granted+g.band() >= min(g.target, most) {
 		return most
 	}
-	return min(most, max(n.budget.Reservation, n.granted+2*g.step()))
+	return min(most, max(n.budget.Reservation, n.granted+4*g.step()))
 }
 
 // Balance sets targets anew, from what guests hold and use. Call it once a second.
