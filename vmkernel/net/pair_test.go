@@ -3,8 +3,10 @@ package net
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"keel/drivers/nic"
 )
@@ -15,12 +17,13 @@ type end struct {
 	sums bool
 	peer *end
 
-	mu    sync.Mutex
-	to    nic.Receiver
-	up    bool
-	wire  chan []byte
-	sent  int
-	taken []byte // the last frame that was sent
+	mu     sync.Mutex
+	to     nic.Receiver
+	up     bool
+	wire   chan []byte
+	sent   int
+	taken  [][]byte // what was sent since give began
+	giving bool
 }
 
 func (e *end) Driver() string { return "cable" }
@@ -42,6 +45,25 @@ func (e *end) Start(to nic.Receiver) error {
 			clear(f) // it isn't the receiver's any more
 		}
 	}()
+	return nil
+}
+
+// give has the card receive a frame, and returns what the host sends in the 3 ms after it. Where a frame is wanted that is waited
+// for, 3 s at most: what is answered mustn't be taken for the next one's answer on a busy machine.
+func (e *end) give(frame []byte, wanted func(frame []byte) bool) [][]byte {
+	e.mu.Lock()
+	e.taken, e.giving = nil, true
+	e.mu.Unlock()
+	e.wire <- frame
+	for range 1000 {
+		time.Sleep(3 * time.Millisecond)
+		e.mu.Lock()
+		sent := e.taken
+		e.mu.Unlock()
+		if wanted == nil || slices.ContainsFunc(sent, wanted) {
+			return sent
+		}
+	}
 	return nil
 }
 
@@ -69,7 +91,9 @@ func (e *end) Send(f *nic.Frame) bool {
 	}
 	e.mu.Lock()
 	e.sent++
-	e.taken = b
+	if e.giving {
+		e.taken = append(e.taken, b)
+	}
 	e.mu.Unlock()
 	select {
 	case e.peer.wire <- append([]byte(nil), b...):
