@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -16,6 +19,9 @@ const (
 
 // checkYield wants all the memory there is, for a while, and gives back what the kernel runs short of, as caches do: with a
 // balloon beside it, it has what the host leaves it. All that it takes must be zero, and keep what is written to it.
+//
+// It can be typed to: then it begins once it is told `busy`; after `idle` it takes no more and touches nothing of what it
+// holds; `end` ends it.
 func checkYield(o options) (string, error) {
 	if err := loadModules(); err != nil {
 		return "", err
@@ -35,9 +41,15 @@ func checkYield(o options) (string, error) {
 	value := func(i int) func(k int) uint64 {
 		return func(k int) uint64 { return mix(uint64(i)<<32 | uint64(k)) }
 	}
-	for begin := time.Now(); time.Since(begin) < o.wait; time.Sleep(5 * time.Millisecond) {
+	lines, word := typed(o)
+	for begin := time.Now(); time.Since(begin) < o.wait && word != "end"; time.Sleep(5 * time.Millisecond) {
+		select {
+		case word = <-lines:
+			fmt.Println("WORKLOAD yield is told", word)
+		default:
+		}
 		switch available := memInfo("MemAvailable:") << 10; {
-		case available > more:
+		case available > more && word == "busy":
 			b, err := syscall.Mmap(-1, 0, chunk, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 			if err != nil {
 				return "", fmt.Errorf("mmap: %w", err)
@@ -64,7 +76,7 @@ func checkYield(o options) (string, error) {
 			}
 			held, maps = held[:last], maps[:last]
 			given++
-		case len(held) > 0: // all of it is in use, in turn
+		case len(held) > 0 && word == "busy": // all of it is in use, in turn
 			i := turn % len(held)
 			turn++
 			if err := verify(i, value(i)); err != nil {
@@ -81,4 +93,18 @@ func checkYield(o options) (string, error) {
 		}
 	}
 	return fmt.Sprintf("held=%dMiB most=%dMiB taken=%dMiB given=%dMiB", len(held)*chunk>>20, most*chunk>>20, taken>>20, given*chunk>>20), nil
+}
+
+// typed returns the lines that are typed on the console, none where that isn't asked for, and what holds until the first.
+func typed(o options) (lines <-chan string, word string) {
+	if !o.typed {
+		return nil, "busy"
+	}
+	words := make(chan string)
+	go func() {
+		for s := bufio.NewScanner(os.Stdin); s.Scan(); {
+			words <- strings.TrimSpace(s.Text())
+		}
+	}()
+	return words, "idle"
 }
