@@ -6,8 +6,9 @@ const (
 	sratMemory    = 1
 	sratX2APIC    = 2
 
-	sratFirst   = 48 // offset of the first structure
-	sratEnabled = 1 << 0
+	sratRevision = 8  // offset of the table's revision, which is 1 in ACPI 1 and 2: domains have 8 bits there, and what is beside them is reserved
+	sratFirst    = 48 // offset of the first structure
+	sratEnabled  = 1 << 0
 )
 
 // sratSize is what a structure of a type has at least, bytes.
@@ -23,8 +24,8 @@ func sratSize(kind uint8) uint32 {
 	return 2
 }
 
-// readSRAT reads which proximity domains memory and processors are in (5.2.16). An SRAT whose ranges of
-// memory contradict each other is no use at all: the machine counts as one domain then.
+// readSRAT reads which proximity domains memory and processors are in (5.2.16). An SRAT that contradicts
+// itself is no use at all, be it about memory or a processor: the machine counts as one domain then.
 func (t *Tables) readSRAT(b table) {
 	if t.Has&HasSRAT != 0 {
 		return
@@ -58,11 +59,19 @@ func (t *Tables) addAffinity(b table, off uint32) bool {
 		return t.addMemory(b, off)
 	case sratLocalAPIC:
 		// The upper 24 bits of the domain are beside the local SAPIC's EID.
-		return b.u32(off+4)&sratEnabled == 0 || t.addCPUDomain(uint32(b.u8(off+3)), uint32(b.u8(off+2))|b.u32(off+8)&^0xFF)
+		return b.u32(off+4)&sratEnabled == 0 || t.addCPUDomain(uint32(b.u8(off+3)), sratDomain(b, uint32(b.u8(off+2))|b.u32(off+8)&^0xFF))
 	case sratX2APIC:
 		return b.u32(off+12)&sratEnabled == 0 || t.addCPUDomain(b.u32(off+8), b.u32(off+4))
 	}
 	return true
+}
+
+// sratDomain is a domain as the table's revision has it.
+func sratDomain(b table, domain uint32) uint32 {
+	if b.u8(sratRevision) < 2 {
+		return domain & 0xFF
+	}
+	return domain
 }
 
 // addCPUDomain enters a processor's domain. One that is in two can't be.
@@ -82,7 +91,7 @@ func (t *Tables) addCPUDomain(id, domain uint32) bool {
 }
 
 func (t *Tables) addMemory(b table, off uint32) bool {
-	base, length, domain := b.u64(off+8), b.u64(off+16), b.u32(off+2)
+	base, length, domain := b.u64(off+8), b.u64(off+16), sratDomain(b, b.u32(off+2))
 	if b.u32(off+28)&sratEnabled == 0 || length == 0 {
 		return true
 	}

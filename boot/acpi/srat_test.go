@@ -21,12 +21,14 @@ func x2APICAffinity(domain, id, flags uint32) []byte {
 	return memtest.Bytes(uint8(2), uint8(24), uint16(0), domain, id, flags, uint64(0))
 }
 
-func newSRAT(structures ...[]byte) []byte {
+func newSRAT(structures ...[]byte) []byte { return newSRATOf(3, structures...) }
+
+func newSRATOf(revision byte, structures ...[]byte) []byte {
 	body := []any{uint32(1), uint64(0)}
 	for _, s := range structures {
 		body = append(body, s)
 	}
-	return newTable("SRAT", 3, body...)
+	return newTable("SRAT", revision, body...)
 }
 
 func TestSRAT(t *testing.T) {
@@ -94,5 +96,12 @@ func TestSRATProcessors(t *testing.T) {
 	}
 	if tables := newMachine(t, newSRAT(many...)).parse(t); tables.NumCPUDomains != MaxCPUs || tables.Dropped != 2 {
 		t.Errorf("%d of too many, %d dropped", tables.NumCPUDomains, tables.Dropped)
+	}
+}
+
+func TestSRATOfRevision1(t *testing.T) {
+	tables := newMachine(t, newSRATOf(1, memoryAffinity(0x5A5A5A02, 0, 1<<30, 1), localAPICAffinity(0x5A5A5A02, 4, 1))).parse(t)
+	if m, c := tables.Affinities[0], tables.CPUDomains[0]; m.Domain != 2 || c.Domain != 2 {
+		t.Errorf("domains of 8 bits, reserved bits beside them: memory in %#x, processor in %#x", m.Domain, c.Domain)
 	}
 }

@@ -29,7 +29,7 @@ var worldsHeld = map[int]string{
 // worldsHeldByTamaGo are those that are known to hold with an image by TamaGo. With costs' thousand threads, all of them waiting by
 // spinning, it doesn't come to an end in minutes.
 var worldsHeldByTamaGo = map[int]string{
-	1: "shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,destroy,counters",
+	1: "shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,destroy,counters,tickless",
 }
 
 // TestWorlds holds the scheduler to what it promises on the machine, in Bochs, whose time is its own: shares, reservations, limits,

@@ -133,7 +133,7 @@ func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 	if p.dueTurn && now < p.started+Slice {
 		return true, None
 	}
-	if first := s.firstDue(c, now); first != None {
+	if first := s.firstDue(c, None, now); first != None {
 		return false, first
 	}
 	if s.due(id, now) <= now {
@@ -219,7 +219,9 @@ func (s *Scheduler) unparkDue(c uint32, now uint64) {
 		}
 		s.unpark(id, now)
 		s.resubmit(id, c, now)
-		s.bound(id, now)
+		if s.Nodes[id].state == Ready {
+			s.bound(id, now)
+		}
 	}
 }
 
@@ -283,7 +285,7 @@ func (s *Scheduler) first(c uint32, skip ID, now uint64) ID {
 	if id := s.firstSystem(c, skip, now); id != None {
 		return id
 	}
-	if id := s.firstDue(c, now); id != None && id != skip {
+	if id := s.firstDue(c, skip, now); id != None {
 		return id
 	}
 	if id := s.firstKey(c, skip); id != None {
@@ -329,8 +331,8 @@ func (s *Scheduler) firstSystem(c uint32, skip ID, now uint64) ID {
 }
 
 // firstDue is the waiting world whose reservation is due for the longest time, here, or elsewhere if
-// that is longer by DueLag.
-func (s *Scheduler) firstDue(c uint32, now uint64) ID {
+// that is longer by DueLag. Where another of its group is owed that turn it is that one, unless it is skip.
+func (s *Scheduler) firstDue(c uint32, skip ID, now uint64) ID {
 	if s.winner(cupDue) == noCPU {
 		return None // none waits anywhere
 	}
@@ -370,7 +372,15 @@ func (s *Scheduler) firstDue(c uint32, now uint64) ID {
 	if here > now || id == None {
 		return None
 	}
-	return s.owed(id, c, now)
+	if id == skip {
+		if id = s.second(id, byDue); id == None || s.due(id, now) > now {
+			return None
+		}
+	}
+	if o := s.owed(id, c, now); o != skip {
+		return o
+	}
+	return id
 }
 
 // firstKey is the world with the least key that waits for processor c. The heads of the three queues
@@ -395,7 +405,7 @@ func (s *Scheduler) firstKey(c uint32, skip ID) ID {
 		}
 		id := p.queue[q]
 		if id != None && id == skip {
-			id = s.second(id)
+			id = s.second(id, byKey)
 		}
 		if id != None && (best == None || before(s.Nodes[id].link[byKey].key, s.Nodes[best].link[byKey].key)) {
 			best = id
@@ -404,10 +414,10 @@ func (s *Scheduler) firstKey(c uint32, skip ID) ID {
 	return best
 }
 
-// second is the node of the least key but for the root of its heap.
-func (s *Scheduler) second(id ID) ID {
-	l := &s.Nodes[id].link[byKey]
-	if l.right == None || !before(s.Nodes[l.right].link[byKey].key, s.Nodes[l.left].link[byKey].key) {
+// second is the node of the least key but for the root of its heap, which is one of these links.
+func (s *Scheduler) second(id ID, by int) ID {
+	l := &s.Nodes[id].link[by]
+	if l.right == None || !before(s.Nodes[l.right].link[by].key, s.Nodes[l.left].link[by].key) {
 		return l.left
 	}
 	return l.right

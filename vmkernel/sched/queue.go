@@ -181,7 +181,8 @@ func (s *Scheduler) unpark(id ID, now uint64) {
 	n.since = now
 }
 
-// submit has a runnable world, which is in no queue, wait for processor c or be parked there.
+// submit has a runnable world, which is in no queue, wait for processor c or be parked there. Where it waits bound is the
+// caller's to call: it may be picked at once.
 func (s *Scheduler) submit(id ID, c uint32, fresh int, now uint64) {
 	if t := s.release(id, now); t > now {
 		s.park(id, c, min(t, now+parkMax), now)

@@ -21,7 +21,9 @@ func (s *Scheduler) arrive(id ID, c uint32, now uint64) {
 	s.catchUp(id)
 	s.submit(id, c, s.activate(id), now)
 	s.notice(id, c, now)
-	s.bound(id, now)
+	if s.Nodes[id].state == Ready {
+		s.bound(id, now)
+	}
 }
 
 // Block ends the turn of processor c's running world, which wants no processor until it is woken. c

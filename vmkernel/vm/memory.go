@@ -26,14 +26,15 @@ type memory struct {
 
 // A share is a VM's part of the host's memory, from before it has any until it is destroyed.
 type share struct {
-	m      *memory
-	in     *instance
-	guest  *mem.Guest
-	node   int    // the NUMA node that its memory comes from while there is any
-	costs  uint64 // bytes set aside for what it costs beyond
-	begun  bool   // there is a machine
-	active activity
-	wait   waiters
+	m       *memory
+	in      *instance
+	guest   *mem.Guest
+	node    int // the NUMA node that its memory comes from while there is any, once it has settled there
+	settled bool
+	costs   uint64 // bytes set aside for what it costs beyond
+	begun   bool   // there is a machine
+	active  activity
+	wait    waiters
 }
 
 func newMemory(b Backend) *memory {
@@ -173,7 +174,7 @@ func (s *share) rename(name, id string) {
 // for all.
 func (s *share) settleOn(cpus uint64) {
 	s.m.mu.Lock()
-	s.node = s.m.home(s, cpus)
+	s.node, s.settled = s.m.home(s, cpus), true
 	s.m.mu.Unlock()
 }
 
@@ -197,7 +198,7 @@ func (m *memory) home(of *share, cpus uint64) int {
 	// What is free on a node is about to be taken by those that are at home there, who get their memory as they touch it.
 	left := slices.Clone(free)
 	for _, s := range m.shares {
-		if s != of {
+		if s != of && s.settled {
 			left[s.node] -= min(left[s.node], s.missing())
 		}
 	}
