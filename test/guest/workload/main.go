@@ -18,7 +18,6 @@ type options struct {
 	only  []string // nil: all
 	end   string
 	wait  time.Duration // how long a check that takes as long as it is told does
-	typed bool          // what is typed on the console steers that check
 }
 
 // A check looks at one promise of the machine and returns what it measured.
@@ -87,8 +86,6 @@ func commandLine() options {
 			o.quick = true
 		case "workload.only":
 			o.only = strings.Split(value, ",")
-		case "workload.typed":
-			o.typed = true
 		case "workload.wait":
 			if d, err := time.ParseDuration(value); err == nil {
 				o.wait = d
