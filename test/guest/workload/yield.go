@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -16,6 +19,9 @@ const (
 
 // checkYield wants all the memory there is, for a while, and gives back what the kernel runs short of, as caches do: with a
 // balloon beside it, it has what the host leaves it. All that it takes must be zero, and keep what is written to it.
+//
+// It is told by lines on its console: it begins with `busy`, after `idle` it takes no more and touches nothing of what it holds, and
+// `end` ends it.
 func checkYield(o options) (string, error) {
 	if err := loadModules(); err != nil {
 		return "", err
@@ -23,7 +29,7 @@ func checkYield(o options) (string, error) {
 	const page = 4096 / 8
 	var held [][]uint64
 	var maps [][]byte
-	most, taken, given, turn := 0, uint64(0), 0, 0
+	most, taken, given := 0, uint64(0), 0
 	verify := func(i int, end func(k int) uint64) error {
 		for k := 0; k < len(held[i]); k += page {
 			if v := held[i][k]; v != end(k) {
@@ -35,9 +41,15 @@ func checkYield(o options) (string, error) {
 	value := func(i int) func(k int) uint64 {
 		return func(k int) uint64 { return mix(uint64(i)<<32 | uint64(k)) }
 	}
-	for begin := time.Now(); time.Since(begin) < o.wait; time.Sleep(5 * time.Millisecond) {
+	lines, word := typed(), ""
+	for begin := time.Now(); time.Since(begin) < o.wait && word != "end"; time.Sleep(5 * time.Millisecond) {
+		select {
+		case word = <-lines:
+			fmt.Println("WORKLOAD yield is told", word)
+		default:
+		}
 		switch available := memInfo("MemAvailable:") << 10; {
-		case available > more:
+		case available > more && word == "busy":
 			b, err := syscall.Mmap(-1, 0, chunk, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 			if err != nil {
 				return "", fmt.Errorf("mmap: %w", err)
@@ -64,9 +76,8 @@ func checkYield(o options) (string, error) {
 			}
 			held, maps = held[:last], maps[:last]
 			given++
-		case len(held) > 0: // all of it is in use, in turn
-			i := turn % len(held)
-			turn++
+		}
+		for i := 0; i < len(held) && word == "busy"; i++ { // all of it is in use
 			if err := verify(i, value(i)); err != nil {
 				return "", err
 			}
@@ -81,4 +92,15 @@ func checkYield(o options) (string, error) {
 		}
 	}
 	return fmt.Sprintf("held=%dMiB most=%dMiB taken=%dMiB given=%dMiB", len(held)*chunk>>20, most*chunk>>20, taken>>20, given*chunk>>20), nil
+}
+
+// typed returns the lines that are typed on the console.
+func typed() <-chan string {
+	lines := make(chan string)
+	go func() {
+		for s := bufio.NewScanner(os.Stdin); s.Scan(); {
+			lines <- strings.TrimSpace(s.Text())
+		}
+	}()
+	return lines
 }
