@@ -29,8 +29,8 @@ func some(s *sys.WorldStats) string {
 }
 
 // Bounds of what decisions and switches cost, which take a logarithm of the worlds' number: by how much a cost at 1,000
-// worlds may exceed that at 10, and what it may be at any number, in ticks: a tenth
-// more than in several runs, which differ.
+// worlds may exceed that at 10, and what it may be at any number, in ticks: a
+// tenth more than in several runs, which differ.
 const (
 	flat         = 2.0
 	mostDecision = 3800
