@@ -150,13 +150,12 @@ func checkImages(ctx context.Context, e *env) (string, error) {
 	if err := errors.Join(e.v.Kill(ctx), e.v.Update(was, 0), images.Delete("uploaded")); err != nil {
 		return "", err
 	}
-	left := int64(memory().UsedMemory - before)
+	var left int64
 	for range 100 {
-		if left < spare {
+		if left = int64(memory().UsedMemory - before); left < spare {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
-		left = int64(memory().UsedMemory - before)
 	}
 	if left >= spare {
 		return "", fmt.Errorf("%d bytes are still taken", left)

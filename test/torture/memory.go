@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -122,17 +123,14 @@ func checkCollector(e *env) (string, error) {
 
 // pauses says how often the collector ran since before, and for how long it stopped all goroutines.
 func pauses(before *runtime.MemStats) string {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	n := m.NumGC - before.NumGC
+	var s debug.GCStats
+	debug.ReadGCStats(&s)
+	n := int(s.NumGC) - int(before.NumGC)
 	if n == 0 {
 		return ""
 	}
-	var worst uint64
-	for i := range min(n, uint32(len(m.PauseNs))) {
-		worst = max(worst, m.PauseNs[(m.NumGC+255-i)%256])
-	}
-	return fmt.Sprintf(" collections=%d longest pause=%v", n, time.Duration(worst).Round(time.Microsecond))
+	worst := slices.Max(s.Pause[:min(n, len(s.Pause))])
+	return fmt.Sprintf(" collections=%d longest pause=%v", n, worst.Round(time.Microsecond))
 }
 
 // checkMemory takes a third of what it may have, checks it, and gives it back. Where the runtime gives nothing back it may be

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -107,8 +108,8 @@ func (f *flood) stop() {
 	f.wg.Wait()
 }
 
-// soonest is what a processor is late by at most as its thread's turn is over: package sched's soonest.
-const soonest = 20*time.Microsecond + sched.MaxTurnCost*time.Nanosecond
+// soonest is what a processor is late by at most as its thread's turn is over.
+const soonest = (sched.Soonest + sched.MaxTurnCost) * time.Nanosecond
 
 // mostOfSystem is what the system group has at most in an interval in which guests want all processors, see sched/rates.go.
 func mostOfSystem(e *env, t time.Duration, limit uint64) time.Duration {
@@ -251,16 +252,13 @@ func lateness() (l late) {
 		time.Sleep(d)
 		l.timer = max(l.timer, time.Since(began)-d)
 	}
-	var m runtime.MemStats
 	const n = 40
 	for range n {
 		runtime.GC()
 	}
-	runtime.ReadMemStats(&m)
-	var pauses []time.Duration
-	for i := range uint32(n) {
-		pauses = append(pauses, time.Duration(m.PauseNs[(m.NumGC+255-i)%256]))
-	}
+	var s debug.GCStats
+	debug.ReadGCStats(&s)
+	pauses := s.Pause[:n]
 	slices.Sort(pauses)
 	l.pause, l.longest = pauses[n/2], pauses[n-1]
 	return l

@@ -470,7 +470,7 @@ func (s *Scheduler) timer(c uint32, now uint64) uint64 {
 // soonest is how long after a decision the next one is at the earliest. The world's way to the processor begins with the
 // decision, TurnCost, and goes on with what the machine does for that world: a timer that came before it is there would have it
 // decided for ever, and never do anything.
-func (s *Scheduler) soonest() uint64 { return 2*minTimer + s.TurnCost }
+func (s *Scheduler) soonest() uint64 { return Soonest + s.TurnCost }
 
 func add(a, b uint64) uint64 {
 	if b > Never-a {

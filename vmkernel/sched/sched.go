@@ -26,6 +26,7 @@ const (
 	LimitBurst  = 8_000_000      // of wall time, that use may be ahead of a limit
 	SystemDebt  = 4 * LimitBurst // likewise, and is remembered of the system group
 	ReserveLag  = 4_000_000      // of wall time, that use may be ahead of or behind a reservation and be remembered
+	Soonest     = 2 * minTimer   // between two decisions, and TurnCost, see Scheduler.soonest
 	SkewMax     = 3_000_000      // progress of a vCPU beyond a waiting one of its VM
 	keepTurns   = 4              // of service, that use is ahead of a reservation and is remembered
 	debtTurns   = 128            // that the tag of a node with a reservation is ahead at most

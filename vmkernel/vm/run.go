@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"reflect"
 	"time"
 
 	"keel/vmkernel/seed"
@@ -82,13 +81,7 @@ func (v *VM) powerOn(r *run) (*instance, error) {
 func (v *VM) adopt(r *run, in *instance, spec *seed.VM) error {
 	r.in = in
 	in.rename(v.spec.Name)
-	var err error
-	if v.spec.Memory != spec.Memory {
-		err = v.setMemory(v.spec)
-	}
-	if err == nil && !reflect.DeepEqual(v.spec.CPU, spec.CPU) {
-		err = v.setProcessors(v.spec)
-	}
+	err := v.setPolicies(spec, v.spec)
 	if err != nil {
 		r.in = nil
 	}

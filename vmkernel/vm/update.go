@@ -47,19 +47,8 @@ func (v *VM) Update(spec seed.VM, revision uint64) error {
 		}
 		defer func() { m.images.Hold(v, references(v.spec)...) }() // of both, those of the one that it has in the end
 	}
-	memory := old.Memory != spec.Memory
-	if memory {
-		if err := v.setMemory(&spec); err != nil {
-			return err
-		}
-	}
-	if !reflect.DeepEqual(old.CPU, spec.CPU) {
-		if err := v.setProcessors(&spec); err != nil {
-			if memory {
-				v.setMemory(old) // it had that before
-			}
-			return err
-		}
+	if err := v.setPolicies(old, &spec); err != nil {
+		return err
 	}
 	delete(m.byName, old.Name)
 	m.byName[spec.Name] = v
@@ -69,6 +58,25 @@ func (v *VM) Update(spec seed.VM, revision uint64) error {
 	}
 	v.emit(Updated, "")
 	return nil
+}
+
+// setPolicies has what differs of two descriptions' policies of memory and processors take effect, or none of it. The VM's mutex is
+// held.
+func (v *VM) setPolicies(old, spec *seed.VM) error {
+	memory := old.Memory != spec.Memory
+	if memory {
+		if err := v.setMemory(spec); err != nil {
+			return err
+		}
+	}
+	if reflect.DeepEqual(old.CPU, spec.CPU) {
+		return nil
+	}
+	err := v.setProcessors(spec)
+	if err != nil && memory {
+		v.setMemory(old) // it had that before
+	}
+	return err
 }
 
 // fixedChanges names what differs of what only a stopped VM can change.

@@ -283,7 +283,7 @@ func TestFloodIsBounded(t *testing.T) {
 					r := simulate(t, fmt.Sprintf("cpus %d\nipi 5us\nturn %dus\nlength 2100ms\nwarmup 100ms\ngroup system system limit=%d%%\n", cpus, turn, rate*cpus)+threads+
 						fmt.Sprintf("group r shares=1 reservation=25%%\ngroup a shares=1000000\nworld r\nworld a count=%d\n", cpus))
 					s := r.Group("system")
-					late := float64(sched.Slice + 20_000 + 1000*turn + 5_000) // soonest, and the way of a kick
+					late := float64(sched.Slice + sched.Soonest + 1000*turn + 5_000) // soonest, and the way of a kick
 					most := sched.LimitBurst + 2*sched.Slice + late*float64(cpus)*1000/float64(s.Policy.Limit)
 					worst = max(worst, s.Ahead/most)
 					if s.Ahead > most {
