@@ -23,7 +23,7 @@ var (
 var worldsHeld = map[int]string{
 	1: "shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,destroy,counters,skew,pause,costs,tickless,churn events=1000",
 	2: "shares,limit,affinity,exclusive,reservation,flood,interruptsoff,pit,control,refusals,destroy,counters,skew,pause,costs,tickless",
-	4: "shares,limit,affinity,exclusive,reservation,flood,interruptsoff,pit,control,refusals,destroy,counters,tickless",
+	4: "shares,limit,affinity,exclusive,reservation,flood,interruptsoff,pit,control,refusals,destroy,counters,pause,tickless",
 }
 
 // worldsHeldByTamaGo are those that are known to hold with an image by TamaGo. With costs' thousand threads, all of them waiting by
@@ -53,6 +53,26 @@ func TestWorlds(t *testing.T) {
 			t.Parallel()
 			runWorlds(t, machine.Bochs{ISO: machine.BuildISO(t, image, "worlds="+words), CPUs: cpus, MemMiB: 1024}, 20*time.Minute)
 		})
+	}
+}
+
+// TestBochsRunsAreEqual: else a check that holds by little would hold today and not tomorrow.
+func TestBochsRunsAreEqual(t *testing.T) {
+	medium := machine.BuildISO(t, machine.BuildImage(t, "./test/worlds"), "worlds=limit")
+	run := func(t *testing.T) (said string) {
+		t.Run("run", func(t *testing.T) {
+			p := machine.Boot(t, machine.Bochs{ISO: medium}, 3*time.Minute)
+			if err := p.Wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			said = strings.Join(p.Lines(), "\n")
+		})
+		return said
+	}
+	one, same := run(t), run(t)
+	t.Setenv(machine.SeedEnv, "1")
+	if other := run(t); one != same || one == other {
+		t.Errorf("runs said\n%s\n\nand\n%s\n\nand with other random numbers\n%s", one, same, other)
 	}
 }
 
