@@ -29,6 +29,9 @@ const startTime = 1_767_225_600
 // and other numbers show other runs.
 const SeedEnv = "KEEL_BOCHS_SEED"
 
+// StandStill is the library, a pattern of its path, that runs need to be equal.
+const StandStill = "/usr/lib/*/faketime/libfaketime.so.1"
+
 const (
 	bochsLog     = "bochs.log"
 	maxHostMiB   = 2048 // Bochs keeps what is beyond in a file
@@ -113,7 +116,7 @@ func (b Bochs) command(dir string) (*command, error) {
 }
 
 // standStill is the environment in which Bochs sees the same time always. It begins the C library's random numbers, which RDRAND
-// returns, with that time, and needs it for nothing else but a network. Where libfaketime isn't installed runs aren't equal.
+// returns, with that time, and needs it for nothing else but a network.
 func standStill() ([]string, error) {
 	seed := 0
 	if s := os.Getenv(SeedEnv); s != "" {
@@ -122,7 +125,7 @@ func standStill() ([]string, error) {
 			return nil, fmt.Errorf("%s: %w", SeedEnv, err)
 		}
 	}
-	found, _ := filepath.Glob("/usr/lib/*/faketime/libfaketime.so.1") // its only error is a pattern that is wrong
+	found, _ := filepath.Glob(StandStill) // its only error is a pattern that is wrong
 	if len(found) == 0 {
 		return nil, nil
 	}
