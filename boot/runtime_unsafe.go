@@ -26,8 +26,8 @@ func firstM() unsafe.Pointer
 func init() {
 	sys.KeepsP, sys.OneClock = true, true
 	count := semaphoreOffset()
-	for _, l := range spinLoops(count) {
-		sys.Spins(l[0], l[1], count-goos.TLS-8) // FS points 8 bytes behind the thread-local storage's start
+	for i, l := range spinLoops(count) {
+		sys.Spins(l[0], l[1], count-goos.TLS-8, i == 0) // FS points 8 bytes behind the thread-local storage's start
 	}
 	var info sys.Info
 	if sys.GetInfo(&info) == nil {

@@ -163,17 +163,26 @@ func TestDoorStaysOpen(t *testing.T) {
 			}
 		})
 	}
-	// The one who has a certificate, over his connection and over new ones.
-	most := before
+	// The one who has a certificate, over his connection and over new ones. He comes from where the attack comes from: a new connection
+	// of his may lose its place to that, and comes through at the fifth try at the latest.
+	const tries = 5
+	most, refused := before, 0
 	slowest := time.Duration(0)
 	for attack.Err() == nil {
 		start := time.Now()
 		most = max(most, memory())
-		fresh := dial(t, address, key, ops.admin())
-		if _, err := letIn(t, fresh); err != nil {
-			t.Errorf("an administrator's new connection: %v", err)
+		for try := 1; ; try++ {
+			fresh := dial(t, address, key, ops.admin())
+			_, err := letIn(t, fresh)
+			fresh.Close()
+			if err == nil {
+				break
+			}
+			if refused++; try == tries {
+				t.Errorf("an administrator's new connection, at the %dth try: %v", try, err)
+				break
+			}
 		}
-		fresh.Close()
 		slowest = max(slowest, time.Since(start))
 		time.Sleep(300 * time.Millisecond)
 	}
@@ -181,7 +190,8 @@ func TestDoorStaysOpen(t *testing.T) {
 	for _, c := range half {
 		c.Close()
 	}
-	t.Logf("%d half-open connections, %d handshakes; memory %d KiB before, %d KiB at most; slowest %v", len(half), handshakes, before>>10, most>>10, slowest)
+	t.Logf("%d half-open connections, %d handshakes; memory %d KiB before, %d KiB at most; slowest %v, %d times refused", len(half), handshakes, before>>10,
+		most>>10, slowest, refused)
 	if most > 64<<20 {
 		t.Errorf("the host takes %d KiB", most>>10)
 	}

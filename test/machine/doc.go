@@ -2,7 +2,7 @@
 // `make run` follow its first serial port.
 //
 // There are two machines, [QEMU] (AMD-V, or the host's own processor where KVM
-// works) and [Bochs] (VT-x, deterministic). [Start] starts either as a
+// works) and [Bochs] (VT-x; without a network every run of a medium is the same). [Start] starts either as a
 // [Process]; tests call [Boot], which also ends the machine with the test and
 // prints the tail of its serial log when the test fails.
 //

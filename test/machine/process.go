@@ -37,7 +37,8 @@ type Machine interface {
 // command is how to call an emulator.
 type command struct {
 	args     []string
-	terminal bool // needs a terminal
+	env      []string // beside the caller's
+	terminal bool     // needs a terminal
 	// off reports whether the emulator, having ended with err in the
 	// machine's folder, did so because the machine switched itself off.
 	off func(dir string, err error) bool
@@ -89,6 +90,7 @@ func Start(m Machine, dir string, limit time.Duration) (*Process, error) {
 	p := &Process{name: m.Program(), dir: dir, limit: limit, log: log, ended: make(chan struct{})}
 	p.cmd = exec.Command(path, c.args...)
 	p.cmd.Dir = dir
+	p.cmd.Env = append(os.Environ(), c.env...)
 	if err := p.start(c); err != nil {
 		log.Close()
 		return nil, fmt.Errorf("machine: %s: %w", p.name, err)
@@ -153,7 +155,7 @@ func (p *Process) attachTerminal(out io.Writer) (drained func(), err error) {
 	}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = slave, slave, slave
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	p.cmd.Env = append(os.Environ(), "TERM=xterm")
+	p.cmd.Env = append(p.cmd.Environ(), "TERM=xterm")
 	done := make(chan struct{})
 	go func() {
 		io.Copy(&screenFinder{out: out}, master) // ends with EIO when the last slave is closed

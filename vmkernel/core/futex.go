@@ -119,7 +119,7 @@ func (w *world) timeout() {
 		}
 		w.setResult(0)
 	case waitSpin:
-		leaveList(&spinners, w)
+		spinners.remove(w)
 	case waitIdle:
 		w.leaveIdle()
 	}

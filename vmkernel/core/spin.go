@@ -8,15 +8,22 @@ import (
 
 // A runtime may have its threads wait for each other by spinning, as TamaGo's does: its semaphore is a loop over a
 // word of the thread's, and no call tells that the word has changed. sys.Spins says where loop and word are. A thread
-// that an interrupt finds in the loop sleeps instead, which the loop doesn't notice: until its word isn't zero when a
-// processor next asks the policy, and for spinMost at most, since the loop may be watching the time as well. So it
-// takes neither time from guests nor, of an idle processor, more than a hundredth.
+// that an interrupt finds in the loop sleeps instead, which the loop doesn't notice: until its word isn't zero when the
+// thread that may have changed it is next looked at or gives its processor up, and for spinMost at most where the loop
+// watches the time as well. So it takes neither time from guests nor, of an idle processor, more than a hundredth, and a
+// thousand that wait for their words alone take none.
 
-// spins is the code of n loops, none where no thread spins, where the code of the clock begins that they may watch, and
-// the distance of a thread's word from its FS base. It is set before there is a second thread.
+// spinLoop is the code [lo, hi) of a loop, and whether it watches the time.
+type spinLoop struct {
+	lo, hi uint64
+	timed  bool
+}
+
+// spins is the n loops, none where no thread spins, where the code of the clock begins that they may watch, and the
+// distance of a thread's word from its FS base. It is set before there is a second thread.
 var spins struct {
 	n           uint64
-	loops       [2]struct{ lo, hi uint64 }
+	loops       [2]spinLoop
 	clock, word uint64
 }
 
@@ -28,8 +35,8 @@ func vdsoRealtime() int64 // for goos
 // vdsoRealtimePC is where vdsoRealtime begins.
 func vdsoRealtimePC() uint64
 
-// spinners begins the list of threads that sleep for that, which goes on by waitNext. The scheduler's lock protects it.
-var spinners uint32
+// spinners are the threads that sleep for that. The scheduler's lock protects it.
+var spinners spinnerList
 
 const (
 	spinWoken = 1          // in world.spun: it has been woken
@@ -39,11 +46,11 @@ const (
 	workLook  = 1_000_000  // and after which any thread is looked at
 )
 
-// spinning says whether the interrupted current thread waits by spinning: in the loop, or in the clock that the loop
-// has called.
-func (w *world) spinning() bool {
+// spinning is the loop in which the interrupted current thread waits by spinning, itself or in the clock that the loop
+// has called, and nil where it doesn't.
+func (w *world) spinning() *spinLoop {
 	if w.ctx.full == 0 || spins.n == 0 {
-		return false
+		return nil
 	}
 	rip := w.ctx.rip
 	if rip-spins.clock < clockSize {
@@ -51,17 +58,17 @@ func (w *world) spinning() bool {
 	}
 	for i := range spins.n {
 		if l := &spins.loops[i]; rip-l.lo < l.hi-l.lo {
-			return true
+			return l
 		}
 	}
-	return false
+	return nil
 }
 
 // word is that of a thread which was found in the loop. The loop has touched it, so it is there.
 func (w *world) word() *uint32 { return at[uint32](uintptr(w.ctx.fsBase + spins.word)) }
 
-// sleepSpinning has the current thread, which an interrupt found in the loop, sleep.
-func (w *world) sleepSpinning() {
+// sleepSpinning has the current thread, which an interrupt found in the loop l, sleep.
+func (w *world) sleepSpinning(l *spinLoop) {
 	first := w.spun < spinFirst
 	w.spun = min(max(2*w.spun, spinFirst), spinMost)
 	sched.lock()
@@ -69,8 +76,12 @@ func (w *world) sleepSpinning() {
 		if first {
 			hint()
 		}
-		w.waitNext, spinners = spinners, w.id
-		w.block(waitSpin, nanotime()+w.spun)
+		spinners.add(w)
+		deadline := uint64(0)
+		if l.timed {
+			deadline = nanotime() + w.spun
+		}
+		w.block(waitSpin, deadline)
 	} else {
 		w.spun = 0 // it leaves the loop by itself, if the next look doesn't come before it has got to that
 	}
@@ -79,13 +90,14 @@ func (w *world) sleepSpinning() {
 
 // wakeSpinners wakes those whose words have changed. The lock is held.
 func wakeSpinners() {
-	for id := spinners; id != 0; {
-		w := worldAt(id)
-		id = w.waitNext
-		if atomic.LoadUint32(w.word()) != 0 {
-			leaveList(&spinners, w)
+	for i := uint32(0); i < spinners.n; {
+		if e := spinners.at(i); atomic.LoadUint32(at[uint32](e.word)) != 0 {
+			w := worldAt(e.id)
+			spinners.remove(w) // another is at i then
 			w.spun = spinWoken
 			wake(w)
+		} else {
+			i++
 		}
 	}
 }
@@ -109,12 +121,14 @@ func (w *world) spinDue(now uint64) uint64 {
 func pacedOnly(c *cpu) bool { return spins.n != 0 && sched.Pacing() && sched.OnlyThreads(c.id) }
 
 // callSpins is sys.NumSpins.
-func callSpins(lo, hi, word uint64) int64 {
+func callSpins(lo, hi, word, timed uint64) int64 {
 	if spins.n == uint64(len(spins.loops)) {
 		return -int64(linux.ENOSPC)
 	}
-	l := &spins.loops[spins.n]
-	l.lo, l.hi = lo, hi
+	if spins.n == 0 {
+		spinners.prepare()
+	}
+	spins.loops[spins.n] = spinLoop{lo, hi, timed != 0}
 	spins.clock, spins.word = vdsoRealtimePC(), word
 	spins.n++
 	return 0

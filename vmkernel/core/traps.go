@@ -101,8 +101,8 @@ func interrupt(vector, code uint64) {
 		w.exception(vector, code)
 	}
 	c.drainPending()
-	if w.spinning() {
-		w.sleepSpinning()
+	if l := w.spinning(); l != nil {
+		w.sleepSpinning(l)
 	} else {
 		w.spun = 0
 		w.worked()

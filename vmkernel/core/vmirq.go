@@ -44,8 +44,7 @@ func (v *vcpu) takeSignals(s *virt.State, a *lapic.APIC, sig lapic.Signal) {
 		v.updateTimer()
 	}
 	if sig&lapic.SignalSIPI != 0 {
-		vector := a.SIPIVector()
-		if a.Take(lapic.SignalSIPI) && !v.started {
+		if vector := a.StartUp(); vector >= 0 && !v.started {
 			v.started, v.halted = true, false
 			v.setTSCOffset(v.tscOffset) // startClock may have changed it since obey
 			v.save(s)

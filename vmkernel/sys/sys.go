@@ -175,6 +175,12 @@ func SetPolicy(restart bool) {
 }
 
 // Spins says that the runtime's threads wait for each other by spinning in the code [lo, hi), each until the 32-bit word
-// that lies so far from its FS base isn't zero: the lower half has them sleep instead. There may be two such loops, of the
-// same word, each told by a call.
-func Spins(lo, hi, word uintptr) { call(NumSpins, lo, hi, word, 0) }
+// that lies so far from its FS base isn't zero, or where timed until some time: the lower half has them sleep instead. There may
+// be two such loops, of the same word, each told by a call.
+func Spins(lo, hi, word uintptr, timed bool) {
+	v := uintptr(0)
+	if timed {
+		v = 1
+	}
+	call(NumSpins, lo, hi, word, v)
+}

@@ -71,7 +71,6 @@ type APIC struct {
 	expiry    uint64 // when the timer expires: ns, or guest TSC in TSC-deadline mode; 0 is disarmed
 	id        uint32
 	signals   uint32 // Signal
-	sipi      uint32 // the vector of the last start-up message
 	errors    uint32 // what ESR will show after it is written
 	inService uint32 // bit w: the ISR's word w isn't zero
 }
@@ -99,14 +98,18 @@ func (a *APIC) Reset(id uint32, bsp bool) {
 func (a *APIC) INIT() {
 	// The signals go first: an interrupt that arrives meanwhile may then leave a signal without a bit in IRR, which is
 	// harmless, but never a bit without its signal.
-	atomic.AndUint32(&a.signals, uint32(SignalSIPI|signalLINT0|signalLINT1))
+	atomic.AndUint32(&a.signals, uint32(SignalSIPI|signalVector|signalLINT0|signalLINT1))
 	a.initialise()
 }
 
-// initialise gives the registers their values after reset (SDM 3A 11.4.7.1) and disarms the timer.
+// initialise gives the registers their values after reset (SDM 3A 11.4.7.1) and disarms the timer. Those that an ID stands in have it
+// throughout: a message that comes meanwhile, such as the start-up after an INIT, matches.
 func (a *APIC) initialise() {
-	for i := 0; i < wordsOfRegs; i++ {
-		atomic.StoreUint32(&a.Regs[i], 0)
+	a.identify()
+	for r := uint32(0); r < wordsOfRegs; r++ {
+		if r != regID && (r != regLDR || a.Mode() != ModeX2APIC) {
+			a.set(r, 0)
+		}
 	}
 	a.expiry, a.inService = 0, 0
 	atomic.StoreUint32(&a.errors, 0)
@@ -116,7 +119,6 @@ func (a *APIC) initialise() {
 	for r := uint32(regTimer); r <= regError; r++ {
 		a.set(r, lvtMasked)
 	}
-	a.identify()
 }
 
 // identify sets the registers that follow from the mode: ID and, in x2APIC mode, the logical ID (SDM 3A 11.12.10.2).

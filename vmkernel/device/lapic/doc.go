@@ -8,7 +8,7 @@
 // Whose is what: the virtual processor's own physical processor calls everything, and all that is not said otherwise only it
 // may call. Any processor may call Accept, Deliver, LINT, Match, Bid, Mode and Enabled at any time: what they touch is
 // accessed atomically. Before a VM entry the owner looks at Signals; if it is zero nothing is pending. Else, in order:
-// INIT, SIPI (the wait-for-SIPI state is the owner's: it drops a SIPI by Take when it doesn't wait for one), NMI, ExtINT
+// INIT, SIPI (the wait-for-SIPI state is the owner's: it drops what StartUp returns when it doesn't wait for one), NMI, ExtINT
 // (the 8259 is asked for the vector), Pending with Ack.
 //
 // What the register interface can't do alone it returns as an Effect.

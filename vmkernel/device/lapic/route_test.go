@@ -183,15 +183,56 @@ func TestStartUp(t *testing.T) {
 		t.Errorf("signals %#x, want INIT alone", a.Signals())
 	}
 	sipi(0x9A) // arrives before the owner has seen the INIT: kept
+	if v := a.StartUp(); v != -1 {
+		t.Errorf("SIPI for %#x is taken before the INIT", v)
+	}
 	if !a.Take(SignalINIT) {
 		t.Error("no INIT")
 	}
 	a.INIT()
-	if a.Signals() != SignalSIPI || a.SIPIVector() != 0x9A {
-		t.Errorf("signals %#x, vector %#x", a.Signals(), a.SIPIVector())
+	sipi(0x9B)
+	if s := a.Signals(); s&^signalVector != SignalSIPI {
+		t.Errorf("signals %#x", s)
 	}
-	if !a.Take(SignalSIPI) || a.Take(SignalSIPI) {
-		t.Error("SIPI is taken not once")
+	if v, again := a.StartUp(), a.StartUp(); v != 0x9B || again != -1 {
+		t.Errorf("SIPIs for %#x and %#x, want one for 0x9b", v, again)
+	}
+	if !a.Quiet() {
+		t.Errorf("signals %#x after all of it", a.Signals())
+	}
+}
+
+// TestMessagesFindAnAPICThatINITResets: INIT and start-up follow on each other, and the second comes while the first is still acted on.
+func TestMessagesFindAnAPICThatINITResets(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		a       *APIC
+		message Message
+	}{
+		{"xAPIC", enabled(1), NewMessage(0x11, StartUp, 1, false, false)},
+		{"x2APIC", x2(t, 0x11), NewMessage(0x11, StartUp, 0x11, false, false)},
+		{"x2APIC, logical", x2(t, 0x11), NewMessage(0x11, StartUp, 1<<16|1<<1, true, false)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			end := make(chan struct{})
+			go func() {
+				defer close(end)
+				for range 10_000 {
+					c.a.INIT()
+				}
+			}()
+			for n := 0; ; n++ {
+				select {
+				case <-end:
+					t.Logf("%d messages", n)
+					return
+				default:
+				}
+				if !c.a.Match(c.message, false) {
+					t.Fatal("a message isn't for it any more")
+				}
+			}
+		})
 	}
 }
 

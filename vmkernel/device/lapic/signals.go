@@ -11,13 +11,18 @@ const (
 
 	SignalNMI    Signal = 1 << 8
 	SignalINIT   Signal = 1 << 9
-	SignalSIPI   Signal = 1 << 10 // SIPIVector
+	SignalSIPI   Signal = 1 << 10 // StartUp
 	SignalExtINT Signal = 1 << 11 // an ExtINT message: acknowledge at the 8259
 
 	signalLINT0     Signal = 1 << 12 // levels of the wires
 	signalLINT1     Signal = 1 << 13
 	signalLINT0Edge Signal = 1 << 14 // rising edges that the local vector table hasn't seen
 	signalLINT1Edge Signal = 1 << 15
+
+	// The last start-up message's vector, 0 where SignalSIPI isn't there. In the same word, so that a message that arrives while one is
+	// taken isn't taken for that one.
+	signalVector      Signal = 0xFF << signalVectorShift
+	signalVectorShift        = 16
 )
 
 // Quiet says that Signals is zero; it may be wrong where it says no.
@@ -32,9 +37,9 @@ func (a *APIC) Signals() Signal {
 	return a.lintEdges()
 }
 
-// Take withdraws s, one of the exported signals, and says whether it was pending.
+// Take withdraws s, SignalNMI, SignalINIT or SignalExtINT, and says whether it was pending.
 func (a *APIC) Take(s Signal) bool {
-	s &= SignalNMI | SignalINIT | SignalSIPI | SignalExtINT
+	s &= SignalNMI | SignalINIT | SignalExtINT
 	if Signal(atomic.LoadUint32(&a.signals))&s == 0 {
 		return false
 	}
@@ -42,8 +47,19 @@ func (a *APIC) Take(s Signal) bool {
 	return true
 }
 
-// SIPIVector is the vector of the start-up message that SignalSIPI tells of: execution begins at vector<<12.
-func (a *APIC) SIPIVector() uint8 { return uint8(atomic.LoadUint32(&a.sipi)) }
+// StartUp withdraws the start-up message that SignalSIPI tells of and returns its vector: execution begins at vector<<12. It is -1 where
+// there is none, or an INIT is pending, which came before it.
+func (a *APIC) StartUp() int {
+	for {
+		s := Signal(atomic.LoadUint32(&a.signals))
+		if s&(SignalINIT|SignalSIPI) != SignalSIPI {
+			return -1
+		}
+		if atomic.CompareAndSwapUint32(&a.signals, uint32(s), uint32(s&^(SignalSIPI|signalVector))) {
+			return int(s & signalVector >> signalVectorShift)
+		}
+	}
+}
 
 func (a *APIC) raise(s Signal) { atomic.OrUint32(&a.signals, uint32(s)) }
 
@@ -109,11 +125,16 @@ func (a *APIC) Deliver(m Message) bool {
 		a.raise(SignalNMI)
 	case INIT:
 		// A start-up message before the INIT was for nobody.
-		atomic.AndUint32(&a.signals, ^uint32(SignalSIPI))
+		atomic.AndUint32(&a.signals, ^uint32(SignalSIPI|signalVector))
 		a.raise(SignalINIT)
 	case StartUp:
-		atomic.StoreUint32(&a.sipi, uint32(m.Vector()))
-		a.raise(SignalSIPI)
+		for {
+			s := atomic.LoadUint32(&a.signals)
+			v := uint32(SignalSIPI) | uint32(m.Vector())<<signalVectorShift
+			if atomic.CompareAndSwapUint32(&a.signals, s, s&^uint32(signalVector)|v) {
+				break
+			}
+		}
 	case ExtINT:
 		if !a.Enabled() {
 			return false
