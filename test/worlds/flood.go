@@ -208,8 +208,8 @@ const pacedTurn = 180 * time.Microsecond
 // checkInterruptsOff has guests on all processors that spin with interrupts off: the host's timers don't come later than alone by
 // more than a millisecond, nor do the collector's pauses take that much longer than beside guests that take interrupts: by their
 // median, since beside either forty collections in a row are beyond the system group's limit, so that guests have their turns in the
-// midst of a pause: each of a millisecond at most, and of each of the two stops that a pause is made of one at its beginning, and one
-// after each pacedTurn. So much longer than alone the longest may take.
+// midst of a pause: each of a turn at most and until the next decision, and of each of the two stops that a pause is made of one at its
+// beginning, and one after each pacedTurn. So much longer than alone the longest may take.
 func checkInterruptsOff(e *env) (string, error) {
 	alone := lateness()
 	var beside [2]late
@@ -232,7 +232,7 @@ func checkInterruptsOff(e *env) (string, error) {
 	if deaf.pause-ordinary.pause > time.Millisecond {
 		return report, fmt.Errorf("the collector paused for more than 1 ms more than beside ordinary guests")
 	}
-	if most := 2*time.Millisecond + time.Millisecond*alone.longest/pacedTurn; deaf.longest-alone.longest > most {
+	if most := (sched.Slice*time.Nanosecond + soonest) * (2*pacedTurn + alone.longest) / pacedTurn; deaf.longest-alone.longest > most {
 		return report, fmt.Errorf("the collector paused for more than %v more", us(uint64(most)))
 	}
 	return report, nil
