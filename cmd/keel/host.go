@@ -121,7 +121,10 @@ func handover() time.Time {
 }
 
 // sinceHandover is how long ago that was.
-func sinceHandover() time.Duration { return time.Now().Round(0).Sub(handover()) }
+func sinceHandover() time.Duration {
+	at := handover()
+	return max(0, time.Now().Round(0).Sub(at)) // the clock may be set in between
+}
 
 // ticks is ns in ticks of hz.
 func ticks(ns, hz uint64) uint64 {
