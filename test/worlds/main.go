@@ -31,6 +31,7 @@ type check struct {
 }
 
 var checks = []check{
+	{"tickless", checkTickless}, // before the runtime has the thousand threads that costs leaves
 	{"shares", checkShares},
 	{"limit", checkLimit},
 	{"affinity", checkAffinity},
@@ -46,7 +47,6 @@ var checks = []check{
 	{"skew", checkSkew},
 	{"pause", checkPause},
 	{"costs", checkCosts},
-	{"tickless", checkTickless},
 	{"churn", checkChurn},
 }
 
