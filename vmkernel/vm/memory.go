@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,8 +127,36 @@ const (
 	fixed  = 4
 )
 
-// admit takes in a VM that is to be started, or says with the numbers why it can't be.
-func (m *memory) admit(in *instance) (*share, error) {
+// admit takes in a VM that is to be started, or says with the numbers why it can't be. It waits while others give back what is
+// reserved for it.
+func (m *memory) admit(in *instance, stop <-chan struct{}) (*share, error) {
+	s, err := m.expect(in)
+	for began := time.Now(); errors.Is(err, mem.ErrLater); {
+		select {
+		case <-stop:
+			s.end()
+			return nil, ErrHalted
+		case <-time.After(m.pause):
+		}
+		m.mu.Lock()
+		missing := s.guest.Arrive()
+		m.mu.Unlock()
+		switch {
+		case missing == nil:
+			err = nil
+		case time.Since(began) > startPatience:
+			s.end()
+			err = refused(missing)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// expect is admit that doesn't wait: with mem.ErrLater the share's guest hasn't arrived yet.
+func (m *memory) expect(in *instance) (*share, error) {
 	spec := in.spec
 	size := spec.Memory.Size
 	m.mu.Lock()
@@ -139,9 +168,9 @@ func (m *memory) admit(in *instance) (*share, error) {
 	overhead := mem.Overhead(pages(size), uint64(spec.CPU.Count), perCPU) + fixed
 	owed := uint64(mostOwed + oneChain + owedPerCPU*spec.CPU.Count)
 	v := mem.VM{Name: name, Pool: spec.Memory.Pool, Size: pages(size), Overhead: overhead + owed, Budget: budget(spec.Memory.Share, size)}
-	guest, err := m.tree.Admit(v)
-	if err != nil {
-		return nil, refused(err)
+	guest, later := m.tree.Admit(v)
+	if later != nil && guest == nil {
+		return nil, refused(later)
 	}
 	// Who reserves nothing is admitted by the tree, and would wait for ever where nobody gives anything back.
 	needs := pages(size)
@@ -149,7 +178,13 @@ func (m *memory) admit(in *instance) (*share, error) {
 		needs = min(needs, l)
 	}
 	if needs > v.Budget.Reservation {
-		if has := m.tree.Obtainable(v.Pool) + v.Budget.Reservation; needs > has {
+		has := m.tree.Obtainable(v.Pool)
+		if later == nil {
+			has += v.Budget.Reservation
+		} else {
+			has -= v.Overhead
+		}
+		if needs > has {
 			guest.Release()
 			return nil, faultf(ErrNoMemory, "memory of %s is more than the %s that the host has left and other VMs can give back: make the VM smaller, limit its memory, stop a VM or give the host more memory",
 				seed.FormatSize(needs*mem.PageSize), seed.FormatSize(has*mem.PageSize&^(1<<20-1)))
@@ -162,7 +197,8 @@ func (m *memory) admit(in *instance) (*share, error) {
 		m.running = true
 		go m.balance()
 	}
-	return s, nil
+	m.soon()
+	return s, later
 }
 
 // free is a name that no VM has yet in the policy, for one of that name: see processors.free. The mutex is held.

@@ -130,7 +130,7 @@ func (in *instance) load(img loader.Image, stop <-chan struct{}) (e loader.Entry
 
 // create makes the machine, with the memory that is reserved for it.
 func (in *instance) create(stop <-chan struct{}) error {
-	share, err := in.host.memory.admit(in)
+	share, err := in.host.memory.admit(in, stop)
 	if err != nil {
 		return err
 	}

@@ -110,4 +110,3 @@ func (s *share) owed() uint64 {
 	}
 	return pages(held) - min(pages(held), s.guest.Granted())
 }
-

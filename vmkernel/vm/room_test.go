@@ -81,6 +81,9 @@ func TestAVMThatStartsWaitsForWhatOthersHold(t *testing.T) {
 		s := spec(name)
 		s.CPU.Count, s.Memory.Size, s.Boot.Direct.Kernel = 1, size*mebi, kernel
 		s.Memory.Shares = shares
+		if name == "reserved" {
+			s.Memory.Reservation = s.Memory.Size
+		}
 		v := create(t, m, s)
 		if name == "old" {
 			old.vm, old.size = v, pages(s.Memory.Size)
@@ -116,6 +119,13 @@ func TestAVMThatStartsWaitsForWhatOthersHold(t *testing.T) {
 	}
 	if had := f.machines[1].most; had < 30*mebi {
 		t.Errorf("it was granted %d MiB for 30 that are written", had/mebi)
+	}
+	eventually(t, "it has nearly all again", func() bool { return resident(holder) > 40 })
+	if _, err := start("reserved", 30, 10, "kernel"); err != nil {
+		t.Fatal(err)
+	}
+	if s := f.machines[2].reserved; s != 30*mebi || resident(holder) > 64-30 {
+		t.Errorf("%d MiB are reserved for it, and the first holds %d", s/mebi, resident(holder))
 	}
 }
 
