@@ -216,6 +216,14 @@ func (t *Tree) AddPool(name, parent string, b Budget) error {
 	return nil
 }
 
+// DropPool takes away a pool that nothing is in.
+func (t *Tree) DropPool(name string) {
+	if n := t.pools[name]; n != nil && len(n.children) == 0 {
+		n.unlink()
+		delete(t.pools, name)
+	}
+}
+
 // SetPool changes what a pool has, or says why that can't be: then nothing has changed. A limit below what those in it hold
 // or have reserved is refused: only their own limits make them give it back.
 func (t *Tree) SetPool(name string, b Budget) error {

@@ -114,7 +114,7 @@ func (a *activity) look(b Backend, s *share) {
 		a.sum += touched
 		if last {
 			// It falls slowly: what isn't touched within a second may well be soon.
-			a.known, a.bytes, a.sum = true, max(a.sum, a.bytes-a.bytes/8), 0
+			a.known, a.bytes, a.sum = true, max(a.sum, (a.bytes-a.bytes/8)&^(mem.PageSize-1)), 0
 			return
 		}
 	}

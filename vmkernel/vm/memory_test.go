@@ -108,15 +108,23 @@ func TestVMsAreAdmittedByWhatCanBeHad(t *testing.T) {
 	}
 }
 
-func TestPoolsThatContradictThemselvesAreRefused(t *testing.T) {
+func TestPoolsThatCanNotBeAreRefusedAndNotThere(t *testing.T) {
+	one := seed.Share{Shares: 1}
 	for want, list := range map[string][]seed.Pool{
-		`pool a: there is no pool "b"`:                         {{Name: "a", Parent: "b", Memory: seed.Share{Shares: 1}}},
-		`there is a pool "a" already`:                          {{Name: "a", Memory: seed.Share{Shares: 1}}, {Name: "a", Memory: seed.Share{Shares: 1}}},
-		"a reservation of 101MiB is more than the 100MiB that": {{Name: "a", Memory: seed.Share{Shares: 1, Reservation: 101 * mebi}}},
+		`pool bad: there is no pool "none"`:                              {{Name: "bad", Parent: "none", CPU: one, Memory: one}},
+		`there is a pool "good" already`:                                 {{Name: "good", CPU: one, Memory: one}},
+		"pool bad: a reservation of 101MiB is more than the 100MiB that": {{Name: "bad", CPU: one, Memory: seed.Share{Shares: 1, Reservation: 101 * mebi}}},
+		"pool bad: reservation: 301%: 300% of 300% are left":             {{Name: "bad", CPU: seed.Share{Shares: 1, Reservation: 3010}, Memory: seed.Share{Shares: 1, Reservation: 90 * mebi}}},
+		`pool in: there is no pool "bad"`:                                {{Name: "bad", CPU: seed.Share{Shares: 1, Reservation: 3010}, Memory: one}, {Name: "in", Parent: "bad", CPU: one, Memory: one}},
 	} {
 		_, m, _ := hungry(t, 100, 0)
-		if err := m.AddPools(list); err == nil || !strings.Contains(err.Error(), want) {
+		good := seed.Pool{Name: "good", CPU: one, Memory: one}
+		err := m.AddPools(append([]seed.Pool{good}, list...))
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
+		}
+		if got := m.Pools(); !slices.Equal(got, []seed.Pool{good}) || m.MemoryStats().Unreserved != 100*mebi || len(m.PoolStats()) != 2 {
+			t.Errorf("%s: there are %+v, %d bytes unreserved, %+v", want, got, m.MemoryStats().Unreserved, m.PoolStats())
 		}
 	}
 }
@@ -477,5 +485,20 @@ func TestHostHoldsMemoryThatVMsCanNotHave(t *testing.T) {
 	m.DropMemory(40 * mebi)
 	if err := v.Start(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestActivityOfAGuestThatIsIdleEndsAtNothing(t *testing.T) {
+	f := newFake(nil)
+	in := testInstance(t, f, 32*mebi)
+	a := activity{known: true, bytes: 32 * mebi}
+	for range 100 {
+		before := a.bytes
+		if a.look(f, in.share); a.bytes >= before && before != 0 {
+			t.Fatalf("%d bytes, and %d before", a.bytes, before)
+		}
+	}
+	if a.bytes != 0 || !a.known {
+		t.Errorf("%+v", a)
 	}
 }
