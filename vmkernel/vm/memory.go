@@ -197,7 +197,9 @@ func (m *memory) expect(in *instance) (*share, error) {
 		m.running = true
 		go m.balance()
 	}
-	m.soon()
+	if later != nil {
+		m.soon()
+	}
 	return s, later
 }
 

@@ -48,7 +48,7 @@ func (s *share) room(gpa, n uint64, stop <-chan struct{}) error {
 
 // gather grants so many pages, some at a time as others give them back.
 func (s *share) gather(n uint64, stop <-chan struct{}) error {
-	began := time.Now()
+	began, asked := time.Now(), false
 	for step := n; n > 0; step = min(n, large) {
 		s.m.mu.Lock()
 		err := s.take(step, true)
@@ -62,6 +62,10 @@ func (s *share) gather(n uint64, stop <-chan struct{}) error {
 		}
 		if !errors.Is(err, mem.ErrLater) {
 			return err
+		}
+		if !asked {
+			asked = true
+			s.m.soon() // others are
 		}
 		select {
 		case <-stop:
