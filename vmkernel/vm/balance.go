@@ -33,11 +33,15 @@ func (m *memory) round() bool {
 		return false
 	}
 	list := append([]*share(nil), m.shares...)
+	balloons := make([]*balloon.Device, len(list))
+	for i, s := range list {
+		balloons[i] = s.in.board.balloon
+	}
 	m.mu.Unlock()
 	// A balloon's mutex comes before that of memory.
 	states := make([]balloon.State, len(list))
-	for i, s := range list {
-		states[i] = s.in.board.balloon.State()
+	for i, b := range balloons {
+		states[i] = b.State()
 	}
 	targets, held, granted := make([]uint32, len(list)), make([]uint64, len(list)), make([]uint64, len(list))
 	m.mu.Lock()
@@ -54,7 +58,7 @@ func (m *memory) round() bool {
 		if states[i].Target != targets[i] {
 			s.in.log.Debug("memory", "granted", seed.FormatSize(granted[i]*mem.PageSize), "target", seed.FormatSize(held[i]*mem.PageSize),
 				"balloon", seed.FormatSize(uint64(states[i].Actual)*mem.PageSize), "asked", seed.FormatSize(uint64(targets[i])*mem.PageSize))
-			s.in.board.balloon.SetTarget(targets[i])
+			balloons[i].SetTarget(targets[i])
 		}
 	}
 	return true

@@ -365,6 +365,29 @@ func (s *share) match(_ uint64, patient bool) error {
 	return nil
 }
 
+// stay gives back all that the VM had, which is restarted: what is reserved for it stays so, whatever others want meanwhile. The
+// machine is gone.
+func (s *share) stay() {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	s.begun = false
+	s.guest.Give(s.guest.Granted())
+	s.guest.Observe(mem.Sample{})
+}
+
+// again has a share that stays be the one of a new instance of its VM, unless that can't be.
+func (s *share) again(in *instance) bool {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	was, now := s.in.spec, in.spec
+	if was.Memory.Size != now.Memory.Size || was.CPU.Count != now.CPU.Count ||
+		s.guest.Move(now.Memory.Pool, budget(now.Memory.Share, now.Memory.Size)) != nil {
+		return false
+	}
+	s.in, s.loaded, s.active, s.wait.log = in, false, activity{}, in.log
+	return true
+}
+
 // end gives back all that the VM had. The machine is gone.
 func (s *share) end() {
 	s.m.mu.Lock()

@@ -240,6 +240,59 @@ func TestReservationIsThereWhateverOthersDo(t *testing.T) {
 	}
 }
 
+// TestAReservationIsKeptWhileAVMIsRestarted: another guest, which gives nothing back, wants all that it can get.
+func TestAReservationIsKeptWhileAVMIsRestarted(t *testing.T) {
+	f, m, _ := hungry(t, 64, 60)
+	var reset atomic.Bool
+	eat := f.run
+	f.run = func(k *fakeMachine, p *sys.VCPUPage, flags uint64, e virt.Event) linux.Errno {
+		f.mu.Lock()
+		first := k == f.machines[0]
+		f.mu.Unlock()
+		switch {
+		case first && reset.Load():
+			return out(p, 0xCF9, 1, 6)
+		case k.cfg.Memory == 32*mebi: // a
+			return eats(30*mebi/mem.PageSize)(k, p, flags, e)
+		}
+		return eat(k, p, flags, e)
+	}
+	s := spec("a")
+	s.CPU.Count, s.OnReboot, s.Memory.Size = 1, seed.Restart, 32*mebi
+	s.Memory.Reservation = 30 * mebi
+	a := create(t, m, s)
+	t.Cleanup(func() { a.Kill(context.Background()) })
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := runVM(t, m, "b", 60, func(s *seed.Memory) { s.Limit = 30 * mebi })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.SetMemory(seed.Share{}); err != nil {
+		t.Fatal(err)
+	}
+	waits := func() bool { s, _ := b.MemoryStats(); return s.Waiting == 1 }
+	eventually(t, "b has all but a's", func() bool { return waits() && resident(a) == 30 })
+	had := resident(b)
+	before := m.MemoryStats()
+	reset.Store(true)
+	f.Kick(0, 0)
+	eventually(t, "a runs again", func() bool { return a.Status().Starts == 2 || a.State() == Off })
+	if s := a.Status(); s.State != Running {
+		t.Fatalf("%+v", s)
+	}
+	eventually(t, "b waits again", waits)
+	if now := resident(b); now != had {
+		t.Errorf("b has %d MiB, and had %d", now, had)
+	}
+	a.Kill(t.Context())
+	b.Kill(t.Context())
+	if after := m.MemoryStats(); after.Unreserved != before.VMs || len(m.host.memory.shares) != 0 {
+		t.Errorf("%+v are left", after)
+	}
+}
+
 func TestPolicyOfARunningVMChangesAtOnce(t *testing.T) {
 	f, m, _ := hungry(t, 64, 4)
 	a, err := runVM(t, m, "a", 48, func(s *seed.Memory) { s.Reservation = 20 * mebi })

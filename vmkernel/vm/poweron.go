@@ -29,8 +29,8 @@ type Host struct {
 
 // powerOn makes an instance that is ready to run: memory, tables and kernel in place, and the boot
 // processor at the kernel's entry. An error is one line that names what was wrong.
-// When stop is closed meanwhile it is ErrHalted.
-func powerOn(b Backend, host Host, spec *seed.VM, images datastore.Store, log *slog.Logger, out outlets, stop <-chan struct{}) (*instance, error) {
+// When stop is closed meanwhile it is ErrHalted. was is the instance before it, whose share of memory it takes over, or nil.
+func powerOn(b Backend, host Host, spec *seed.VM, images datastore.Store, log *slog.Logger, out outlets, was *instance, stop <-chan struct{}) (*instance, error) {
 	img, done, err := image(spec, images)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func powerOn(b Backend, host Host, spec *seed.VM, images datastore.Store, log *s
 	if err != nil {
 		return nil, err
 	}
-	if err := in.build(img, stop); err != nil {
+	if err := in.build(img, was, stop); err != nil {
 		in.board.close()
 		in.destroy()
 		return nil, err
@@ -81,8 +81,8 @@ func image(spec *seed.VM, images datastore.Store) (img loader.Image, done func()
 	return img, done, err
 }
 
-func (in *instance) build(img loader.Image, stop <-chan struct{}) error {
-	if err := in.create(stop); err != nil {
+func (in *instance) build(img loader.Image, was *instance, stop <-chan struct{}) error {
+	if err := in.create(was, stop); err != nil {
 		return err
 	}
 	entry, err := in.load(img, stop)
@@ -128,13 +128,24 @@ func (in *instance) load(img loader.Image, stop <-chan struct{}) (e loader.Entry
 	return e, in.share.loadedAll()
 }
 
+// admit gives it a share of the host's memory, that of the instance before it if there was one.
+func (in *instance) admit(was *instance, stop <-chan struct{}) (err error) {
+	if was != nil && was.kept && was.share.again(in) {
+		in.share = was.share
+		return nil
+	}
+	was.leave()
+	in.share, err = in.host.memory.admit(in, stop)
+	return err
+}
+
 // create makes the machine, with the memory that is reserved for it.
-func (in *instance) create(stop <-chan struct{}) error {
-	share, err := in.host.memory.admit(in, stop)
+func (in *instance) create(was *instance, stop <-chan struct{}) error {
+	err := in.admit(was, stop)
 	if err != nil {
 		return err
 	}
-	in.share = share
+	share := in.share
 	if in.slot, err = in.host.processors.admit(in.spec); err != nil {
 		return err
 	}
