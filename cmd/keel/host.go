@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"math/bits"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -64,6 +65,18 @@ func limitMemory() {
 func memoryLimit(s *sys.Stats) int64 {
 	limit := min(s.UpperLimit, s.UpperBacked+vm.HostShare(s.FreeMemory))
 	return int64(min(limit-limit/8, 1<<62))
+}
+
+// spares is how many Ps there are for each processor where spareProcessors wants more.
+const spares = 4
+
+// spareProcessors gives a runtime more Ps than the host has processors if it takes none from a thread that loses its processor to
+// a guest: else a guest's exit waits for that thread, until the guest's own turn is over, and there is one exit a turn. A host of one
+// processor has one all the same: the collector wants a quarter of them, and would have all of it.
+func spareProcessors(cpus int) {
+	if sys.KeepsP && cpus > 1 {
+		runtime.GOMAXPROCS(spares * cpus)
+	}
 }
 
 // imageSpace is how much memory uploaded images may take, in bytes: a quarter of the machine's.

@@ -52,6 +52,7 @@ func main() {
 	}
 	h.up = sinceHandover
 	limitMemory()
+	spareProcessors(int(h.info.CPUs))
 
 	rules := image.SeedRules()
 	var problems []problem
