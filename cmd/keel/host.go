@@ -67,15 +67,11 @@ func memoryLimit(s *sys.Stats) int64 {
 	return int64(min(limit-limit/8, 1<<62))
 }
 
-// spares is how many Ps there are for each processor where spareProcessors wants more.
-const spares = 4
-
-// spareProcessors gives a runtime more Ps than the host has processors if it takes none from a thread that loses its processor to
-// a guest: else a guest's exit waits for that thread, until the guest's own turn is over, and there is one exit a turn. A host of one
-// processor has one all the same: the collector wants a quarter of them, and would have all of it.
+// spareProcessors gives a runtime twice as many Ps as the host has processors if it takes none from a thread that waits for work or
+// has lost its processor: else who returns from a guest finds none, and by the time he has one his guest's turn is over.
 func spareProcessors(cpus int) {
-	if sys.KeepsP && cpus > 1 {
-		runtime.GOMAXPROCS(spares * cpus)
+	if sys.KeepsP {
+		runtime.GOMAXPROCS(2 * cpus)
 	}
 }
 
