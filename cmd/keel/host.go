@@ -67,11 +67,15 @@ func memoryLimit(s *sys.Stats) int64 {
 	return int64(min(limit-limit/8, 1<<62))
 }
 
-// spareProcessors gives a runtime twice as many Ps as the host has processors if it takes none from a thread that waits for work or
-// has lost its processor: else who returns from a guest finds none, and by the time he has one his guest's turn is over.
+// spares is how many Ps there are for each of several processors where spareProcessors wants more.
+const spares = 4
+
+// spareProcessors gives a runtime more Ps than the host has processors if it takes none from a thread that has lost its processor:
+// else who returns from a guest finds none, and by the time he has one his guest's turn is over. On one processor the thread that
+// looks for work with a second P would cost a guest's exits more.
 func spareProcessors(cpus int) {
-	if sys.KeepsP {
-		runtime.GOMAXPROCS(2 * cpus)
+	if sys.KeepsP && cpus > 1 {
+		runtime.GOMAXPROCS(spares * cpus)
 	}
 }
 
