@@ -308,9 +308,10 @@ type VM struct {
 	Budget
 }
 
-// A Guest is a VM that was admitted.
+// A Guest is a VM that was admitted, or is expected.
 type Guest struct {
 	tree   *Tree
+	wants  *VM   // what it is to have once others have given that back, see Arrive; nil: it has it
 	node   *node // nil once it was released
 	name   string
 	pool   string
@@ -321,7 +322,9 @@ type Guest struct {
 	hungry bool   // it was refused pages since the last Balance
 }
 
-// Admit takes a VM, if its reservation and overhead can be had; it holds nothing yet.
+// Admit takes a VM, if its reservation and overhead can be had; it holds nothing yet. Where only memory that is lent to others
+// is in the way, and those can give it back, the error is ErrLater, and there is a Guest: it is expected, and Arrive is to be called
+// until it has come, or Release.
 func (t *Tree) Admit(v VM) (*Guest, error) {
 	if err := v.Budget.check(); err != nil {
 		return nil, fmt.Errorf("mem: VM %s: %w", v.Name, err)
@@ -340,12 +343,44 @@ func (t *Tree) Admit(v VM) (*Guest, error) {
 	n := &node{name: "VM " + v.Name, parent: above, budget: v.Budget, overhead: v.Overhead}
 	g := &Guest{tree: t, node: n, name: v.Name, pool: v.Pool, size: v.Size}
 	n.guest = g
-	if err := t.admit(n, 0); err != nil {
-		return nil, err
+	err = t.admit(n, 0)
+	if err != nil {
+		if t.Obtainable(v.Pool) < v.Reservation+v.Overhead {
+			return nil, err
+		}
+		g.wants, n.budget, n.overhead = &v, Budget{Shares: v.Shares}, 0
+		n.link(above)
+		err = ErrLater
 	}
 	t.names[v.Name] = n
 	g.target = g.max()
-	return g, nil
+	return g, err
+}
+
+// Arrive gives an expected guest its reservation and overhead, or as much of them as there is by now: others can't take that any
+// more. What is free for those who are to give back stays so meanwhile. An error says what is missing still.
+func (g *Guest) Arrive() error {
+	v, n := g.wants, g.node
+	if v == nil {
+		return nil
+	}
+	parent, had := n.parent, n.budget.Reservation
+	n.unlink()
+	n.budget, n.overhead = v.Budget, v.Overhead
+	err := g.tree.fits(parent, n, n.committed())
+	if err == nil {
+		g.wants = nil
+	} else {
+		n.budget, n.overhead = Budget{Shares: v.Shares, Reservation: had}, 0
+		if left := g.tree.Unreserved(); left > had+g.tree.high {
+			n.budget.Reservation = min(left-g.tree.high, v.Reservation+v.Overhead)
+			if g.tree.fits(parent, n, n.committed()) != nil {
+				n.budget.Reservation = had
+			}
+		}
+	}
+	n.link(parent)
+	return err
 }
 
 // Release gives back all that g has. It is of no use afterwards.

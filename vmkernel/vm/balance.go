@@ -66,10 +66,12 @@ func (m *memory) observe(list []*share, states []balloon.State) {
 		if !s.begun {
 			continue
 		}
-		s.trim()
+		if s.loaded {
+			s.trim()
+		}
 		s.active.look(m.backend, s)
-		active := s.guest.Granted()
-		if s.active.known {
+		active := s.guest.Granted() // what it is loaded with, it needs
+		if s.loaded && s.active.known {
 			active = pages(s.active.bytes)
 		}
 		s.guest.Observe(mem.Sample{Active: active, Balloon: states[i].Running, Held: uint64(states[i].Actual)})

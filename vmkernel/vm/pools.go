@@ -91,6 +91,6 @@ func (h *memory) setPool(p *seed.Pool) error {
 	if err := h.tree.SetPool(p.Name, budget(p.Memory, 0)); err != nil {
 		return refused(err)
 	}
-	h.soon()
+	h.policyChanged()
 	return nil
 }

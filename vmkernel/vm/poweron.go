@@ -82,22 +82,11 @@ func image(spec *seed.VM, images datastore.Store) (img loader.Image, done func()
 }
 
 func (in *instance) build(img loader.Image, stop <-chan struct{}) error {
-	load := len(img.Kernel) + len(img.Initrd)
-	for _, m := range img.Modules {
-		load += len(m.Data)
-	}
-	if err := in.create(uint64(load), stop); err != nil {
+	if err := in.create(stop); err != nil {
 		return err
 	}
-	rsdp, err := acpitable.Build(in.memory, acpitable.Config{CPUs: in.spec.CPU.Count})
+	entry, err := in.load(img, stop)
 	if err != nil {
-		return err
-	}
-	entry, err := loader.Load(in.memory, img, rsdp)
-	if err != nil {
-		return found{err, ErrImage}
-	}
-	if err := in.share.settle(false); err != nil { // more than was thought
 		return err
 	}
 	in.format = entry.Format
@@ -113,9 +102,35 @@ func (in *instance) build(img loader.Image, stop <-chan struct{}) error {
 	return nil
 }
 
-// create makes the machine, with the memory that is reserved for it and room for load bytes.
-func (in *instance) create(load uint64, stop <-chan struct{}) error {
-	share, err := in.host.memory.admit(in)
+// load puts what it boots from, and the firmware's tables, into its memory.
+func (in *instance) load(img loader.Image, stop <-chan struct{}) (e loader.Entry, err error) {
+	if err := in.share.room(0, acpitable.End, stop); err != nil {
+		return e, err
+	}
+	rsdp, err := acpitable.Build(in.memory, acpitable.Config{CPUs: in.spec.CPU.Count})
+	if err != nil {
+		return e, err
+	}
+	var none error
+	img.Room = func(gpa, n uint64) error {
+		if none == nil {
+			none = in.share.room(gpa, n, stop)
+		}
+		return none
+	}
+	e, err = loader.Load(in.memory, img, rsdp)
+	switch {
+	case none != nil:
+		return e, none
+	case err != nil:
+		return e, found{err, ErrImage}
+	}
+	return e, in.share.loadedAll()
+}
+
+// create makes the machine, with the memory that is reserved for it.
+func (in *instance) create(stop <-chan struct{}) error {
+	share, err := in.host.memory.admit(in, stop)
 	if err != nil {
 		return err
 	}
@@ -145,9 +160,6 @@ func (in *instance) create(load uint64, stop <-chan struct{}) error {
 	in.handle, in.gone = h, false
 	in.mu.Unlock()
 	if err := share.begin(stop); err != nil {
-		return err
-	}
-	if err := share.first(load); err != nil {
 		return err
 	}
 	low, high, err := in.backend.Memory(h)
