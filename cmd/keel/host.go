@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"math/bits"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -65,18 +64,6 @@ func limitMemory() {
 func memoryLimit(s *sys.Stats) int64 {
 	limit := min(s.UpperLimit, s.UpperBacked+vm.HostShare(s.FreeMemory))
 	return int64(min(limit-limit/8, 1<<62))
-}
-
-// spares is how many Ps there are for each of several processors where spareProcessors wants more.
-const spares = 4
-
-// spareProcessors gives a runtime more Ps than the host has processors if it takes none from a thread that has lost its processor:
-// else who returns from a guest finds none, and by the time he has one his guest's turn is over. On one processor the thread that
-// looks for work with a second P would cost a guest's exits more.
-func spareProcessors(cpus int) {
-	if sys.KeepsP && cpus > 1 {
-		runtime.GOMAXPROCS(spares * cpus)
-	}
 }
 
 // imageSpace is how much memory uploaded images may take, in bytes: a quarter of the machine's.

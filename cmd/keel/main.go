@@ -52,7 +52,6 @@ func main() {
 	}
 	h.up = sinceHandover
 	limitMemory()
-	spareProcessors(int(h.info.CPUs))
 
 	rules := image.SeedRules()
 	var problems []problem
