@@ -29,7 +29,7 @@ var worldsHeld = map[int]string{
 
 // worldsHeldByTamaGo are those that are known to hold with an image by TamaGo, in two runs each.
 var worldsHeldByTamaGo = map[int]string{
-	1: "tickless,shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,destroy,counters,costs",
+	1: "tickless,shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,destroy,counters,skew,pause,costs",
 }
 
 // TestWorlds holds the scheduler to what it promises on the machine, in Bochs, whose time is its own: shares, reservations, limits,
