@@ -25,10 +25,13 @@ func (s *Scheduler) pull(busy bool, key uint64, c uint32) ID {
 			break // c is exclusive
 		}
 		if !busy {
+			if s.arrives(r) && !s.atHome(r, c) {
+				break // it has just gone home
+			}
 			return r
 		}
 		grown := s.refresh(r)
-		if before(s.Nodes[r].link[byKey].key+s.gap(MigrateLag), key) {
+		if before(s.Nodes[r].link[byKey].key+s.gap(MigrateLag)+s.away(r, c), key) {
 			// Others may be further behind than one whose key has grown, but it is good enough.
 			better = r
 		}
@@ -48,7 +51,7 @@ func (s *Scheduler) pull(busy bool, key uint64, c uint32) ID {
 		if o++; o >= uint32(len(s.CPUs)) {
 			o = 0
 		}
-		if r := s.CPUs[o].queue[qSome]; r != None && s.allowed(r, c) {
+		if r := s.CPUs[o].queue[qSome]; r != None && s.allowed(r, c) && (s.atHome(r, c) || !s.arrives(r)) {
 			s.CPUs[c].probe = o
 			return r
 		}
@@ -75,7 +78,7 @@ func (s *Scheduler) push(c uint32, now uint64) {
 		if m := s.Nodes[id].moved; id == None || m != 0 && now < m+Slice {
 			continue
 		}
-		if to := s.find(setIdle, id, c); to != noCPU {
+		if to := s.idleFor(id, c); to != noCPU {
 			s.move(id, to, now)
 			return
 		}
@@ -97,7 +100,7 @@ func (s *Scheduler) push(c uint32, now uint64) {
 				}
 				continue
 			}
-			if before(key, s.front(to, now)) {
+			if before(key+s.away(id, to), s.front(to, now)) {
 				s.move(id, to, now)
 				return
 			}

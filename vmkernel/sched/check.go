@@ -93,6 +93,9 @@ func (s *Scheduler) Check() string {
 		if s.bit(setIdle, c) && (p.current != None || p.nq != 0) || s.bit(setGuest, c) != (p.current != None && s.Nodes[p.current].flags&System == 0) {
 			return "the set of idle processors or of those that run guests is wrong"
 		}
+		if s.bit(setAway, c) != (p.current != None && !s.atHome(p.current, c)) {
+			return "the set of processors that run worlds away from home is wrong"
+		}
 		if s.bit(setKick, c) {
 			kicks++
 		}

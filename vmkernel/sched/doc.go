@@ -21,12 +21,13 @@
 //   - Skew: a virtual processor isn't further ahead than SkewMax of one of its VM that waits or is parked, unless that one gave
 //     its turn up. Who blocks isn't waited for, and siblings that both run keep the difference they began with, see skew.go.
 //   - Nobody starves: a key is at most keyTurns of the world's own turns ahead of its processor's clock.
+//   - Home: a world runs next to its memory where that costs no share, see home.go.
 //   - Timers: a processor with one world, or none, takes none, unless a limit is to be watched.
 //
 // # Who calls it
 //
 // The lower half, at run time: Pick, Wake, Block, Urge, Withdraw, Yield, Switch, Bill and TakeKick; on behalf of the
-// upper half: Create, Destroy, Move, SetPolicy, SetAffinity, SetMember, SetExclusive, Requeue, Pause and Resume. None of
+// upper half: Create, Destroy, Move, SetPolicy, SetAffinity, SetHome, SetMember, SetExclusive, Requeue, Pause and Resume. None of
 // them allocates, stores a Go pointer, blocks, or touches more than a logarithm of the worlds; the
 // walks over processors take one step for 64 of them, but those of SetPolicy and SetExclusive one for each. The package has no state but a Scheduler's, which
 // lives in arrays that the caller made; nodes and processors are indices. It decides and does nothing:

@@ -70,6 +70,7 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 		}
 		if p.nq == 0 {
 			s.setBit(setIdle, c)
+			s.callBack(c, now)
 		}
 		p.until = s.timer(c, now)
 		return None, p.until
@@ -118,7 +119,7 @@ func (p *CPU) clearIdle(now uint64) {
 // another goes before it that is known by then, it returns that one, which stays where it waits.
 func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
-	if n.flags&wantStop != 0 || !s.allowed(id, c) || s.release(id, now) > now || s.ahead(id) {
+	if n.flags&wantStop != 0 || !s.allowed(id, c) || s.goesHome(id, c) || s.release(id, now) > now || s.ahead(id) {
 		return false, None
 	}
 	if p.nq == 0 && s.waiting == 0 {
@@ -204,7 +205,7 @@ func (s *Scheduler) inTheWay(p *CPU) bool {
 // resubmit has a world wait again at processor c, or elsewhere if it may not run there.
 func (s *Scheduler) resubmit(id ID, c uint32, now uint64) {
 	to := c
-	if !s.allowed(id, c) {
+	if !s.allowed(id, c) || s.idleHome(id, c) != noCPU && !s.atHome(id, c) {
 		to = s.place(id, now)
 	}
 	s.submit(id, to, 0, now)

@@ -287,6 +287,7 @@ func (s *Scheduler) run(id ID, c uint32, now uint64) {
 	p.since, p.started, p.contended = now, now, s.contendedAt(now)
 	p.picks++
 	s.clearBit(setIdle, c)
+	s.noteAway(id, c)
 	if n.flags&System != 0 {
 		s.clearBit(setGuest, c)
 	} else {
@@ -371,6 +372,7 @@ func (s *Scheduler) stop(c uint32, now uint64) ID {
 	}
 	n.since = now
 	p.current = None
+	s.clearBit(setAway, c)
 	s.clearBit(setGuest, c)
 	return id
 }

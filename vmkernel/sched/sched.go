@@ -23,6 +23,7 @@ const (
 	MigrateLag  = 2_000_000      // of wall time, that a world must be behind to be moved to a busy processor
 	EarlyMax    = 4_000_000      // likewise, by which a pool's child is due later at most for having had more than its part
 	EarlyDue    = 2_000_000      // likewise, for its pool's reservation
+	AwayLag     = 2_000_000      // likewise, in addition, to be moved to a processor that isn't at home
 	DueLag      = 500_000        // likewise, by its reservation
 	PreemptLag  = 100_000        // likewise, to end another's turn by waking
 	LimitBurst  = 8_000_000      // of wall time, that use may be ahead of a limit
@@ -108,6 +109,7 @@ type Node struct {
 	heap  uint8 // of its processor, that it waits in by virtual time, see queues
 	timed uint8 // likewise, by real time
 	set   uint32
+	home  uint32 // the set of the processors that are next to its memory, 0: all are as near, see home.go
 
 	shares, reservation, limit uint32
 	inverse                    uint64 // 2^40/shares

@@ -214,6 +214,12 @@ func (s *Scheduler) place(id ID, now uint64) uint32 {
 	n := &s.Nodes[id]
 	last := n.cpu
 	mayStay := s.allowed(id, last)
+	if mayStay && s.bit(setIdle, last) && s.atHome(id, last) {
+		return last
+	}
+	if c := s.idleHome(id, last); c != noCPU {
+		return c
+	}
 	if mayStay && s.bit(setIdle, last) {
 		return last
 	}
@@ -231,14 +237,14 @@ func (s *Scheduler) place(id ID, now uint64) uint32 {
 	best, found := last, mayStay
 	var most uint64
 	if found {
-		most = s.front(last, now) + s.gap(PreemptLag)
+		most = s.front(last, now) + s.gap(PreemptLag) - s.away(id, last)
 	}
 	for i := 0; i < 2; i++ {
 		c := s.probe(last, id)
 		if c == noCPU || c == best {
 			continue
 		}
-		f := s.front(c, now)
+		f := s.front(c, now) - s.away(id, c)
 		if !found || before(most, f) || s.CPUs[c].nq < s.CPUs[best].nq && before(most, f+s.gap(Slice)) {
 			best, most, found = c, f, true
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // Churn has random things happen to a machine of random policies: worlds and groups are created and
-// destroyed, woken, withdrawn, blocked, switched to, paused, moved to other pools and processors, and changed, processors pick when they must or
+// destroyed, woken, withdrawn, blocked, switched to, paused, moved to other pools, processors and homes, and changed, processors pick when they must or
 // when they are kicked, and sometimes late. It checks every few calls that nothing is lost (all of
 // Scheduler.Check each `every` events; that a processor which owes it to somebody has a timer or a
 // kick; that whoever waits is picked in the end). It returns how many calls there were.
@@ -145,6 +145,9 @@ func (k *churn) step() {
 		if k.rng.Uint64N(3) == 0 {
 			k.do('A', id, k.rng.Uint64N(8))
 		}
+		if k.rng.Uint64N(3) == 0 {
+			k.do('V', id, k.rng.Uint64N(8))
+		}
 		k.do('W', id)
 	case r < 6:
 		shares, reservation, limit := k.policy()
@@ -188,7 +191,7 @@ func (k *churn) step() {
 		}
 		k.do('S', id, shares, reservation, limit)
 	case r < 75:
-		k.do('A', k.world(), k.rng.Uint64N(8))
+		k.do([]byte("AV")[k.rng.Uint64N(2)], k.world(), k.rng.Uint64N(8))
 	case r < 78:
 		k.do('U', k.world())
 	case r < 82:

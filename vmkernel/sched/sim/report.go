@@ -33,6 +33,7 @@ type GroupResult struct {
 	MaxWait     uint64  // ns, of a world for a processor
 	Skew        uint64  // ns, of a world to a sibling that waits
 	Ahead       float64 // ns, see ahead
+	Home        float64 // of its time, that its worlds ran at home
 	Wakes       int
 	P50, P99    uint64 // ns, from wake-up to run
 }
@@ -92,6 +93,9 @@ func (m *machine) finish(r *Result) {
 			if !m.worlds[w].dead {
 				x.MaxWait = max(x.MaxWait, m.s.MaxWait(m.worlds[w].id))
 			}
+		}
+		if g.anywhere != 0 {
+			x.Home = float64(g.home) / float64(g.anywhere)
 		}
 		if n := len(g.latency); n > 0 {
 			slices.Sort(g.latency)

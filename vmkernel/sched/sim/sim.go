@@ -79,6 +79,8 @@ type group struct {
 	sets   uint32
 	ideal  float64
 
+	home, anywhere uint64 // ns that its worlds ran at home, and in all
+
 	latency []uint32 // ns of its wake-ups
 	maxSkew uint64
 	ahead   ahead
@@ -112,7 +114,7 @@ func Run(sc *Scenario, trace io.Writer) (*Result, error) {
 	for _, e := range sc.Events {
 		nodes += e.World.Count
 	}
-	sets := 1 + len(sc.Worlds) + len(sc.Events)
+	sets := 1 + 2*(len(sc.Worlds)+len(sc.Events))
 	rec, err := newRecorder(sc.CPUs, nodes, sets, trace)
 	if err != nil {
 		return nil, err
@@ -216,6 +218,9 @@ func (m *machine) create(n int, set uint64) bool {
 	m.byID[id] = n
 	if set != 0 {
 		m.call('A', m.now, id, set)
+	}
+	if home := m.set(w.is.Home); home != 0 {
+		m.call('V', m.now, id, home)
 	}
 	w.left = m.burst(w.is.Run, w.is)
 	return true
