@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"keel/vmkernel/release"
 	"keel/vmkernel/seed"
@@ -70,7 +69,7 @@ func (h *host) listen(n *hostNetwork) {
 	list := n.addresses()
 	h.log.Info("door open", "address", listOf(n.stack.State().Addresses), "port", doorPort, "version", release.Own().Name,
 		"fingerprint", string(h.id.key.Fingerprint()), "clock", h.clock.now().source,
-		"ticks", ticks(uint64(time.Since(h.started)), h.info.TSCHz))
+		"ticks", ticks(uint64(h.up()), h.info.TSCHz))
 	if len(list) > 0 {
 		h.id.showClaim(h.own, list[0].String())
 	}

@@ -88,11 +88,10 @@ func imageMemory(vms func() *vm.Manager) datastore.Allocator {
 // announce says that the host is ready, and, where no VM can run, why. used is the memory that the
 // host takes for itself; ticks counts the time-stamp counter from the boot loader's hand-over on.
 func announce(log *slog.Logger, info *sys.Info) {
-	sinceHandover := uint64(time.Now().UnixNano()) - info.WallNS
 	var s sys.Stats
 	sys.GetStats(&s)
 	log.Info("ready", "cpus", info.CPUs, "memory", seed.FormatSize(info.Memory&^(1<<20-1)), "virt", virtName(info.Virt),
-		"tsc", info.TSCHz, "clock", cString(info.TSCSource[:]), "ticks", ticks(sinceHandover, info.TSCHz),
+		"tsc", info.TSCHz, "clock", cString(info.TSCSource[:]), "ticks", ticks(uint64(sinceHandover()), info.TSCHz),
 		"used", seed.FormatSize(s.UsedMemory))
 	if info.Virt == sys.VirtNone {
 		why := cString(info.NoVirt[:])
@@ -111,6 +110,20 @@ func virtName(virt uint64) string {
 		return "amd-v"
 	}
 	return "none"
+}
+
+// handover is when the boot loader handed over, by the clock as it is now. The lower half says it each time: a runtime
+// may have but one clock, so that what it remembers of a time before the clock was set tells nothing.
+func handover() time.Time {
+	var info sys.Info
+	sys.GetInfo(&info)
+	return time.Unix(0, int64(info.WallNS))
+}
+
+// sinceHandover is how long ago that was.
+func sinceHandover() time.Duration {
+	at := handover()
+	return max(0, time.Now().Round(0).Sub(at)) // the clock may be set in between
 }
 
 // ticks is ns in ticks of hz.

@@ -23,7 +23,7 @@ import (
 // host is what the parts of the kernel's main share.
 type host struct {
 	info    sys.Info
-	started time.Time // when the boot loader handed over
+	up      func() time.Duration // since the boot loader handed over
 	seed    *appliedSeed
 	safe    bool // no VM is started
 	recover bool // someone at the boot menu has asked for a claim
@@ -50,7 +50,7 @@ func main() {
 		h.log.Error("not on the bare machine: boot this image with GRUB or QEMU's -kernel", "error", err)
 		os.Exit(1)
 	}
-	h.started = time.Now().Add(-time.Duration(uint64(time.Now().UnixNano()) - h.info.WallNS))
+	h.up = sinceHandover
 	limitMemory()
 
 	rules := image.SeedRules()

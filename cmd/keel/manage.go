@@ -30,7 +30,7 @@ func (m managed) Info() api.Host {
 	h := api.Host{
 		State:   strings.ToLower(string(page.State)),
 		Serial:  page.Serial,
-		Started: m.startedAt(),
+		Started: handover().UTC(),
 		Hardware: api.Hardware{
 			CPUs: int(m.info.CPUs), CPUModel: cpuModel(), Virtualisation: page.Virt, TSCHz: m.info.TSCHz,
 			ClockSource: cString(m.info.TSCSource[:]), Memory: m.info.Memory, DMAProtection: page.DMAProtected,
@@ -84,9 +84,6 @@ func (m managed) problems() (list []string) {
 	}
 	return list
 }
-
-// startedAt is when the host was booted, by the clock as it is now.
-func (m managed) startedAt() time.Time { return time.Now().Add(-time.Since(m.started)).UTC().Round(0) }
 
 func (m managed) net() *net.Stack { return m.id.net.Load().stack }
 

@@ -157,7 +157,7 @@ func (p *statusPage) state(claim, reached bool) status.State {
 			return status.Safe
 		}
 		return status.Ready // it is to have no network
-	case h.offline.Load(), h.door.Load() && !reached, !h.door.Load() && time.Since(h.started) > startingFor:
+	case h.offline.Load(), h.door.Load() && !reached, !h.door.Load() && h.up() > startingFor:
 		return status.Offline
 	case !h.door.Load():
 		return status.Starting

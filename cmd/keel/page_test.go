@@ -41,14 +41,14 @@ func TestStateIsTheHosts(t *testing.T) {
 			h.seed.Host.Management.NIC, h.safe, h.recover = "", true, true
 		}, true, true, status.Recovery},
 		"without a card":    {func(h *host) { h.offline.Store(true) }, false, false, status.Offline},
-		"without an answer": {func(h *host) { h.started = time.Now().Add(-time.Hour) }, false, false, status.Offline},
+		"without an answer": {func(h *host) { h.up = func() time.Duration { return time.Hour } }, false, false, status.Offline},
 		"open":              {open, false, true, status.Ready},
 		"cable pulled":      {open, false, false, status.Offline},
 		"nobody's":          {open, true, true, status.Unclaimed},
 		"safe":              {func(h *host) { open(h); h.safe = true }, false, true, status.Safe},
 		"recovery":          {func(h *host) { open(h); h.safe, h.recover = true, true }, true, true, status.Recovery},
 	} {
-		h := &host{started: time.Now(), seed: &appliedSeed{Seed: &seed.Seed{}, source: "boot module 1"}}
+		h := &host{up: func() time.Duration { return 0 }, seed: &appliedSeed{Seed: &seed.Seed{}, source: "boot module 1"}}
 		h.seed.Host.Management.NIC = seed.NICAuto
 		c.set(h)
 		if got := newStatusPage(h).state(c.claim, c.reached); got != c.want {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"unsafe"
 )
@@ -18,6 +19,7 @@ func TestSpinnersAreInTheListUntilTheyLeave(t *testing.T) {
 		w.ctx.fsBase = uint64(addrOf(&words[w.id]))
 	}
 	items := make([]spinner, len(all))
+	t.Cleanup(func() { runtime.KeepAlive(words); runtime.KeepAlive(items) }) // only addresses of them are left
 	l := spinnerList{items: addrOf(&items[0])}
 	in := map[uint32]bool{}
 	for range 10_000 {
@@ -46,7 +48,7 @@ func TestOnlySpinnersWithAWordAreWoken(t *testing.T) {
 	words := make([]uint32, len(all)+1)
 	items := make([]spinner, len(all))
 	spinners = spinnerList{items: addrOf(&items[0])}
-	t.Cleanup(func() { spinners = spinnerList{} })
+	t.Cleanup(func() { spinners = spinnerList{}; runtime.KeepAlive(items) })
 	for _, w := range all {
 		w.ctx.fsBase, w.state, w.wait = uint64(addrOf(&words[w.id])), stateRunnable, waitSpin // wake leaves what runs alone
 		spinners.add(w)

@@ -106,9 +106,9 @@ func (a *APIC) INIT() {
 // throughout: a message that comes meanwhile, such as the start-up after an INIT, matches.
 func (a *APIC) initialise() {
 	a.identify()
-	for r := uint32(0); r < wordsOfRegs; r++ {
-		if r != regID && (r != regLDR || a.Mode() != ModeX2APIC) {
-			a.set(r, 0)
+	for i := 0; i < wordsOfRegs; i++ {
+		if i != regID<<2 && (i != regLDR<<2 || a.Mode() != ModeX2APIC) {
+			atomic.StoreUint32(&a.Regs[i], 0)
 		}
 	}
 	a.expiry, a.inService = 0, 0

@@ -136,6 +136,10 @@ func TestX2ICR(t *testing.T) {
 	if v, _ := a.ReadMSR(0x828, 0); v != 1<<5 || a.Pending() != -1 {
 		t.Errorf("self IPI of vector 15: ESR %#x, pending %d", v, a.Pending())
 	}
+	a.INIT()
+	if v, ok := a.ReadMSR(0x830, 0); !ok || v != 0 {
+		t.Errorf("after INIT ICR = %#x", v)
+	}
 }
 
 func TestBid(t *testing.T) {
