@@ -1,5 +1,7 @@
 package sched
 
+import "math/bits"
+
 // Check looks at everything that must hold between two calls and returns what doesn't, "" if all
 // does. It is for tests: it looks at all nodes.
 func (s *Scheduler) Check() string {
@@ -156,6 +158,9 @@ func (s *Scheduler) checkGroup(id ID) string {
 			contending += uint64(x.shares)
 		}
 	}
+	if n.nactive != 0 && n.flags&meant != 0 && !s.checkMean(id) {
+		return "a pool's mean is wrong"
+	}
 	size, ok := uint32(0), false
 	if n.flags&Cosched != 0 {
 		size, ok = s.checkRing(n.least, byTag, true)
@@ -183,6 +188,27 @@ func (s *Scheduler) checkGroup(id ID) string {
 		}
 	}
 	return ""
+}
+
+// checkMean says whether the mean of a pool's children is where their tags and shares have it, exactly.
+func (s *Scheduler) checkMean(id ID) bool {
+	g := &s.Nodes[id]
+	var sum, carry uint64 // of two words, the upper one in carry
+	for i := range s.Nodes[Root+1:] {
+		x := &s.Nodes[Root+1+ID(i)]
+		if x.state == Free || x.parent != id || x.nactive == 0 {
+			continue
+		}
+		d := x.tag - g.mean
+		hi, lo := bits.Mul64(d, uint64(x.shares))
+		if int64(d) < 0 {
+			hi -= uint64(x.shares)
+		}
+		var c uint64
+		sum, c = bits.Add64(sum, lo, 0)
+		carry += hi + c
+	}
+	return carry == 0 && sum == g.rest && g.rest < g.active
 }
 
 func (s *Scheduler) checkWorld(id ID) string {

@@ -9,7 +9,8 @@
 //   - Shares: processor time goes by shares at each level of the tree, and what a node can't use goes to
 //     its siblings first. The error is some 2 ms of service at any time, see tags.go; three saturating
 //     VMs with shares 1 : 2 : 4 and one to eight virtual processors each get their part of one second
-//     within 1 % of it on 1, 2, 3, 4 and 8 processors (sim.TestShares).
+//     within 1 % of it on 1, 2, 3, 4 and 8 processors (sim.TestShares), and so do VMs of one pool beside others, within 1 % of the
+//     machine (sim.TestSharesInAPool).
 //   - Reservation, limit: in every interval t a node gets at least r(t - 2*ReserveLag) - 5*Slice, and at
 //     most l(t + LimitBurst), see rates.go.
 //   - The system group's threads go before guests up to its limit. Above it they are paced, never

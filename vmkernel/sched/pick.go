@@ -91,6 +91,9 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 		}
 	}
 	s.run(id, c, now)
+	if p.dueTurn {
+		s.prepay(c, now)
+	}
 	p.started = turn
 	if id != was {
 		p.switches++
@@ -142,6 +145,7 @@ func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 			return false, o
 		}
 		p.started, p.dueTurn = now, true // it comes due as it runs
+		s.prepay(c, now)
 		return true, None
 	}
 	p.dueTurn = false
@@ -338,8 +342,8 @@ func (s *Scheduler) firstDue(c uint32, skip ID, now uint64) ID {
 		return None // none waits anywhere
 	}
 	p := &s.CPUs[c]
-	here := Never
-	id := None
+	here, least := Never, Never
+	id, good := None, None
 	for i := 0; i < 3; i++ {
 		id = p.queue[qDue]
 		if id == None {
@@ -361,7 +365,14 @@ func (s *Scheduler) firstDue(c uint32, skip ID, now uint64) ID {
 		s.remove(&p.queue[qDue], id, byDue)
 		s.insert(&p.queue[qDue], id, byDue, t)
 		s.replay(cupDue, c)
+		if t < least {
+			good, least = id, t
+		}
 		id, here = None, Never
+	}
+	if id == None {
+		// Others may be due for longer, but it is good enough: of a group that is far behind all are put off all the time.
+		id, here = good, least
 	}
 	if o := s.winner(cupDue); o != noCPU && o != c {
 		r := s.CPUs[o].queue[qDue]

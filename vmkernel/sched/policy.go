@@ -104,7 +104,10 @@ func (s *Scheduler) Create(parent, owner ID, flags uint8, p *Policy) ID {
 	n := &s.Nodes[id]
 	s.free = n.sibling
 	*n = Node{parent: parent, owner: owner, depth: g.depth + 1, state: Blocked}
-	n.flags = flags&(Group|System|Cosched) | g.flags&System
+	n.flags = uint16(flags)&(Group|System|Cosched) | g.flags&System
+	if n.flags&(Group|System|Cosched) == Group {
+		n.flags |= meant
+	}
 	n.setShares(p.Shares)
 	s.setRates(n, p.Reservation, p.Limit)
 	n.tag = g.clock
@@ -190,16 +193,7 @@ func (s *Scheduler) SetPolicy(id ID, p *Policy, now uint64) bool {
 		return false
 	}
 	n := &s.Nodes[id]
-	if n.nactive != 0 {
-		g := &s.Nodes[n.parent]
-		g.active += uint64(p.Shares) - uint64(n.shares) // modulo 2^64, as the sum isn't negative
-	}
-	s.rescale(n, uint64(n.shares), uint64(p.Shares))
-	if n.link[byTag].in {
-		s.retag(id)
-		s.Nodes[n.parent].contending += uint64(p.Shares) - uint64(n.shares)
-	}
-	n.setShares(p.Shares)
+	s.reshare(id, p.Shares)
 	if p.Reservation != n.reservation || p.Limit != n.limit {
 		s.setRates(n, p.Reservation, p.Limit)
 		n.limTag = min(n.limTag, now+LimitBurst)
@@ -208,6 +202,33 @@ func (s *Scheduler) SetPolicy(id ID, p *Policy, now uint64) bool {
 		s.kickBusy(now)
 	}
 	return true
+}
+
+// reshare changes a node's shares, and what depends on them.
+func (s *Scheduler) reshare(id ID, shares uint32) {
+	n := &s.Nodes[id]
+	g := &s.Nodes[n.parent]
+	counted := n.nactive != 0 && g.flags&meant != 0
+	if n.nactive != 0 {
+		g.active -= uint64(n.shares)
+	}
+	if counted {
+		s.leave(id)
+	}
+	s.rescale(n, uint64(n.shares), uint64(shares))
+	if n.link[byTag].in {
+		g.contending += uint64(shares) - uint64(n.shares) // modulo 2^64, as the sum isn't negative
+	}
+	n.setShares(shares)
+	if n.nactive != 0 {
+		g.active += uint64(shares)
+	}
+	if counted {
+		s.enter(id)
+	}
+	if n.link[byTag].in {
+		s.retag(id)
+	}
 }
 
 // setRates sets a node's reservation and limit, and keeps the numbers of nodes that have one.
@@ -349,7 +370,7 @@ func (s *Scheduler) Resume(id ID, now uint64) bool {
 // Bill adds ns of service, which was given to a world in another's name, to its account: time in Go
 // on behalf of a VM. It is repaid like its own.
 func (s *Scheduler) Bill(id ID, ns, now uint64) {
-	s.bill(id, ns, min(ns, maxCharge), 0, now)
+	s.bill(id, ns, min(ns, maxCharge), 0, ns, now)
 }
 
 func lowestOr0(m uint64) uint32 {

@@ -10,6 +10,9 @@ func (s *Scheduler) activate(id ID) (fresh int) {
 		p := &s.Nodes[x.parent]
 		p.active += uint64(x.shares)
 		p.nactive++
+		if p.flags&meant != 0 {
+			s.enter(n)
+		}
 		if p.nactive != 1 {
 			break
 		}
@@ -28,6 +31,9 @@ func (s *Scheduler) deactivate(id ID) {
 		x.slept = p.free
 		p.active -= uint64(x.shares)
 		p.nactive--
+		if p.flags&meant != 0 {
+			s.leave(n)
+		}
 		if p.nactive != 0 {
 			break
 		}
@@ -356,6 +362,7 @@ func (s *Scheduler) stop(c uint32, now uint64) ID {
 	if id == None {
 		return None
 	}
+	s.refund(c)
 	n := &s.Nodes[id]
 	n.nrun = 0
 	for g := n.parent; g != Root; {

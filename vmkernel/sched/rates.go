@@ -15,8 +15,14 @@ package sched
 // together leave the processors that their worlds may use, and the system group's limit, free
 // (admission, package admit), since then earliest-due-first meets every rate within a turn.
 //
+// A turn for a reservation is in the accounts from its beginning (prepay), and what it leaves is given back: else all that wait
+// on several processors would have one at once, whatever their shares, before the first is charged.
+//
 // A turn for a group's reservation goes by shares below it (owed): which of its worlds has it is all the same to the group, and
-// those below it with a reservation of their own are due for that as well.
+// those below it with a reservation of their own are due for that as well. A child of a pool that had more than its part, while its
+// siblings run, is due for the pool's later by as much service as brings them there, EarlyDue at most: as by shares, see tags.go. So
+// a pool whose other children can't use what it has reserved is behind by EarlyDue, a turn and DueLag, which is less than
+// ReserveLag: none of it is forgotten.
 //
 // A limit is a bucket: LimitBurst of wall time may be used ahead, so in every interval t a node with
 // limit l gets at most l*(t + LimitBurst) and what its worlds overrun by, which is less than
@@ -73,6 +79,33 @@ func (x *Node) serveReservation(d, now uint64) {
 	x.resTag = min(t+mul20(d, x.perReserved), now+ReserveLag+mul20(keepTurns*Slice, x.perReserved))
 }
 
+// prepay has the turn that processor c's world begins for a reservation in the accounts from its beginning: else as many as wait
+// would have turns at once, before any of them is in there. What it doesn't use is given back when it stops.
+func (s *Scheduler) prepay(c uint32, now uint64) {
+	p := &s.CPUs[c]
+	s.refund(c)
+	p.prepaid = Slice
+	for n := p.current; n != Root; n = s.Nodes[n].parent {
+		if x := &s.Nodes[n]; x.reservation != 0 {
+			x.serveReservation(Slice, now+Slice)
+		}
+	}
+}
+
+// refund gives back what is left of that.
+func (s *Scheduler) refund(c uint32) {
+	p := &s.CPUs[c]
+	if p.prepaid == 0 {
+		return
+	}
+	for n := p.current; n != Root; n = s.Nodes[n].parent {
+		if x := &s.Nodes[n]; x.reservation != 0 {
+			x.resTag -= min(mul20(p.prepaid, x.perReserved), x.resTag)
+		}
+	}
+	p.prepaid = 0
+}
+
 func (x *Node) serveLimit(d, now uint64) {
 	if d > maxCharge {
 		d = maxCharge
@@ -104,15 +137,31 @@ func (s *Scheduler) dueAbove(id ID, now uint64) uint64 {
 	return t
 }
 
-// dueFor is when that is, and whose reservation it is, None without one.
+// dueFor is when that is, and whose reservation it is, None without one. For a pool's reservation a child that had more than its part
+// is due later, while others of the pool run, as it is by shares: see tags.go.
 func (s *Scheduler) dueFor(id ID, now uint64) (of ID, t uint64) {
 	of, t = None, Never
-	for n := id; n != None; n = s.Nodes[n].parent {
-		if x := &s.Nodes[n]; x.reservation != 0 {
-			if due := max(x.resTag, sub(now, ReserveLag)); due < t {
+	early := uint64(0) // ns of the service of n, before what is below it is due
+	for n := id; n != None; {
+		x := &s.Nodes[n]
+		if x.reservation != 0 {
+			due := max(x.resTag, sub(now, ReserveLag))
+			if early != 0 {
+				due += min(mul20(early, x.perReserved), EarlyDue)
+			}
+			if due < t {
 				of, t = n, due
 			}
 		}
+		if n = x.parent; n <= Root {
+			break
+		}
+		g := &s.Nodes[n]
+		first := x.tag
+		if g.least != None && before(s.Nodes[g.least].tag, first) {
+			first = s.Nodes[g.least].tag
+		}
+		early = mul20(g.beyond(first), g.active)
 	}
 	return of, t
 }

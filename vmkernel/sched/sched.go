@@ -21,6 +21,8 @@ const (
 	WakeCredit  = 1_000_000 // service that a sleeper may be ahead of who didn't sleep
 	LagMax      = 20_000_000
 	MigrateLag  = 2_000_000      // of wall time, that a world must be behind to be moved to a busy processor
+	EarlyMax    = 4_000_000      // likewise, by which a pool's child is due later at most for having had more than its part
+	EarlyDue    = 2_000_000      // likewise, for its pool's reservation
 	AwayLag     = 2_000_000      // likewise, in addition, to be moved to a processor that isn't at home
 	DueLag      = 500_000        // likewise, by its reservation
 	PreemptLag  = 100_000        // likewise, to end another's turn by waking
@@ -70,6 +72,7 @@ const (
 	blocked0             // a paused world is to be blocked when resumed
 	wantStop             // a running world is to be paused at the next Pick
 	gaveUp               // a waiting virtual processor ended its turn itself: nobody waits for it, see skew.go
+	meant                // a pool, the mean of whose children is kept, see mean.go
 )
 
 // A link is a node's place in a heap or a ring, see heap.go and ring.go.
@@ -101,7 +104,7 @@ type Node struct {
 
 	cpu   uint32 // where it waits, runs, or ran last
 	state State
-	flags uint8
+	flags uint16
 	depth uint8
 	heap  uint8 // of its processor, that it waits in by virtual time, see queues
 	timed uint8 // likewise, by real time
@@ -116,6 +119,7 @@ type Node struct {
 	clock      uint64 // a group's virtual time
 	active     uint64 // a group's: shares of its runnable children
 	contending uint64 // likewise, of those with waiting worlds
+	mean, rest uint64 // a pool's: of its runnable children's tags, see mean.go
 	nactive    uint32 // its runnable children; a world's: 1 when runnable
 	free       uint64 // a group's virtual time that passed as its children's service was free, see tags.go
 	slept      uint64 // what its group's free was when it last wanted a processor
@@ -165,6 +169,7 @@ type CPU struct {
 	contended uint64 // the contended clock then
 	started   uint64 // when current's turn began
 	until     uint64 // what the last Pick returned
+	prepaid   uint64 // of current's turn for a reservation, what is in the accounts already, ns
 	excess    uint64 // by which current's key is beyond what it may be while it waits, see Node.top
 	clock     uint64 // the root's virtual time, here
 	exclusive uint32 // affinity set that has it alone, 0 none

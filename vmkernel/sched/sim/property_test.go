@@ -144,8 +144,7 @@ world huge count=6`)
 }
 
 // TestSharesOfReservation: what a pool has for its reservation alone goes to its VMs by their shares, level by level, whatever part
-// of it they have reserved, and what one can't use to the others: within 2 %, and within 7 % where VMs of one virtual processor each
-// may have turns at once, since the turn that one has already isn't in the account when another's is due.
+// of it they have reserved, and what one can't use to the others.
 func TestSharesOfReservation(t *testing.T) {
 	for _, x := range []struct {
 		groups string
@@ -168,11 +167,7 @@ func TestSharesOfReservation(t *testing.T) {
 					t.Errorf("%d processors, %q: 40%% is reserved, it got %.2f%%", cpus, x.groups, 100*p)
 				}
 				for i, want := range x.want {
-					most := 0.02
-					if n == 1 && cpus > 2 {
-						most = 0.07
-					}
-					if got := r.Group(string(rune('a'+i))).Used / p; math.Abs(got-want) > most {
+					if got := r.Group(string(rune('a'+i))).Used / p; math.Abs(got-want) > 0.02 {
 						t.Errorf("%d processors, %d worlds each, %q: %c got %.1f%% of what the pool has, its part is %.1f%%", cpus, n, x.groups, 'a'+i, 100*got, 100*want)
 					}
 				}
