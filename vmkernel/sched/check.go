@@ -11,6 +11,9 @@ func (s *Scheduler) Check() string {
 			return "the list of free nodes is broken"
 		}
 	}
+	if !s.checkPrepaid() {
+		return "a node has more prepaid, or less, than turns are under way below it"
+	}
 	var inQueues, inParked, running, limits, reserves uint32
 	for i := range s.Nodes[Root:] {
 		id := Root + ID(i)
@@ -89,6 +92,9 @@ func (s *Scheduler) Check() string {
 			if n := &s.Nodes[p.current]; n.state != Running || n.cpu != c {
 				return "a processor runs a world that isn't running there"
 			}
+		}
+		if p.prepaid > sub(p.started+Slice, p.since) || p.current == None && p.prepaid != 0 {
+			return "a processor's turn has prepaid more than is left of it"
 		}
 		if s.bit(setIdle, c) && (p.current != None || p.nq != 0) || s.bit(setGuest, c) != (p.current != None && s.Nodes[p.current].flags&System == 0) {
 			return "the set of idle processors or of those that run guests is wrong"
@@ -188,6 +194,25 @@ func (s *Scheduler) checkGroup(id ID) string {
 		}
 	}
 	return ""
+}
+
+// checkPrepaid says whether of all nodes together as much is prepaid as the turns that are under way have, and of none less than
+// those below it have.
+func (s *Scheduler) checkPrepaid() bool {
+	var all, sum uint64
+	for c := range s.CPUs {
+		p := &s.CPUs[c]
+		all += p.prepaid * uint64(s.Nodes[p.current].depth)
+		for n := p.current; n > Root; n = s.Nodes[n].parent {
+			if s.Nodes[n].prepaid < p.prepaid {
+				return false
+			}
+		}
+	}
+	for i := range s.Nodes {
+		sum += s.Nodes[i].prepaid
+	}
+	return sum == all
 }
 
 // checkMean says whether the mean of a pool's children is where their tags and shares have it, exactly.

@@ -26,6 +26,7 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 		s.review(c, now)
 	}
 	was, id := p.current, None
+	p.owed = None
 	if was != None {
 		stays := false
 		if !p.yielded {
@@ -77,7 +78,7 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 	}
 	p.clearIdle(now)
 	guest := s.Nodes[id].flags&System == 0
-	p.dueTurn = guest && s.due(id, now) <= now
+	p.dueTurn = guest && (id == p.owed || s.due(id, now) <= now)
 	if guest && p.nq != 0 {
 		s.advance(id, c, now)
 	}
@@ -91,10 +92,10 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 		}
 	}
 	s.run(id, c, now)
+	p.started = turn
 	if p.dueTurn {
 		s.prepay(c, now)
 	}
-	p.started = turn
 	if id != was {
 		p.switches++
 		if was != None && s.Nodes[was].state == Ready {
@@ -351,20 +352,18 @@ func (s *Scheduler) firstDue(c uint32, skip ID, now uint64) ID {
 		}
 		// Service of others of its group may have put it off.
 		here = s.Nodes[id].link[byDue].key
-		t := s.due(id, now)
-		if t <= here {
+		t, key := s.dueKey(id, now)
+		if key <= here {
 			break
 		}
-		if t == Never {
+		if key == Never {
 			// It has none any more.
 			s.dequeue(id, now)
 			s.enqueue(id, c, 0, now)
 			id, here = None, Never
 			continue
 		}
-		s.remove(&p.queue[qDue], id, byDue)
-		s.insert(&p.queue[qDue], id, byDue, t)
-		s.replay(cupDue, c)
+		s.rekeyDue(id, key)
 		if t < least {
 			good, least = id, t
 		}

@@ -198,6 +198,7 @@ func (s *Scheduler) SetPolicy(id ID, p *Policy, now uint64) bool {
 		s.setRates(n, p.Reservation, p.Limit)
 		n.limTag = min(n.limTag, now+LimitBurst)
 		n.resTag = now
+		s.bringForward(id, noCPU, now)
 		s.pace(now)
 		s.kickBusy(now)
 	}
@@ -370,7 +371,7 @@ func (s *Scheduler) Resume(id ID, now uint64) bool {
 // Bill adds ns of service, which was given to a world in another's name, to its account: time in Go
 // on behalf of a VM. It is repaid like its own.
 func (s *Scheduler) Bill(id ID, ns, now uint64) {
-	s.bill(id, ns, min(ns, maxCharge), 0, ns, now)
+	s.bill(id, ns, min(ns, maxCharge), 0, 0, now)
 }
 
 func lowestOr0(m uint64) uint32 {

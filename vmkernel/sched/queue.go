@@ -69,9 +69,9 @@ func (s *Scheduler) enqueue(id ID, c uint32, fresh int, now uint64) {
 		s.insert(&p.queue[qSystem], id, byDue, n.since)
 		s.replay(cupSystem, c)
 	} else {
-		if due := s.due(id, now); due != Never {
+		if _, key := s.dueKey(id, now); key != Never {
 			n.timed = qDue
-			s.insert(&p.queue[qDue], id, byDue, due)
+			s.insert(&p.queue[qDue], id, byDue, key)
 			s.replay(cupDue, c)
 		} else {
 			n.timed = qLook
@@ -302,7 +302,7 @@ func (s *Scheduler) advance(id ID, c uint32, now uint64) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
 	top := Root
 	if p.dueTurn {
-		top, _ = s.dueFor(id, now)
+		top, _, _ = s.dueFor(id, now)
 	}
 	m := id
 	for m != top && s.Nodes[m].parent != Root {
@@ -362,7 +362,10 @@ func (s *Scheduler) stop(c uint32, now uint64) ID {
 	if id == None {
 		return None
 	}
-	s.refund(c)
+	s.repay(c, 0)
+	if s.reserves != 0 {
+		s.bringForward(s.Nodes[id].parent, c, now)
+	}
 	n := &s.Nodes[id]
 	n.nrun = 0
 	for g := n.parent; g != Root; {

@@ -15,8 +15,7 @@ package sched
 // together leave the processors that their worlds may use, and the system group's limit, free
 // (admission, package admit), since then earliest-due-first meets every rate within a turn.
 //
-// A turn for a reservation is in the accounts from its beginning (prepay), and what it leaves is given back: else all that wait
-// on several processors would have one at once, whatever their shares, before the first is charged.
+// A turn for a reservation counts from its beginning, see prepaid.go.
 //
 // A turn for a group's reservation goes by shares below it (owed): which of its worlds has it is all the same to the group, and
 // those below it with a reservation of their own are due for that as well. A child of a pool that had more than its part, while its
@@ -79,33 +78,6 @@ func (x *Node) serveReservation(d, now uint64) {
 	x.resTag = min(t+mul20(d, x.perReserved), now+ReserveLag+mul20(keepTurns*Slice, x.perReserved))
 }
 
-// prepay has the turn that processor c's world begins for a reservation in the accounts from its beginning: else as many as wait
-// would have turns at once, before any of them is in there. What it doesn't use is given back when it stops.
-func (s *Scheduler) prepay(c uint32, now uint64) {
-	p := &s.CPUs[c]
-	s.refund(c)
-	p.prepaid = Slice
-	for n := p.current; n != Root; n = s.Nodes[n].parent {
-		if x := &s.Nodes[n]; x.reservation != 0 {
-			x.serveReservation(Slice, now+Slice)
-		}
-	}
-}
-
-// refund gives back what is left of that.
-func (s *Scheduler) refund(c uint32) {
-	p := &s.CPUs[c]
-	if p.prepaid == 0 {
-		return
-	}
-	for n := p.current; n != Root; n = s.Nodes[n].parent {
-		if x := &s.Nodes[n]; x.reservation != 0 {
-			x.resTag -= min(mul20(p.prepaid, x.perReserved), x.resTag)
-		}
-	}
-	p.prepaid = 0
-}
-
 func (x *Node) serveLimit(d, now uint64) {
 	if d > maxCharge {
 		d = maxCharge
@@ -129,18 +101,15 @@ func (s *Scheduler) due(id ID, now uint64) uint64 {
 	if s.reserves == 0 {
 		return Never
 	}
-	return s.dueAbove(id, now)
-}
-
-func (s *Scheduler) dueAbove(id ID, now uint64) uint64 {
-	_, t := s.dueFor(id, now)
+	_, t, _ := s.dueFor(id, now)
 	return t
 }
 
-// dueFor is when that is, and whose reservation it is, None without one. For a pool's reservation a child that had more than its part
-// is due later, while others of the pool run, as it is by shares: see tags.go.
-func (s *Scheduler) dueFor(id ID, now uint64) (of ID, t uint64) {
-	of, t = None, Never
+// dueFor is when that is, and whose reservation it is, None without one; and when it would be if the turns that have been prepaid
+// ended now. For a pool's reservation a child that had more than its part is due later, while others of the pool run, as it is by
+// shares: see tags.go.
+func (s *Scheduler) dueFor(id ID, now uint64) (of ID, t, unpaid uint64) {
+	of, t, unpaid = None, Never, Never
 	early := uint64(0) // ns of the service of n, before what is below it is due
 	for n := id; n != None; {
 		x := &s.Nodes[n]
@@ -149,7 +118,8 @@ func (s *Scheduler) dueFor(id ID, now uint64) (of ID, t uint64) {
 			if early != 0 {
 				due += min(mul20(early, x.perReserved), EarlyDue)
 			}
-			if due < t {
+			unpaid = min(unpaid, due)
+			if due += mul20(x.prepaid, x.perReserved); due < t {
 				of, t = n, due
 			}
 		}
@@ -161,26 +131,24 @@ func (s *Scheduler) dueFor(id ID, now uint64) (of ID, t uint64) {
 		if g.least != None && before(s.Nodes[g.least].tag, first) {
 			first = s.Nodes[g.least].tag
 		}
-		early = mul20(g.beyond(first), g.active)
+		early = mul20(mul20(early, x.inverse)+g.beyond(first), g.active)
 	}
-	return of, t
+	return of, t, unpaid
 }
 
 // owed is the world that processor c is to run for the reservation that has a world due, which waits or runs there: where that is
 // a group's, it is for the child that is owed most by its shares, and so on below. One that waits elsewhere is left there unless it
-// is MigrateLag behind.
+// is MigrateLag behind. That is a turn for the reservation, even where the world isn't due itself yet, since it had more than its part of
+// a group in between: as one by shares it would have the clocks follow it, and nobody would count what the group had beyond its part.
 func (s *Scheduler) owed(id ID, c uint32, now uint64) ID {
-	first, _ := s.dueFor(id, now)
+	first, _, _ := s.dueFor(id, now)
 	best := id
 	for n := id; n != first && first != None; n = s.Nodes[n].parent {
 		l := s.Nodes[s.Nodes[n].parent].least
 		if l == None || l == n {
 			continue
 		}
-		w := l
-		for s.Nodes[w].flags&Group != 0 {
-			w = s.Nodes[w].least
-		}
+		w := s.leastBelow(l)
 		tag := s.Nodes[l].tag
 		if s.Nodes[w].cpu != c {
 			tag += mul20(MigrateLag, s.Nodes[l].inverse)
@@ -189,6 +157,7 @@ func (s *Scheduler) owed(id ID, c uint32, now uint64) ID {
 			best = w
 		}
 	}
+	s.CPUs[c].owed = best
 	return best
 }
 

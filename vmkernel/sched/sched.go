@@ -31,6 +31,7 @@ const (
 	ReserveLag  = 4_000_000      // of wall time, that use may be ahead of or behind a reservation and be remembered
 	Soonest     = 2 * minTimer   // between two decisions, and TurnCost, see Scheduler.soonest
 	SkewMax     = 3_000_000      // progress of a vCPU beyond a waiting one of its VM
+	putOffMax   = 2 * Slice      // by which a prepaid turn that ends early may have others of its group be late
 	keepTurns   = 4              // of service, that use is ahead of a reservation and is remembered
 	debtTurns   = 128            // that the tag of a node with a reservation is ahead at most
 	keyTurns    = 4              // of its own, that a world's key is ahead of its processor's clock at most
@@ -127,6 +128,7 @@ type Node struct {
 	nrun       uint32 // running worlds below; likewise
 	resTag     uint64 // wall time up to which its reservation has been served
 	limTag     uint64 // wall time up to which its limit has been used
+	prepaid    uint64 // of turns for a reservation, its or another's, that are under way below, what is left of them, ns
 
 	progress uint64 // service, for the skew; a group's: that of its foremost
 	waiting  ID     // a group's worlds by progress
@@ -165,11 +167,12 @@ type CPU struct {
 	dueTurn   bool   // current was picked for its reservation, and keeps its turn
 	yielded   bool   // current gave its turn up
 	next      ID     // who is to have it
+	owed      ID     // who is to have the turn for a reservation that Pick found due, though it may not be due itself
 	since     uint64 // up to when current's time is charged
 	contended uint64 // the contended clock then
 	started   uint64 // when current's turn began
 	until     uint64 // what the last Pick returned
-	prepaid   uint64 // of current's turn for a reservation, what is in the accounts already, ns
+	prepaid   uint64 // of current's turn for a reservation, what is left of it, ns: no more than until started+Slice
 	excess    uint64 // by which current's key is beyond what it may be while it waits, see Node.top
 	clock     uint64 // the root's virtual time, here
 	exclusive uint32 // affinity set that has it alone, 0 none

@@ -185,6 +185,22 @@ func TestReservationIsNoMore(t *testing.T) {
 			t.Errorf("%d processors: 50%% is reserved, it got %.2f%%", cpus, 100*g.Used)
 		}
 	}
+	// A turn that another of its pool is owed isn't one by shares, which would have the clocks follow it: nobody else's debt counted.
+	r := simulate(t, "cpus 8\n"+oneSecond+`
+group p shares=1 reservation=300%
+group a parent=p
+group v parent=p
+group b shares=1 reservation=10%
+group o shares=1000000 cosched
+world a count=100
+world v count=16 run=50us sleep=2ms jitter=50%
+world b
+world o count=16`)
+	for name, want := range map[string]float64{"p": 3, "b": 0.1} {
+		if got := r.Group(name).Used; got < want*0.99 || got > want*1.04 {
+			t.Errorf("%s got %.2f%%, %.0f%% is reserved", name, 100*got, 100*want)
+		}
+	}
 }
 
 // TestLimit: a limit isn't exceeded, on an idle machine and on a busy one, for any number of worlds.
