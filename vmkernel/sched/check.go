@@ -142,6 +142,9 @@ func (s *Scheduler) checkGroup(id ID) string {
 		if (x.state == Ready || x.state == Parked) && x.flags&gaveUp == 0 {
 			awaited++
 		}
+		if n.flags&Cosched != 0 && x.nactive != 0 && x.flags&gaveUp == 0 && x.progress < n.floor {
+			return "a virtual processor is further behind than its group knows"
+		}
 		nrun += x.nrun
 	}
 	if id == Root {

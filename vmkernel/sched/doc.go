@@ -19,7 +19,7 @@
 //   - Latency: a world that slept runs at once unless it used its part already; sleeping earns
 //     WakeCredit and no more.
 //   - Skew: a virtual processor isn't further ahead than SkewMax of one of its VM that waits or is parked, unless that one gave
-//     its turn up. Who blocks isn't waited for, and siblings that both run keep the difference they began with, see skew.go.
+//     its turn up, or of one that runs. Who blocks isn't waited for, see skew.go.
 //   - Nobody starves: a key is at most keyTurns of the world's own turns ahead of its processor's clock.
 //   - Home: a world runs next to its memory where that costs no share, see home.go.
 //   - Timers: a processor with one world, or none, takes none, unless a limit is to be watched.

@@ -120,7 +120,7 @@ func (p *CPU) clearIdle(now uint64) {
 // another goes before it that is known by then, it returns that one, which stays where it waits.
 func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
-	if n.flags&wantStop != 0 || !s.allowed(id, c) || s.goesHome(id, c) || s.release(id, now) > now || s.ahead(id) {
+	if n.flags&wantStop != 0 || !s.allowed(id, c) || s.goesHome(id, c) || s.release(id, now) > now || s.ahead(id, now) {
 		return false, None
 	}
 	if p.nq == 0 && s.waiting == 0 {
@@ -264,7 +264,7 @@ func (s *Scheduler) choose(c uint32, id, skip ID, now uint64) ID {
 			s.submit(id, c, 0, now)
 			continue
 		}
-		if s.ahead(id) {
+		if s.ahead(id, now) {
 			if id = s.holdFor(id, c, now); id == None {
 				continue
 			}

@@ -131,6 +131,7 @@ type Node struct {
 	prepaid    uint64 // of turns for a reservation, its or another's, that are under way below, what is left of them, ns
 
 	progress uint64 // service, for the skew; a group's: that of its foremost
+	floor    uint64 // a group's: none that is to be waited for has less progress, see skew.go
 	waiting  ID     // a group's worlds by progress
 	least    ID     // and its children by tag
 

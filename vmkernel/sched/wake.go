@@ -90,7 +90,7 @@ func (s *Scheduler) Switch(c uint32, to ID, now uint64) bool {
 	s.catchUp(to)
 	// A thread goes on even where the processor isn't its own: the exit of one that has it for itself leads there. Its
 	// next turn is elsewhere.
-	if n.flags&System == 0 && !s.allowed(to, c) || s.release(to, now) > now || s.ahead(to) {
+	if n.flags&System == 0 && !s.allowed(to, c) || s.release(to, now) > now || s.ahead(to, now) {
 		s.Wake(to, now)
 		return false
 	}
@@ -109,7 +109,7 @@ func (s *Scheduler) CanSwitch(c uint32, to ID, now uint64) bool {
 		return false
 	}
 	s.catchUp(to)
-	return !s.ahead(to)
+	return !s.ahead(to, now)
 }
 
 // Urge has a thread of the system group that waits go before the others that do, at once: the runtime wants it to stop, and

@@ -80,6 +80,9 @@ func (m *machine) act(c, n int) {
 func (m *machine) dispatch(c int) {
 	p := &m.cpus[c]
 	p.stamp++
+	if p.runs >= 0 {
+		m.skew(&m.worlds[p.runs])
+	}
 	was, wasGuest := p.last, p.guest
 	id, until := m.call('P', m.now, uint64(c))
 	m.kicks()

@@ -310,28 +310,29 @@ func (m *machine) run() (*Result, error) {
 	return r, m.err
 }
 
-// skew notes how far a world that begins to run is ahead of those of its VM that wait or are parked.
+// skew notes how far a world that runs is ahead of those of its VM that want to run.
 func (m *machine) skew(w *world) {
 	g := &m.groups[w.group]
 	if g.Flags&sched.Cosched == 0 || m.now < m.sc.Warmup {
 		return
 	}
+	least, most := sched.Never, uint64(0)
 	for _, i := range g.worlds {
-		a := &m.worlds[i]
-		if state := m.s.State(a.id); a.dead || state != sched.Ready && state != sched.Parked {
+		x := &m.worlds[i]
+		if x.dead {
 			continue
 		}
-		for _, j := range g.worlds {
-			b := &m.worlds[j]
-			if b.dead || m.s.State(b.id) != sched.Running {
-				continue
-			}
-			pa, pb := m.s.Progress(a.id), m.s.Progress(b.id)
-			if pb > pa {
-				g.maxSkew = max(g.maxSkew, pb-pa)
-			}
+		used, _, _, _ := m.s.Times(x.id, m.now)
+		p := m.s.Progress(x.id) + used - m.s.Used(x.id)
+		switch m.s.State(x.id) {
+		case sched.Running:
+			most = max(most, p)
+			least = min(least, p)
+		case sched.Ready, sched.Parked:
+			least = min(least, p)
 		}
 	}
+	g.maxSkew = max(g.maxSkew, sub(most, least))
 }
 
 func sub(a, b uint64) uint64 { return a - min(a, b) }
