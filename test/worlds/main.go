@@ -46,6 +46,7 @@ var checks = []check{
 	{"skew", checkSkew},
 	{"pause", checkPause},
 	{"costs", checkCosts},
+	{"poolcosts", checkPoolCosts},
 	{"tickless", checkTickless},
 	{"churn", checkChurn},
 }
