@@ -122,8 +122,7 @@ func handover() time.Time {
 
 // sinceHandover is how long ago that was.
 func sinceHandover() time.Duration {
-	at := handover()
-	return max(0, time.Now().Round(0).Sub(at)) // the clock may be set in between
+	return max(0, time.Since(handover())) // the clock may be set in between
 }
 
 // ticks is ns in ticks of hz.

@@ -60,7 +60,7 @@ var (
 func run(b *testing.B) (figures, error) {
 	f := figures{bench: map[string]float64{}}
 	var err error
-	if f.image, err = os.ReadFile(machine.BuildImage(b, "./cmd/keel")); err != nil {
+	if f.image, err = os.ReadFile(machine.BuildImage(b, machine.Keel)); err != nil {
 		return f, err
 	}
 	cd, err := medium(b, f.image)

@@ -58,7 +58,7 @@ func (tr *traced) measure(b *testing.B) []map[string]int {
 }
 
 func (tr *traced) run(b *testing.B) ([]map[string]int, error) {
-	image := machine.BuildImage(b, "./cmd/keel")
+	image := machine.BuildImage(b, machine.Keel)
 	data, err := os.ReadFile(image)
 	if err != nil {
 		return nil, err

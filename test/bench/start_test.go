@@ -78,7 +78,7 @@ func runStarts(b *testing.B) (map[string]float64, error) {
 	if err := os.WriteFile(path, archive, 0o644); err != nil {
 		return nil, err
 	}
-	if err := iso.Build(b.Context(), cd, iso.Options{Kernel: machine.BuildImage(b, "./cmd/keel"), Seed: path, Quick: true}); err != nil {
+	if err := iso.Build(b.Context(), cd, iso.Options{Kernel: machine.BuildImage(b, machine.Keel), Seed: path, Quick: true}); err != nil {
 		return nil, err
 	}
 	p := machine.Boot(b, machine.Bochs{ISO: cd, CPU: machine.Haswell, MemMiB: 3072}, 4*time.Minute)

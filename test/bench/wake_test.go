@@ -61,7 +61,7 @@ func wakeOnKeel(b *testing.B, load string) (late []float64) {
 	if err := os.WriteFile(path, archive, 0o644); err != nil {
 		b.Fatal(err)
 	}
-	if err := iso.Build(b.Context(), cd, iso.Options{Kernel: machine.BuildImage(b, "./cmd/keel"), Seed: path, Quick: true}); err != nil {
+	if err := iso.Build(b.Context(), cd, iso.Options{Kernel: machine.BuildImage(b, machine.Keel), Seed: path, Quick: true}); err != nil {
 		b.Fatal(err)
 	}
 	p := machine.Boot(b, machine.Bochs{ISO: cd, MemMiB: 1024}, 5*time.Minute)

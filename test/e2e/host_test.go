@@ -34,7 +34,7 @@ var keel struct {
 func image(t *testing.T) string {
 	t.Helper()
 	keel.once.Do(func() {
-		data, err := os.ReadFile(machine.BuildImage(t, "./cmd/keel"))
+		data, err := os.ReadFile(machine.BuildImage(t, machine.Keel))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,7 @@ func TestAnImageWithACATakesOnlyItsSeeds(t *testing.T) {
 	gone, goneKey := newSeeder(t, ca, now)
 	revoked := filepath.Join(t.TempDir(), "revoked.json")
 	writeFile(t, revoked, fmt.Appendf(nil, `[{"issuer":%q,"serial":%q}]`, ca.Fingerprint(), auth.Serial(gone)))
-	kernel := machine.BuildImageThat(t, "./cmd/keel", []string{"-ca", pem, "-minimum", "7", "-revoked", revoked})
+	kernel := machine.BuildImageThat(t, machine.Keel, []string{"-ca", pem, "-minimum", "7", "-revoked", revoked})
 
 	plain := pack(t, []seed.VM{metal("good", "h")}, files(t, fileMB))
 	sign := func(by func(manifest []byte) ([]byte, error)) []byte {

@@ -31,6 +31,7 @@ type check struct {
 }
 
 var checks = []check{
+	{"tickless", checkTickless}, // before the runtime has the thousand threads that costs leaves
 	{"shares", checkShares},
 	{"limit", checkLimit},
 	{"affinity", checkAffinity},
@@ -47,7 +48,6 @@ var checks = []check{
 	{"pause", checkPause},
 	{"costs", checkCosts},
 	{"poolcosts", checkPoolCosts},
-	{"tickless", checkTickless},
 	{"churn", checkChurn},
 }
 

@@ -30,14 +30,18 @@ func checkTickless(e *env) (string, error) {
 		}
 		time.Sleep(warmUp)
 		var before, after sys.Stats
+		used := map[uint32]uint64{}
+		threads(func(t *sys.WorldStats) { used[t.ID] = t.Used })
 		sys.GetStats(&before)
 		s := observe(all, second)
 		sys.GetStats(&after)
+		var system sys.WorldStats
+		threads(func(t *sys.WorldStats) { system.Used += t.Used - used[t.ID] })
 		if err := stopAll(all); err != nil {
 			return report, err
 		}
 		each := float64(after.Interrupts-before.Interrupts) / s.wall.Seconds() / float64(e.cpus)
-		report += fmt.Sprintf("worlds=%d interrupts=%.0f/s; ", n, each)
+		report += fmt.Sprintf("worlds=%d interrupts=%.0f/s used=%v system=%v; ", n, each, rounded(s.used), time.Duration(system.Used).Round(time.Microsecond))
 		if n < 2 && each > mostTicks {
 			return report, fmt.Errorf("a processor with %d worlds takes %.0f interrupts a second, want %d at most", n, each, mostTicks)
 		}
