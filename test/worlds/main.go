@@ -36,6 +36,7 @@ var checks = []check{
 	{"limit", checkLimit},
 	{"affinity", checkAffinity},
 	{"exclusive", checkExclusive},
+	{"home", checkHome},
 	{"reservation", checkReservation},
 	{"flood", checkFlood},
 	{"interruptsoff", checkInterruptsOff},
