@@ -10,7 +10,7 @@ import (
 
 // leastAtHome is the part of its time that a virtual processor runs next to its memory that could always do so; Keel's own threads
 // go first there, and it runs elsewhere meanwhile.
-const leastAtHome = 0.5
+const leastAtHome = 0.7
 
 // checkHome has a guest with memory on the last NUMA node, one of whose virtual processors sleeps most of the time, run elsewhere
 // since its affinity says so, and then anywhere: both are to come home and stay. Nobody else runs.
