@@ -49,7 +49,7 @@ package sched
 // for that. So the one whose turn is last waits for SystemWait - leastTurn, which leaves leastTurn for an
 // interrupt's way here, and for turns that are longer for having begun when fewer waited; and none waits
 // for longer than SystemWait. Their turns are as long as pacedPart of the limit allows, which is 180 µs for one thread and a limit
-// of 25 %, and PacedSlice at least, with what it costs to begin one (Scheduler.TurnCost): what is left of the limit works off
+// of 25 %, less what it costs to begin one (Scheduler.TurnCost), which that thread has as well; and PacedSlice at least, with that cost: what is left of the limit works off
 // the excess, and who has little to do, the collector with the world stopped among them, does it in few turns. Shares mean
 // nothing within the system group. It never stops a thread, since that may hold a lock that others
 // spin for. With k threads wanting each processor, a flood so takes at most
@@ -126,12 +126,13 @@ func (s *Scheduler) dueFor(id ID, now uint64) (of ID, t, unpaid uint64) {
 		if n = x.parent; n <= Root {
 			break
 		}
-		g := &s.Nodes[n]
-		first := x.tag
-		if g.least != None && before(s.Nodes[g.least].tag, first) {
-			first = s.Nodes[g.least].tag
+		if g := &s.Nodes[n]; early != 0 || g.flags&meant != 0 {
+			first := x.tag
+			if g.least != None && before(s.Nodes[g.least].tag, first) {
+				first = s.Nodes[g.least].tag
+			}
+			early = mul20(mul20(early, x.inverse)+g.beyond(first), g.active)
 		}
-		early = mul20(mul20(early, x.inverse)+g.beyond(first), g.active)
 	}
 	return of, t, unpaid
 }
@@ -253,14 +254,14 @@ func (s *Scheduler) pacedWait() uint64 { return SystemWait - s.leastTurn() - s.T
 func (s *Scheduler) leastTurn() uint64 { return PacedSlice + s.TurnCost }
 
 // pacedTurn is a turn of a paced thread at processor p: those that wait there and the one that runs have such a turn in every
-// SystemWait, and take pacedPart of the limit together.
+// SystemWait, and take pacedPart of the limit together, with what it costs to begin them.
 func (s *Scheduler) pacedTurn(p *CPU) uint64 {
 	k, least := uint64(p.nsys), s.leastTurn()
 	if k == 0 || s.Nodes[p.current].flags&System != 0 {
 		k++
 	}
 	rate := uint64(s.Nodes[s.system].limit) * pacedPart / 1000 / uint64(s.online)
-	return max(least, s.pacedWait()*rate/(1000*k+rate*(k-1)))
+	return max(least, sub(s.pacedWait()*rate/(1000*k+rate*(k-1)), s.TurnCost))
 }
 
 // systemSlice is a turn of such a thread while others wait: what those can still wait, divided by their number.
