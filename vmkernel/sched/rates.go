@@ -49,7 +49,7 @@ package sched
 // for that. So the one whose turn is last waits for SystemWait - leastTurn, which leaves leastTurn for an
 // interrupt's way here, and for turns that are longer for having begun when fewer waited; and none waits
 // for longer than SystemWait. Their turns are as long as pacedPart of the limit allows, which is 180 µs for one thread and a limit
-// of 25 %, less what it costs to begin one (Scheduler.TurnCost), which that thread has as well; and PacedSlice at least, with that cost: what is left of the limit works off
+// of 25 %, and no longer than the limit allows with what it costs to end them (Scheduler.TurnCost); and PacedSlice at least, with what it costs to begin one: what is left of the limit works off
 // the excess, and who has little to do, the collector with the world stopped among them, does it in few turns. Shares mean
 // nothing within the system group. It never stops a thread, since that may hold a lock that others
 // spin for. With k threads wanting each processor, a flood so takes at most
@@ -254,15 +254,19 @@ func (s *Scheduler) pacedWait() uint64 { return SystemWait - s.leastTurn() - s.T
 func (s *Scheduler) leastTurn() uint64 { return PacedSlice + s.TurnCost }
 
 // pacedTurn is a turn of a paced thread at processor p: those that wait there and the one that runs have such a turn in every
-// SystemWait, and take pacedPart of the limit together, with what it costs to begin them.
+// SystemWait, and take pacedPart of the limit together, and with what it costs to end them no more than all of it.
 func (s *Scheduler) pacedTurn(p *CPU) uint64 {
-	k, least := uint64(p.nsys), s.leastTurn()
+	k := uint64(p.nsys)
 	if k == 0 || s.Nodes[p.current].flags&System != 0 {
 		k++
 	}
-	rate := uint64(s.Nodes[s.system].limit) * pacedPart / 1000 / uint64(s.online)
-	return max(least, sub(s.pacedWait()*rate/(1000*k+rate*(k-1)), s.TurnCost))
+	rate := uint64(s.Nodes[s.system].limit) / uint64(s.online)
+	whole := sub(turnOf(s.pacedWait(), rate, k), s.TurnCost)
+	return max(s.leastTurn(), min(turnOf(s.pacedWait(), rate*pacedPart/1000, k), whole))
 }
+
+// turnOf is how long turns are of which k take together, beginning so long after each other, so many thousandths of a processor.
+func turnOf(wait, rate, k uint64) uint64 { return wait * rate / (1000*k + rate*(k-1)) }
 
 // systemSlice is a turn of such a thread while others wait: what those can still wait, divided by their number.
 func (s *Scheduler) systemSlice(p *CPU) uint64 {

@@ -283,11 +283,15 @@ func TestFloodOfTurns(t *testing.T) {
 func TestFloodIsBounded(t *testing.T) {
 	worst := 0.0
 	for _, cpus := range []int{1, 2, 4, 8} {
-		for _, turn := range []int{0, 20, 50} { // us
+		for _, turn := range []int{0, 20, 50, sched.MaxTurnCost / 1000} { // us
 			for _, rate := range []int{20, 25} { // %, of each processor: two of the least turns fit
+				if 1000*turn == sched.MaxTurnCost && (cpus == 1 || rate == 20) {
+					continue // but not of these: one and a half fit into 25 %
+				}
 				for _, threads := range []string{
 					fmt.Sprintf("world system count=%d\n", cpus),
 					fmt.Sprintf("world system count=%d\nworld system count=2 run=30us sleep=5ms jitter=50%%\n", cpus),
+					fmt.Sprintf("world system count=%d\nworld system count=%d run=100us sleep=300us jitter=50%%\n", cpus, cpus/2),
 					fmt.Sprintf("world system\nworld system count=%d run=3ms sleep=9ms jitter=90%%\n", max(cpus-1, 1)),
 					fmt.Sprintf("world system count=%d run=40ms sleep=60ms jitter=90%%\n", cpus),
 				} {
