@@ -69,6 +69,9 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 		if !p.idling {
 			p.idling, p.idleSince = true, now
 		}
+		if was != None && s.Nodes[was].state == Ready {
+			s.bound(was, now)
+		}
 		if p.nq == 0 {
 			s.setBit(setIdle, c)
 			s.callBack(c, now)

@@ -17,7 +17,8 @@ package sched
 // bit, so that nothing is prepaid when the turn is over.
 func (s *Scheduler) prepay(c uint32, now uint64) {
 	p := &s.CPUs[c]
-	p.prepaid = sub(p.started+Slice, now)
+	s.repay(c, 0)
+	p.prepaid = sub(p.started+Slice, max(now, p.since))
 	for n := p.current; n != Root; n = s.Nodes[n].parent {
 		s.Nodes[n].prepaid += p.prepaid
 	}

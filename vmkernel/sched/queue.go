@@ -39,6 +39,25 @@ func (s *Scheduler) deactivate(id ID) {
 		}
 		n = x.parent
 	}
+	s.hasten(id)
+}
+
+func (s *Scheduler) hasten(id ID) {
+	if s.Nodes[id].flags&System != 0 {
+		return
+	}
+	for g := s.Nodes[id].parent; g != Root; g = s.Nodes[g].parent {
+		if s.Nodes[g].least == None {
+			continue
+		}
+		o := s.leastBelow(g)
+		if s.Nodes[o].state != Ready {
+			continue
+		}
+		if key := s.key(o); before(key, s.Nodes[o].link[byKey].key) {
+			s.rekey(o, key)
+		}
+	}
 }
 
 // enqueue has a world wait for processor c. fresh is what activate returned, 0 if it was runnable.
@@ -174,6 +193,7 @@ func (s *Scheduler) park(id ID, c uint32, until, now uint64) {
 	n.cpu, n.state, n.since = c, Parked, now
 	s.insert(&p.queue[qParked], id, byKey, until)
 	s.await(id)
+	s.hasten(id)
 }
 
 // unpark takes a parked world out.
@@ -274,7 +294,7 @@ func (s *Scheduler) run(id ID, c uint32, now uint64) {
 	n.wait(now)
 	if n.flags&gaveUp != 0 {
 		n.flags &^= gaveUp
-		s.catchUp(id)
+		s.catchUp(id, now)
 	}
 	n.nrun = 1
 	for g := n.parent; g != Root; {

@@ -171,10 +171,23 @@ func (s *Scheduler) release(id ID, now uint64) uint64 {
 }
 
 func (s *Scheduler) releaseAbove(id ID, now uint64) uint64 {
-	t := uint64(0)
-	for n := id; n != None; n = s.Nodes[n].parent {
-		if x := &s.Nodes[n]; x.limit != 0 && x.limTag+minTimer > now+LimitBurst {
+	t, early := uint64(0), uint64(0)
+	for n := id; n > Root; n = s.Nodes[n].parent {
+		x := &s.Nodes[n]
+		if x.limit != 0 && x.limTag+minTimer > now+LimitBurst {
 			t = max(t, x.limTag-LimitBurst/2)
+		} else if x.limit != 0 && early > 0 {
+			if e := x.limTag - LimitBurst/2 + min(mul20(early, x.perLimit), LimitBurst/2); e > now+minTimer && e < now+LimitBurst {
+				t = max(t, e)
+			}
+		}
+		if x.parent > Root {
+			g := &s.Nodes[x.parent]
+			first := x.tag
+			if g.least != None && before(s.Nodes[g.least].tag, first) {
+				first = s.Nodes[g.least].tag
+			}
+			early = mul20(mul20(early, x.inverse)+g.beyond(first), g.active)
 		}
 	}
 	return t

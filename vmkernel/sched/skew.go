@@ -124,9 +124,18 @@ func (s *Scheduler) bound(id ID, now uint64) {
 }
 
 // catchUp bounds how far behind its siblings a world is that wakes.
-func (s *Scheduler) catchUp(id ID) {
+func (s *Scheduler) catchUp(id ID, now uint64) {
 	n := &s.Nodes[id]
 	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 {
+		if g.nrun != 0 {
+			i := n.sibling
+			for k := 0; k < MaxSiblings && i != id; k++ {
+				if x := &s.Nodes[i]; x.state == Running {
+					s.charge(x.cpu, now)
+				}
+				i = s.Nodes[i].sibling
+			}
+		}
 		if floor := sub(g.progress, WakeCredit); n.progress < floor {
 			n.progress = floor
 		}

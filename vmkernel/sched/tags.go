@@ -121,6 +121,11 @@ func (s *Scheduler) chargeTo(p *CPU, now uint64) {
 	}
 	p.since, p.contended = now, total
 	if p.current != None {
+		x := &s.Nodes[p.current]
+		x.progress += d
+		if g := &s.Nodes[x.parent]; g.flags&Cosched != 0 && before(g.progress, x.progress) {
+			g.progress = x.progress
+		}
 		paid := min(d, p.prepaid)
 		p.prepaid -= paid
 		s.bill(p.current, d, fair, free, paid, now)
@@ -137,10 +142,6 @@ func (s *Scheduler) bill(id ID, d, fair, free, paid, now uint64) {
 	free = min(free, maxCharge) << 20
 	if x.flags&System != 0 {
 		free = 0 // guests don't compete with it for shares
-	}
-	x.progress += d
-	if g := &s.Nodes[x.parent]; g.flags&Cosched != 0 && before(g.progress, x.progress) {
-		g.progress = x.progress
 	}
 	for n := id; n != Root; n, x = x.parent, &s.Nodes[x.parent] {
 		x.used += d

@@ -18,7 +18,7 @@ func (s *Scheduler) Wake(id ID, now uint64) {
 // arrive has a world that was blocked wait for processor c.
 func (s *Scheduler) arrive(id ID, c uint32, now uint64) {
 	s.Nodes[id].since = now
-	s.catchUp(id)
+	s.catchUp(id, now)
 	s.submit(id, c, s.activate(id), now)
 	s.notice(id, c, now)
 	if s.Nodes[id].state == Ready {
@@ -87,7 +87,7 @@ func (s *Scheduler) Switch(c uint32, to ID, now uint64) bool {
 		return false
 	}
 	n.since = now
-	s.catchUp(to)
+	s.catchUp(to, now)
 	// A thread goes on even where the processor isn't its own: the exit of one that has it for itself leads there. Its
 	// next turn is elsewhere.
 	if n.flags&System == 0 && !s.allowed(to, c) || s.release(to, now) > now || s.ahead(to, now) {
@@ -108,7 +108,7 @@ func (s *Scheduler) CanSwitch(c uint32, to ID, now uint64) bool {
 	if s.Nodes[to].state != Blocked || !s.allowed(to, c) || s.release(to, now) > now {
 		return false
 	}
-	s.catchUp(to)
+	s.catchUp(to, now)
 	return !s.ahead(to, now)
 }
 
