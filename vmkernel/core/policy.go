@@ -25,7 +25,7 @@ const (
 	maxWorlds  = 3072
 	maxPools   = 256
 	maxEntries = 3 + maxWorlds + maxMachines + maxPools // none, root and system group among them
-	homeSets   = 1 + maxMachines                        // affinity sets: all processors, one a machine, and from here on one a NUMA node
+	homeSets   = 1 + maxMachines                        // affinity sets: all processors, one a machine, and from here on homes, one a NUMA node
 	maxSets    = homeSets + maxNodes
 )
 
@@ -58,6 +58,7 @@ func initSched() {
 	sched.Bits = sliceAt[uint64](p, words)
 	p += 8 * uintptr(words)
 	sched.Trees = sliceAt[uint32](p, trees)
+	sched.Homes = homeSets
 	if !sched.Init() {
 		die("the scheduler doesn't take its memory")
 	}

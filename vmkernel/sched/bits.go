@@ -30,6 +30,21 @@ func (s *Scheduler) find(set uint32, id ID, from uint32) uint32 {
 	return s.findIn(set, fixedSets+s.Nodes[id].set, id, from)
 }
 
+// after is the first processor of a set after processor c, which is the last of them itself, noCPU where the set is empty.
+func (s *Scheduler) after(set, c uint32) uint32 {
+	for i := uint32(0); i <= s.words; i++ {
+		w := (c/64 + i) % s.words
+		m := s.Bits[set*s.words+w]
+		if i == 0 {
+			m &^= uint64(2)<<(c%64) - 1
+		}
+		if m != 0 {
+			return w*64 + lowest(m)
+		}
+	}
+	return noCPU
+}
+
 // findIn is that of the processors that are in another set as well.
 func (s *Scheduler) findIn(set, other uint32, id ID, from uint32) uint32 {
 	aff := fixedSets + s.Nodes[id].set

@@ -14,27 +14,43 @@ package sched
 
 // SetHome says where a world is at home, 0: anywhere.
 func (s *Scheduler) SetHome(id ID, set uint32) bool {
-	if id <= Root || int(id) >= len(s.Nodes) || set >= s.sets {
+	if id <= Root || int(id) >= len(s.Nodes) || set >= s.sets || set != 0 && set < s.Homes {
 		return false
 	}
 	n := &s.Nodes[id]
 	if n.state == Free || n.flags&Group != 0 {
 		return false
 	}
-	if set != 0 && s.count(fixedSets+set) == 0 {
-		set = 0 // a node without a processor: all are as far
-	}
 	n.home = set
+	s.settle(id)
+	return true
+}
+
+// settle notes whether a world's affinity set has a processor of its home, and whether it is away.
+func (s *Scheduler) settle(id ID) {
+	n := &s.Nodes[id]
+	common := n.set == 0
+	for w := uint32(0); w < s.words && !common; w++ {
+		common = s.Bits[(fixedSets+n.home)*s.words+w]&s.Bits[(fixedSets+n.set)*s.words+w] != 0
+	}
+	n.flags &^= homeless
+	if !common {
+		n.flags |= homeless
+	}
 	if n.state == Running {
 		s.noteAway(id, n.cpu)
 	}
-	return true
 }
 
 // atHome says whether processor c is one of a world's home.
 func (s *Scheduler) atHome(id ID, c uint32) bool {
-	home := s.Nodes[id].home
-	return home == 0 || s.bit(fixedSets+home, c)
+	n := &s.Nodes[id]
+	return n.home == 0 || n.flags&homeless != 0 || s.bit(fixedSets+n.home, c)
+}
+
+// couldGoHome says whether a world on processor c is away from home, and has an idle processor there.
+func (s *Scheduler) couldGoHome(id ID, c uint32) bool {
+	return !s.atHome(id, c) && s.idleHome(id, c) != noCPU
 }
 
 // noteAway notes whether the world that processor c runs isn't at home there.
@@ -77,25 +93,19 @@ func (s *Scheduler) arrives(id ID) bool {
 	return s.Nodes[id].home != 0 && s.CPUs[c].current == None && s.atHome(id, c)
 }
 
-// goesHome says whether processor c's running world is to go to an idle processor of its home.
-func (s *Scheduler) goesHome(id ID, c uint32) bool {
-	return s.bit(setAway, c) && s.idleHome(id, c) != noCPU
-}
-
-// callBack has a processor look again whose world is at home on processor c, which has nothing to do: a few are looked at.
+// callBack has a processor look again whose world is at home on processor c, which has nothing to do: a few are looked at, others the
+// next time.
 func (s *Scheduler) callBack(c uint32, now uint64) {
-	left := 8
-	for w := uint32(0); w < s.words; w++ {
-		for m := s.Bits[setAway*s.words+w]; m != 0; m &= m - 1 {
-			o := w*64 + lowest(m)
-			// One that is to look anyway is going home to another, perhaps.
-			if id := s.CPUs[o].current; s.CPUs[o].until != 0 && !s.bit(setKick, o) && s.atHome(id, c) && s.allowed(id, c) {
-				s.kick(o, now)
-				return
-			}
-			if left--; left == 0 {
-				return
-			}
+	for range 8 {
+		o := s.after(setAway, s.called)
+		if o == noCPU {
+			return
+		}
+		s.called = o
+		// One that is to look anyway is going home to another, perhaps.
+		if id := s.CPUs[o].current; s.CPUs[o].until != 0 && !s.bit(setKick, o) && s.atHome(id, c) && s.allowed(id, c) {
+			s.kick(o, now)
+			return
 		}
 	}
 }

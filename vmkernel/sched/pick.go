@@ -123,7 +123,7 @@ func (p *CPU) clearIdle(now uint64) {
 // another goes before it that is known by then, it returns that one, which stays where it waits.
 func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
-	if n.flags&wantStop != 0 || !s.allowed(id, c) || s.goesHome(id, c) || s.release(id, now) > now || s.ahead(id, now) {
+	if n.flags&wantStop != 0 || !s.allowed(id, c) || s.couldGoHome(id, c) || s.release(id, now) > now || s.ahead(id, now) {
 		return false, None
 	}
 	if p.nq == 0 && s.waiting == 0 {
@@ -209,7 +209,7 @@ func (s *Scheduler) inTheWay(p *CPU) bool {
 // resubmit has a world wait again at processor c, or elsewhere if it may not run there.
 func (s *Scheduler) resubmit(id ID, c uint32, now uint64) {
 	to := c
-	if !s.allowed(id, c) || s.idleHome(id, c) != noCPU && !s.atHome(id, c) {
+	if !s.allowed(id, c) || s.couldGoHome(id, c) {
 		to = s.place(id, now)
 	}
 	s.submit(id, to, 0, now)
@@ -387,7 +387,10 @@ func (s *Scheduler) firstDue(c uint32, skip ID, now uint64) ID {
 		return None
 	}
 	if id == skip {
-		if id = s.second(id, byDue); id == None || s.due(id, now) > now {
+		if id = p.queue[qDue]; id == skip {
+			id = s.second(skip, byDue)
+		}
+		if id == None || s.due(id, now) > now {
 			return None
 		}
 	}

@@ -42,7 +42,7 @@ func (s *Scheduler) SetMember(set, c uint32, member bool) bool {
 }
 
 // SetExclusive gives processor c to the worlds of an affinity set alone; 0 gives it back to all. It
-// refuses to leave set 0, or a set that isn't empty, without a processor, and to take one from another set.
+// refuses to leave set 0, or a set that isn't empty and no home, without a processor, and to take one from another set.
 func (s *Scheduler) SetExclusive(c, set uint32, now uint64) bool {
 	if c >= uint32(len(s.CPUs)) || !s.CPUs[c].online || set >= s.sets || set != 0 && !s.bit(fixedSets+set, c) {
 		return false
@@ -58,7 +58,7 @@ func (s *Scheduler) SetExclusive(c, set uint32, now uint64) bool {
 	} else {
 		s.setBit(fixedSets, c)
 	}
-	for i := uint32(0); i < s.sets; i++ {
+	for i := uint32(0); i < s.affinities(); i++ {
 		if i != set && s.bit(fixedSets+i, c) || i == 0 {
 			if !s.usable(i) {
 				p.exclusive = old
@@ -73,6 +73,14 @@ func (s *Scheduler) SetExclusive(c, set uint32, now uint64) bool {
 	}
 	s.kick(c, now)
 	return true
+}
+
+// affinities is the number of sets that may be an affinity.
+func (s *Scheduler) affinities() uint32 {
+	if s.Homes != 0 {
+		return min(s.Homes, s.sets)
+	}
+	return s.sets
 }
 
 // usable says whether the worlds of a set have a processor.
@@ -289,7 +297,7 @@ func (s *Scheduler) kickBusy(now uint64) {
 
 // SetAffinity has a world run on the processors of a set only, 0: on all that aren't exclusive.
 func (s *Scheduler) SetAffinity(id ID, set uint32, now uint64) bool {
-	if id <= Root || int(id) >= len(s.Nodes) || set >= s.sets || !s.usable(set) {
+	if id <= Root || int(id) >= len(s.Nodes) || set >= s.affinities() || !s.usable(set) {
 		return false
 	}
 	n := &s.Nodes[id]
@@ -299,6 +307,7 @@ func (s *Scheduler) SetAffinity(id ID, set uint32, now uint64) bool {
 	was := n.state
 	s.withdraw(id, now)
 	n.set = set
+	s.settle(id)
 	n.flags &^= movable | anywhere
 	if set == 0 {
 		n.flags |= movable | anywhere

@@ -42,6 +42,8 @@ func (s *Scheduler) deactivate(id ID) {
 	s.hasten(id)
 }
 
+// hasten has the first of those that wait in the groups above a world wait for no longer than they are to by now: it has been parked,
+// or blocked, and while it waited itself they were that much later, who now have what it was to have.
 func (s *Scheduler) hasten(id ID) {
 	if s.Nodes[id].flags&System != 0 {
 		return
@@ -51,9 +53,6 @@ func (s *Scheduler) hasten(id ID) {
 			continue
 		}
 		o := s.leastBelow(g)
-		if s.Nodes[o].state != Ready {
-			continue
-		}
 		if key := s.key(o); before(key, s.Nodes[o].link[byKey].key) {
 			s.rekey(o, key)
 		}
@@ -328,11 +327,7 @@ func (s *Scheduler) advance(id ID, c uint32, now uint64) {
 	for m != top && s.Nodes[m].parent != Root {
 		x := &s.Nodes[m]
 		m = x.parent
-		g, tag := &s.Nodes[m], x.tag
-		if g.least != None && before(s.Nodes[g.least].tag, tag) {
-			tag = s.Nodes[g.least].tag
-		}
-		if before(g.clock, tag) {
+		if g, tag := &s.Nodes[m], s.leastTag(&s.Nodes[m], x.tag); before(g.clock, tag) {
 			g.clock = tag
 		}
 	}

@@ -126,13 +126,7 @@ func (s *Scheduler) dueFor(id ID, now uint64) (of ID, t, unpaid uint64) {
 		if n = x.parent; n <= Root {
 			break
 		}
-		if g := &s.Nodes[n]; early != 0 || g.flags&meant != 0 {
-			first := x.tag
-			if g.least != None && before(s.Nodes[g.least].tag, first) {
-				first = s.Nodes[g.least].tag
-			}
-			early = mul20(mul20(early, x.inverse)+g.beyond(first), g.active)
-		}
+		early = s.early(x, early)
 	}
 	return of, t, unpaid
 }
@@ -170,24 +164,22 @@ func (s *Scheduler) release(id ID, now uint64) uint64 {
 	return s.releaseAbove(id, now)
 }
 
+// releaseAbove has a child of a pool that had more than its part go on later, when a pool's limit was reached and half of its burst is
+// free again: by what brings its siblings there, within that half. All that were parked would begin at once else, whatever their shares.
 func (s *Scheduler) releaseAbove(id ID, now uint64) uint64 {
 	t, early := uint64(0), uint64(0)
-	for n := id; n > Root; n = s.Nodes[n].parent {
+	for n := id; n != Root; {
 		x := &s.Nodes[n]
-		if x.limit != 0 && x.limTag+minTimer > now+LimitBurst {
-			t = max(t, x.limTag-LimitBurst/2)
-		} else if x.limit != 0 && early > 0 {
-			if e := x.limTag - LimitBurst/2 + min(mul20(early, x.perLimit), LimitBurst/2); e > now+minTimer && e < now+LimitBurst {
+		if x.limit != 0 {
+			half := x.limTag - LimitBurst/2
+			if x.limTag+minTimer > now+LimitBurst {
+				t = max(t, half)
+			} else if e := half + min(mul20(early, x.perLimit), LimitBurst/2); early != 0 && e > now+minTimer {
 				t = max(t, e)
 			}
 		}
-		if x.parent > Root {
-			g := &s.Nodes[x.parent]
-			first := x.tag
-			if g.least != None && before(s.Nodes[g.least].tag, first) {
-				first = s.Nodes[g.least].tag
-			}
-			early = mul20(mul20(early, x.inverse)+g.beyond(first), g.active)
+		if n = x.parent; n != Root {
+			early = s.early(x, early)
 		}
 	}
 	return t

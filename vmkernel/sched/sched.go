@@ -73,6 +73,7 @@ const (
 	blocked0             // a paused world is to be blocked when resumed
 	wantStop             // a running world is to be paused at the next Pick
 	gaveUp               // a waiting virtual processor ended its turn itself: nobody waits for it, see skew.go
+	homeless             // its affinity set has no processor of its home: all are as far
 	meant                // a pool, the mean of whose children is kept, see mean.go
 )
 
@@ -210,6 +211,8 @@ type Scheduler struct {
 
 	TurnCost uint64 // ns, at most MaxTurnCost: what it takes the machine to end a turn and begin the next; it may change at any time
 
+	Homes uint32 // the affinity sets from this one on are homes (SetHome) and nobody's affinity; 0: none is
+
 	words  uint32 // of a set of processors
 	sets   uint32 // affinity sets
 	leaves uint32 // of a tournament
@@ -227,6 +230,7 @@ type Scheduler struct {
 	contendedNS    uint64 // time during which there were any
 	contendedSince uint64
 	kicks          uint32
+	called         uint32 // the processor that callBack looked at last
 }
 
 // Init makes s empty: the root, no processor online, affinity set 0 without a processor. Where its
@@ -254,7 +258,7 @@ func (s *Scheduler) Init() bool {
 	}
 	s.free, s.nodes, s.system, s.online = None, 0, None, 0
 	s.waiting, s.some, s.contendedNS, s.kicks, s.pacing = 0, 0, 0, 0, false
-	s.limits, s.reserves = 0, 0
+	s.limits, s.reserves, s.called = 0, 0, 0
 	for i := len(s.Nodes) - 1; i > int(Root); i-- {
 		s.Nodes[i] = Node{sibling: s.free}
 		s.free = ID(i)

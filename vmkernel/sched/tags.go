@@ -177,12 +177,8 @@ func (s *Scheduler) key(id ID) uint64 {
 	key, early := n.tag, uint64(0)
 	for p := n.parent; p != Root; {
 		g := &s.Nodes[p]
-		first, ahead := key, uint64(0)
-		if g.least != None {
-			if least := s.Nodes[g.least].tag; before(least, key) {
-				first, ahead = least, min(key-least, maxDistance)
-			}
-		}
+		first := s.leastTag(g, key)
+		ahead := min(key-first, maxDistance)
 		key = g.tag
 		if ahead != 0 {
 			key += mul20(ahead, mul20(g.contending, g.inverse)) // 2^20 * contending/shares

@@ -214,16 +214,7 @@ func (s *Scheduler) place(id ID, now uint64) uint32 {
 	n := &s.Nodes[id]
 	last := n.cpu
 	mayStay := s.allowed(id, last)
-	if mayStay && s.bit(setIdle, last) && s.atHome(id, last) {
-		return last
-	}
-	if c := s.idleHome(id, last); c != noCPU {
-		return c
-	}
-	if mayStay && s.bit(setIdle, last) {
-		return last
-	}
-	if c := s.find(setIdle, id, last); c != noCPU {
+	if c := s.idleFor(id, last); c != noCPU {
 		return c
 	}
 	if n.flags&System != 0 {
