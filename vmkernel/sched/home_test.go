@@ -5,6 +5,7 @@ import "testing"
 // TestAWholeHomeMayBeOnesAlone: to be without a processor of its home keeps nobody from running, so a VM may have all of a NUMA node's.
 func TestAWholeHomeMayBeOnesAlone(t *testing.T) {
 	s, _, vcpus := small(t, 4)
+	s.Homes = 2
 	for c := range uint32(4) {
 		if !s.SetMember(2+c%2, c, true) {
 			t.Fatal("no homes")
