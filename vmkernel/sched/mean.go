@@ -82,6 +82,9 @@ func (s *Scheduler) enter(id ID) {
 		g.mean, g.rest = x.tag, 0
 		return
 	}
+	if before(g.clock, g.mean) {
+		g.clock = g.mean
+	}
 	if most := mul20(LagMax, x.inverse); before(x.tag, g.clock-most) {
 		x.tag = g.clock - most
 	}

@@ -185,6 +185,19 @@ func (s *Scheduler) releaseAbove(id ID, now uint64) uint64 {
 	return t
 }
 
+// short is the topmost of the groups above a world of which a limit has been reached lately, None without one.
+func (s *Scheduler) short(id ID, now uint64) (found ID) {
+	if s.limits == 0 || s.Nodes[id].flags&System != 0 {
+		return None
+	}
+	for n := s.Nodes[id].parent; n != Root; n = s.Nodes[n].parent {
+		if x := &s.Nodes[n]; x.limit != 0 && x.limTag > now+LimitBurst/4 {
+			found = n
+		}
+	}
+	return found
+}
+
 // allowance is how long a running world can go on before a limit is reached, if no other world
 // of the same group begins to run.
 func (s *Scheduler) allowance(id ID, now uint64) uint64 {
@@ -201,6 +214,9 @@ func (s *Scheduler) allowanceAbove(id ID, now uint64) uint64 {
 			// Each ns uses perLimit for each running world and gives one back.
 			use := x.perLimit * uint64(x.nrun)
 			if use <= 1<<20 {
+				if x.flags&meant != 0 && x.nactive > 1 {
+					t = min(t, LimitBurst/4) // those that come may have it reached, and then be parked for as long as this one runs
+				}
 				continue
 			}
 			left := uint64(0)

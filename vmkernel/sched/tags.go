@@ -143,10 +143,17 @@ func (s *Scheduler) bill(id ID, d, fair, free, paid, now uint64) {
 	if x.flags&System != 0 {
 		free = 0 // guests don't compete with it for shares
 	}
+	short := s.short(id, sub(now, d))
 	for n := id; n != Root; n, x = x.parent, &s.Nodes[x.parent] {
 		x.used += d
 		g := &s.Nodes[x.parent]
+		if n == short {
+			short = None
+		}
 		more := mul20(fair, x.inverse)
+		if short != None && g.flags&meant != 0 && g.nactive > 1 {
+			more = mul20(min(d, maxCharge), x.inverse)
+		}
 		x.tag += more
 		if g.flags&meant != 0 && x.nactive != 0 {
 			g.shift(int64(more), uint64(x.shares))
@@ -212,10 +219,11 @@ func (s *Scheduler) raise(id ID, c uint32, fresh int) {
 	x := &s.Nodes[id]
 	for n := id; n != Root; fresh-- {
 		p := &s.Nodes[x.parent]
+		alone := p.nwait|p.nrun == 0 && (p.flags&meant == 0 || p.nactive == 1)
 		clock := p.clock
 		if x.parent == Root {
 			clock = s.present(id, c)
-		} else if p.nwait|p.nrun == 0 {
+		} else if alone {
 			// Nobody else is there to measure by.
 			p.clock, clock = x.tag, x.tag
 		}
@@ -223,7 +231,7 @@ func (s *Scheduler) raise(id ID, c uint32, fresh int) {
 		lag := uint64(LagMax)
 		if fresh > 0 {
 			lag = WakeCredit
-			if x.parent == Root || p.nwait|p.nrun != 0 {
+			if x.parent == Root || !alone {
 				tag -= min(p.free-x.slept, maxDistance)
 			}
 			x.slept = p.free
