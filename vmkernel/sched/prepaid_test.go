@@ -159,3 +159,32 @@ func TestNobodyIsForgottenWithWhoWasOwed(t *testing.T) {
 		t.Errorf("it waited for %d us", w/1000)
 	}
 }
+
+// TestNothingIsPrepaidTwice: nor is anything left of a turn, as another processor's clock, which is ahead, had the one before charged
+// beyond the time when the next begins.
+func TestNothingIsPrepaidTwice(t *testing.T) {
+	const ahead, turns = 3_000, 2000
+	s, group, a, _, rich := rivals(t, 1, 900)
+	now := uint64(1_000_000_000)
+	for _, id := range []ID{rich, a} {
+		s.Wake(id, now)
+		s.Pick(0, now)
+	}
+	for i := range turns {
+		now += Slice
+		if i%2 == 0 {
+			s.Bring(now + ahead)
+		}
+		s.Pick(0, now)
+		if bad := s.Check(); bad != "" {
+			t.Fatalf("after %d turns: %s", i+1, bad)
+		}
+	}
+	if u := s.Used(group); u < turns*Slice*89/100 {
+		t.Errorf("90%% are reserved, it had %d ms of %d", u/1_000_000, turns*Slice/1_000_000)
+	}
+	s.Block(0, now+ahead)
+	if p := s.Nodes[group].prepaid; p != 0 {
+		t.Errorf("%d ns are prepaid, and nobody runs", p)
+	}
+}

@@ -102,7 +102,8 @@ type machine struct {
 	sets     map[string]uint64
 	forks    uint64
 	lastUsed []uint64
-	limited  []int // groups with a limit
+	uses     []uint64 // what used returns
+	limited  []int    // groups with a limit
 }
 
 // Run simulates a scenario. The trace of all calls goes to trace, where that isn't nil.
