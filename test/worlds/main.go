@@ -34,6 +34,7 @@ var checks = []check{
 	{"tickless", checkTickless}, // before the runtime has the thousand threads that costs leaves
 	{"shares", checkShares},
 	{"limit", checkLimit},
+	{"poollimit", checkPoolLimit},
 	{"affinity", checkAffinity},
 	{"exclusive", checkExclusive},
 	{"home", checkHome},

@@ -74,13 +74,16 @@ func divide(hi, lo, by uint64) (q, r uint64) {
 }
 
 // enter counts a child, which has become runnable and is in the sum of shares already, into its pool's mean. One that slept is no
-// further behind than any child is kept.
+// further behind than any child is kept; what was charged while nobody waited, see short, the pool's clock didn't follow.
 func (s *Scheduler) enter(id ID) {
 	x := &s.Nodes[id]
 	g := &s.Nodes[x.parent]
 	if g.nactive == 1 {
 		g.mean, g.rest = x.tag, 0
 		return
+	}
+	if before(g.clock, g.mean) {
+		g.clock = g.mean
 	}
 	if most := mul20(LagMax, x.inverse); before(x.tag, g.clock-most) {
 		x.tag = g.clock - most

@@ -28,6 +28,11 @@ package sched
 // Scheduler.soonest each, and is deducted. A world that has reached one (its own or one above it) is parked
 // until half the burst is free again.
 //
+// What a pool's limit leaves is divided by shares below it: service counts for its children's tags while the limit was reached
+// lately (short), and a child that had more than its part of the pool goes on later, by what brings its siblings there and half of the
+// burst at most (releaseAbove). For that, who runs while siblings are there, and uses no more than the limit allows, looks now and
+// then whether it has been reached because of those.
+//
 // The system group isn't parked, and what it uses that nobody else wants is free: of what it used beyond its
 // limit no more than SystemDebt is remembered. In every interval t in which guests wait for each of n processors that runs none it
 // gets at most
@@ -41,21 +46,21 @@ package sched
 // wall time ahead. As much can be due to an account that was even when a turn began that this interval has the end of. Where
 // guests wait elsewhere only, the account is brought up to date as they are offered to the processor, see push.
 //
-// The system group: below its limit its threads go before all others, the one that has waited longest
-// first. Above it they are paced: they run when no guest wants the processor, and beyond that each is
-// picked when it has waited for SystemWait less a turn for each that waits here, one more, and what the
-// machine is late by, which is a decision that has begun already (pacedWait, systemDue). Who would come due
-// before the next decision can be (soonest) is due now: else a guest picked meanwhile would have it wait on
-// for that. So the one whose turn is last waits for SystemWait - leastTurn, which leaves leastTurn for an
-// interrupt's way here, and for turns that are longer for having begun when fewer waited; and none waits
-// for longer than SystemWait. Their turns are as long as pacedPart of the limit allows, which is 180 µs for one thread and a limit
-// of 25 %, and no longer than the limit allows with what it costs to end them (Scheduler.TurnCost); and PacedSlice at least, with what it costs to begin one: what is left of the limit works off
-// the excess, and who has little to do, the collector with the world stopped among them, does it in few turns. Shares mean
-// nothing within the system group. It never stops a thread, since that may hold a lock that others
-// spin for. With k threads wanting each processor, a flood so takes at most
-// max(limit, k*(PacedSlice + TurnCost)/pacedWait) of it: a limit of 10 % holds with three spinning threads a
-// processor whose turns cost nothing. Where the two promises contradict each other, with more than thirty such
-// threads, each waits k*PacedSlice*5/4, and guests keep a fifth of the processor.
+// The system group: below its limit its threads go before all others, the one that has waited longest first. Above it
+// they are paced: they run when no guest wants the processor, and beyond that each is picked when it has waited for
+// SystemWait less a turn for each that waits here, one more, and what the machine is late by, which is a decision that
+// has begun already (pacedWait, systemDue). Who would come due before the next decision can be (soonest) is due now:
+// else a guest picked meanwhile would have it wait on for that. So the one whose turn is last waits for SystemWait -
+// leastTurn, which leaves leastTurn for an interrupt's way here, and for turns that are longer for having begun when
+// fewer waited; and none waits for longer than SystemWait. Their turns are as long as pacedPart of the limit allows,
+// which is 180 µs for one thread and a limit of 25 %, and no longer than the limit allows with what it costs to end them
+// (Scheduler.TurnCost); and PacedSlice at least, with what it costs to begin one: what is left of the limit works off
+// the excess, and who has little to do, the collector with the world stopped among them, does it in few turns. Shares
+// mean nothing within the system group. It never stops a thread, since that may hold a lock that others spin for. With k
+// threads wanting each processor, a flood so takes at most max(limit, k*(PacedSlice + TurnCost)/pacedWait) of it: a
+// limit of 10 % holds with three spinning threads a processor whose turns cost nothing. Where the two promises
+// contradict each other, with more than thirty such threads, each waits k*PacedSlice*5/4, and guests keep a fifth of the
+// processor.
 //
 // Overflow. 1000/rate is kept times 2^20, below 2^30, and d is cut off at maxCharge = 2^36: 2^46
 // after the shift. Tags stay within 2^47 of the clock, which is ns since boot and doesn't reach 2^62.
@@ -185,6 +190,19 @@ func (s *Scheduler) releaseAbove(id ID, now uint64) uint64 {
 	return t
 }
 
+// short is the topmost of the groups above a world whose limit has been reached lately, None without one.
+func (s *Scheduler) short(id ID, now uint64) (found ID) {
+	if s.limits == 0 || s.Nodes[id].flags&System != 0 {
+		return None
+	}
+	for n := s.Nodes[id].parent; n != Root; n = s.Nodes[n].parent {
+		if x := &s.Nodes[n]; x.limit != 0 && x.limTag > now+LimitBurst/4 {
+			found = n
+		}
+	}
+	return found
+}
+
 // allowance is how long a running world can go on before a limit is reached, if no other world
 // of the same group begins to run.
 func (s *Scheduler) allowance(id ID, now uint64) uint64 {
@@ -201,6 +219,9 @@ func (s *Scheduler) allowanceAbove(id ID, now uint64) uint64 {
 			// Each ns uses perLimit for each running world and gives one back.
 			use := x.perLimit * uint64(x.nrun)
 			if use <= 1<<20 {
+				if x.flags&meant != 0 && x.nactive > 1 {
+					t = min(t, LimitBurst/4) // siblings may have it reached, and would then be parked for as long as this one runs
+				}
 				continue
 			}
 			left := uint64(0)

@@ -16,8 +16,10 @@ import "math/bits"
 // where least(group) is the least tag of its children that have a waiting world, and contending(group)
 // the sum of the shares of these. So the child that is owed most has its group's
 // tag, and siblings come as much later as the service takes that is owed to the group's children
-// before. Service moves tag(group) forward by d/shares(group) and the least tags by about d/contending(group), so a key stays right while its world waits; it is computed anew whenever the world is
-// queued, when it has come to the head of its queue, and after some turns elsewhere in it.
+// before. Service moves tag(group) forward by d/shares(group) and the least tags by about
+// d/contending(group), so a key stays right while its world waits; it is computed anew whenever the
+// world is queued, when it has come to the head of its queue, after some turns elsewhere in it, and,
+// of the first in each group, when one of that group stops waiting without being served (hasten).
 //
 // In a pool, children that run with all that they have don't wait, and may be owed more than those that do: these would be alone
 // in waiting, and taken to be due as soon as their pool is. So whoever waits is due later by what the pool is to be served until the
@@ -61,10 +63,14 @@ import "math/bits"
 //
 // Service is charged to tags only while it is contended: while a world waits on this processor, or
 // one waits elsewhere that could run here. What nobody else wants is free, so worlds that ran alone
-// meet as equals; that of a processor which is theirs alone isn't counted at all. But a node that slept meanwhile is let off as much of what it is ahead as its tag would have fallen back
-// by, had that been charged (Node.free): else who halts often, beside one that saturates the processor, would pay for
-// all it uses, the other for next to nothing, and be no sooner on the processor for having used little. A reservation may have a node served beyond its part by shares: of that no more than
-// debtTurns turns are remembered.
+// meet as equals; that of a processor which is theirs alone isn't counted at all. Below a group that
+// has reached its limit lately it is charged to the tags of pools' children, whoever wants the
+// processor: they compete for what the limit leaves, see rates.go. But a node that slept meanwhile
+// is let off as much of what it is ahead as its tag would have fallen back by, had that been charged
+// (Node.free): else who halts often, beside one that saturates the processor, would pay for all it
+// uses, the other for next to nothing, and be no sooner on the processor for having used little. A
+// reservation may have a node served beyond its part by shares: of that no more than debtTurns turns
+// are remembered.
 //
 // Processors have a clock of the root each, the tag that was picked last there. A key is never queued
 // further ahead of it than keyTurns turns of the world's own would take, and doesn't grow beyond that
@@ -133,7 +139,7 @@ func (s *Scheduler) chargeTo(p *CPU, now uint64) {
 }
 
 // bill adds d ns of service that ended now, of which fair were contended, free nobody else wanted, and paid were prepaid, to a world
-// and to all above it but the root.
+// and to all above it but the root. It needn't have run for that, so its progress is another matter.
 func (s *Scheduler) bill(id ID, d, fair, free, paid, now uint64) {
 	if fair > maxCharge {
 		fair = maxCharge
@@ -143,10 +149,17 @@ func (s *Scheduler) bill(id ID, d, fair, free, paid, now uint64) {
 	if x.flags&System != 0 {
 		free = 0 // guests don't compete with it for shares
 	}
+	short := s.short(id, sub(now, d))
 	for n := id; n != Root; n, x = x.parent, &s.Nodes[x.parent] {
 		x.used += d
 		g := &s.Nodes[x.parent]
+		if n == short {
+			short = None
+		}
 		more := mul20(fair, x.inverse)
+		if short != None && g.flags&meant != 0 && g.nactive > 1 {
+			more = mul20(min(d, maxCharge), x.inverse)
+		}
 		x.tag += more
 		if g.flags&meant != 0 && x.nactive != 0 {
 			g.shift(int64(more), uint64(x.shares))
@@ -212,10 +225,11 @@ func (s *Scheduler) raise(id ID, c uint32, fresh int) {
 	x := &s.Nodes[id]
 	for n := id; n != Root; fresh-- {
 		p := &s.Nodes[x.parent]
+		alone := p.nwait|p.nrun == 0 && (p.flags&meant == 0 || p.nactive == 1)
 		clock := p.clock
 		if x.parent == Root {
 			clock = s.present(id, c)
-		} else if p.nwait|p.nrun == 0 {
+		} else if alone {
 			// Nobody else is there to measure by.
 			p.clock, clock = x.tag, x.tag
 		}
@@ -223,7 +237,7 @@ func (s *Scheduler) raise(id ID, c uint32, fresh int) {
 		lag := uint64(LagMax)
 		if fresh > 0 {
 			lag = WakeCredit
-			if x.parent == Root || p.nwait|p.nrun != 0 {
+			if x.parent == Root || !alone {
 				tag -= min(p.free-x.slept, maxDistance)
 			}
 			x.slept = p.free
