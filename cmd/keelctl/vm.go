@@ -294,8 +294,8 @@ func fieldsOfStats(r *output.Rows, s *api.VMStats) {
 		r.Field("paused", spent(s.Paused))
 	}
 	r.Field("memory", output.Size(s.Memory)+", "+output.Size(s.Resident)+" in use on the host")
-	if s.Active > 0 {
-		r.Field("touched of late", output.Size(s.Active))
+	if s.Active != nil {
+		r.Field("touched of late", output.Size(*s.Active))
 	}
 	if s.Granted > 0 {
 		r.Field("holds", output.Size(s.Granted)+", of "+output.Size(s.Target)+" that it is to hold at most")

@@ -44,6 +44,39 @@ func TestKernelsBootAndEndByEveryWay(t *testing.T) {
 	}
 }
 
+// TestAGuestFindsNothingThatAnotherLeft has a guest that fills its memory and is restarted with fresh memory, which the one before
+// has had: zeroed while the host was idle, and, beside a guest that never lets it be, when it was given.
+func TestAGuestFindsNothingThatAnotherLeft(t *testing.T) {
+	t.Parallel()
+	const times = 4
+	for _, busy := range []bool{false, true} {
+		t.Run(map[bool]string{false: "idle", true: "busy"}[busy], func(t *testing.T) {
+			again := metal("again", "fc")
+			again.Memory.Size, again.OnReboot = hostile.FreshEnd, seed.Restart
+			vms := []seed.VM{again}
+			if busy {
+				vms = append(vms, metal("busy", "l"))
+			}
+			r := host{emulator: qemu, cpus: 1, memMiB: 256, limit: 4 * time.Minute}.boot(t, pack(t, vms, files(t, fileMB)))
+			const reboot = "reboot (acpi reset)"
+			for begin := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+				stopped := r.byVM(stoppedLine)["again"]
+				if i := slices.IndexFunc(stopped, func(why string) bool { return why != reboot }); i >= 0 {
+					t.Fatalf("start %d: it stopped for %s:\n%s", i+1, stopped[i], strings.Join(r.guestLines("again"), "\n"))
+				}
+				if len(stopped) >= times {
+					break
+				}
+				if time.Since(begin) > 3*time.Minute {
+					t.Fatalf("it ended %d times:\n%s", len(stopped), r.Tail(20))
+				}
+			}
+			r.wantNoErrors()
+			r.Stop()
+		})
+	}
+}
+
 // hostileGuests do each thing that a guest should not, and how each must end.
 var hostileGuests = []struct{ name, letters, reason string }{
 	{"memory", "mx", exitCode(hostile.ExitSurvived)},

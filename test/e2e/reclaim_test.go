@@ -101,7 +101,11 @@ func (h *policyHost) until(what string, is func(few, many *api.VMStats) bool) {
 			if err := h.conn.Get(h.ctx, client.Path("vms", name, "stats"), nil, &s[i]); err != nil {
 				h.t.Fatalf("%s: %v", what, err)
 			}
-			text += fmt.Sprintf("; %s has %d MiB of %d, active %d, and %d in its balloon", name, s[i].Resident/mib, s[i].Target/mib, s[i].Active/mib, s[i].Balloon/mib)
+			active := uint64(0) // of what nobody has looked at yet
+			if s[i].Active != nil {
+				active = *s[i].Active
+			}
+			text += fmt.Sprintf("; %s has %d MiB of %d, active %d, and %d in its balloon", name, s[i].Resident/mib, s[i].Target/mib, active/mib, s[i].Balloon/mib)
 		}
 		if m := &s[1]; m.Target != 0 && m.Target < manyReserves || m.Granted > manyLimit {
 			h.t.Errorf("%s: many has reserved %d MiB and is limited to %d%s", what, manyReserves/mib, manyLimit/mib, text)

@@ -38,11 +38,11 @@ const (
 	mostSwitch   = 5400
 )
 
-// In pools: how many are above each VM, the outermost of which has something reserved, and by how much a cost may exceed that of as
-// many worlds without: each level is a heap's step or two, and a division.
+// In pools: how many are above each VM, the outermost of which has something reserved, and how many times as much as without they
+// may cost: at each level tags, means, keys and dues are to be kept.
 const (
 	poolsAbove  = 3
-	mostByPools = 2.0
+	mostByPools = 3.0
 )
 
 // A cost is what the host's decisions and switches took, in ticks each.

@@ -70,7 +70,7 @@ type VMStats struct {
 	Memory   uint64            `json:"memory"`                  // bytes that the VM was given
 	Resident uint64            `json:"resident"`                // of these, bytes that the host holds for it now
 	Granted  uint64            `json:"granted,omitempty"`       // Resident, and bytes that are set aside for it
-	Active   uint64            `json:"active,omitempty"`        // of Resident, bytes that the guest touched of late; left out where nobody knows
+	Active   *uint64           `json:"active,omitempty"`        // of Resident, bytes that the guest touched of late; left out where nobody knows
 	Target   uint64            `json:"target,omitempty"`        // bytes that it is to hold at most, by shares and by what it leaves idle
 	Balloon  uint64            `json:"balloon"`                 // of Memory, bytes that its balloon holds
 	Waiting  int               `json:"waiting,omitempty"`       // virtual processors that wait for memory

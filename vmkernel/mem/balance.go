@@ -73,6 +73,14 @@ func (g *Guest) cap() uint64 {
 	return min(most, max(n.budget.Reservation, n.granted+4*g.step()))
 }
 
+// expects is what others are to give back for g before it can come.
+func (g *Guest) expects() uint64 {
+	if g.wants == nil {
+		return 0
+	}
+	return g.wants.Reservation + g.wants.Overhead
+}
+
 // Balance sets targets anew, from what guests hold and use. Call it once a second.
 func (t *Tree) Balance() {
 	unreserved := t.Unreserved()
@@ -83,7 +91,7 @@ func (t *Tree) Balance() {
 		t.pressure = false
 	}
 	pages := t.Pages() - t.overheads()
-	pages -= min(pages, t.high)
+	pages -= min(pages, t.high+t.host.spare())
 	t.sum = 0
 	t.divide(&t.host, pages)
 }
@@ -96,6 +104,7 @@ func claimOf(n *node) claim {
 	c := claim{shares: n.budget.Shares, least: n.budget.Reservation}
 	if g := n.guest; g != nil {
 		c.active = g.active()
+		c.least = max(c.least, g.expects())
 		c.most = max(g.cap(), c.least)
 		return c
 	}
@@ -106,7 +115,7 @@ func claimOf(n *node) claim {
 		c.most += below.most
 		least += below.least
 	}
-	c.most = min(c.most, n.most())
+	c.most = min(c.most, n.usable())
 	c.least = min(max(c.least, least), max(c.most, least)) // no more than those below can use, nor less than is theirs
 	c.most = max(c.most, c.least)
 	return c
@@ -115,12 +124,34 @@ func claimOf(n *node) claim {
 // wish returns what n may have at most: a guest, or all of a pool together.
 func wish(n *node) (pages uint64) {
 	if n.guest != nil {
-		return n.guest.max()
+		return max(n.guest.max(), n.guest.expects())
 	}
 	for _, c := range n.children {
 		pages += wish(c)
 	}
-	return min(pages, n.most())
+	return min(pages, n.usable())
+}
+
+// spare is how many pages are kept for n and the pools in it that nobody in them can use: nobody has those.
+func (n *node) spare() (pages uint64) {
+	if n.guest != nil {
+		return 0
+	}
+	below := uint64(0)
+	for _, c := range n.children {
+		pages += c.spare()
+		below += wish(c)
+	}
+	return max(pages, n.budget.Reservation-min(n.budget.Reservation, below))
+}
+
+// usable is how many pages the VMs in a pool may be granted.
+func (n *node) usable() uint64 {
+	most := n.most()
+	for _, c := range n.children {
+		most -= min(most, c.spare())
+	}
+	return most
 }
 
 // divide divides pages among n's children and theirs.
@@ -145,7 +176,7 @@ func (t *Tree) divide(n *node, pages uint64) {
 		if c.guest == nil {
 			t.divide(c, claims[i].gets)
 		} else {
-			c.guest.aim(claims[i].gets)
+			c.guest.aim(min(claims[i].gets, c.guest.max()))
 			c.guest.asked = max(c.guest.size-c.guest.target, c.guest.asked-min(c.guest.asked, c.guest.step()))
 			t.sum += c.guest.target
 		}

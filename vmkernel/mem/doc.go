@@ -3,7 +3,8 @@
 //
 // The rule that it keeps is the invariant of the Tree: what VMs hold, and what they and their pools have reserved and
 // don't hold yet, is never more than there is. So a reservation is there at once, whatever other guests do, and what
-// can't be had is refused by an error with the numbers. A pool's reservation is a floor, as package admit has it for
+// can't be had is refused by an error with the numbers. A VM whose reservation is lent to others for now is expected: they are asked
+// for it, and what they have given back is kept for it. A pool's reservation is a floor, as package admit has it for
 // processors: VMs in it may reserve more, one or together, which is had from the pool above; a limit is what they may not
 // pass. Beyond reservations memory is lent: by shares, with idle pages
 // counting for more (Balance), and asked back by balloon targets. A guest can refuse to give back; then it keeps what

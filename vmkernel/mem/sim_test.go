@@ -309,6 +309,72 @@ func TestGuestsThatKeepSomeFreeGrowToTheirShares(t *testing.T) {
 	}
 }
 
+// TestWhatIsKeptForAnEmptyPoolIsNobodys: guests are asked for what is kept for pools and can't be theirs, and the targets of those
+// in a pool leave what is kept for one in it.
+func TestWhatIsKeptForAnEmptyPoolIsNobodys(t *testing.T) {
+	s := &sim{Tree: newTree(t, 2048*mib)}
+	for _, p := range []struct {
+		name, parent string
+		b            Budget
+	}{{"outer", "", Budget{Shares: 1000, Reservation: 500 * mib, Limit: 800 * mib}}, {"inner", "outer", Budget{Shares: 1, Reservation: 300 * mib}}, {"empty", "", Budget{Shares: 1, Reservation: 400 * mib}}} {
+		if err := s.AddPool(p.name, p.parent, p.b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := s.add(t, &simGuest{wants: constant(1 << 40), balloon: inflates}, VM{Name: "in", Pool: "outer", Size: 1000 * mib, Budget: Budget{Shares: 1000}})
+	out := s.add(t, &simGuest{wants: constant(1 << 40), balloon: inflates}, VM{Name: "out", Size: 2000 * mib, Budget: Budget{Shares: 1000}})
+	s.run(t, 100)
+	if in.Target() != 500*mib {
+		t.Errorf("the one in a pool of 800 MiB, of which 300 are kept for another, has a target of %d MiB", in.Target()/mib)
+	}
+	if want := s.Pages() - s.high - 400*mib - 300*mib - 500*mib; !near(out.Target(), want, 1) || !near(out.Granted(), want, 2*out.band()) {
+		t.Errorf("the one outside has a target of %d MiB and holds %d, want %d", out.Target()/mib, out.Granted()/mib, want/mib)
+	}
+}
+
+// TestAReservationIsHadFromWhatIsLent: a VM is admitted whose reservation others hold on loan, once they have given that back, and
+// nobody takes from it meanwhile what there is already; one whose reservation can't be had so is refused at once.
+func TestAReservationIsHadFromWhatIsLent(t *testing.T) {
+	for _, pool := range []string{"", "p"} {
+		s := &sim{Tree: newTree(t, 2048*mib)}
+		if err := s.AddPool("p", "", Budget{Shares: 1000, Reservation: 100 * mib}); err != nil {
+			t.Fatal(err)
+		}
+		old := s.add(t, &simGuest{wants: constant(1 << 40), balloon: inflates}, VM{Name: "old", Size: 1900 * mib, Budget: Budget{Shares: 1 << 20, Reservation: 300 * mib}})
+		s.run(t, 60)
+		if old.Granted() < 1800*mib {
+			t.Fatalf("alone it holds %d MiB", old.Granted()/mib)
+		}
+		v := VM{Name: "new", Pool: pool, Size: 2000 * mib, Overhead: 8 * mib, Budget: Budget{Shares: 1, Reservation: 1750 * mib}}
+		if _, err := s.Admit(v); err == nil || err == ErrLater {
+			t.Errorf("more than others can give back: %v", err)
+		}
+		v.Reservation = 1000 * mib
+		g, err := s.Admit(v)
+		if err != ErrLater || g == nil {
+			t.Fatalf("%v, want ErrLater", err)
+		}
+		for range 60 {
+			before := g.node.committed()
+			if err = g.Arrive(); err == nil {
+				break
+			}
+			if now := g.node.committed(); now < before {
+				t.Errorf("second %d: %d MiB are kept for it, and were %d", s.second, now/mib, before/mib)
+			}
+			s.check(t)
+			s.run(t, 1)
+		}
+		if err != nil || g.Budget() != v.Budget {
+			t.Fatalf("in pool %q it hasn't arrived: %v", pool, err)
+		}
+		if err := g.Take(v.Reservation, true); err != nil {
+			t.Error(err)
+		}
+		s.check(t)
+	}
+}
+
 // TestManyThatGrowAtOnce has guests that want all that they are in the same second, with twice as much promised as there is.
 func TestManyThatGrowAtOnce(t *testing.T) {
 	s := &sim{Tree: newTree(t, 8192*mib)}
@@ -348,12 +414,13 @@ func TestNothingIsPromisedTwice(t *testing.T) {
 		}
 	}
 	var guests []*Guest
+	arrived := 0
 	for i := range events {
 		switch k := r.IntN(20); {
 		case k == 0 && len(guests) < 40:
 			size := 1 + r.Uint64N(6000)
 			g, err := tree.Admit(VM{fmt.Sprint("v", i), pools[r.IntN(len(pools))], size, r.Uint64N(30), Budget{1 + r.Uint64N(MaxShares), r.Uint64N(size/4 + 1), size/3 + r.Uint64N(size)}})
-			if err == nil {
+			if err == nil || err == ErrLater {
 				guests = append(guests, g)
 			}
 		case len(guests) == 0:
@@ -363,6 +430,10 @@ func TestNothingIsPromisedTwice(t *testing.T) {
 			guests = append(guests[:at], guests[at+1:]...)
 		case k == 2:
 			g := guests[r.IntN(len(guests))]
+			if g.Arrive() != nil {
+				continue
+			}
+			arrived++
 			g.SetBudget(Budget{1 + r.Uint64N(MaxShares), r.Uint64N(g.size), r.Uint64N(2 * g.size)})
 		case k == 3:
 			tree.Balance()
@@ -390,6 +461,9 @@ func TestNothingIsPromisedTwice(t *testing.T) {
 		g.Release()
 	}
 	tree.check(t)
+	if arrived == 0 {
+		t.Error("nobody who was expected has arrived")
+	}
 	if tree.host.granted != 0 || tree.overheads() != 0 {
 		t.Errorf("%d pages are held, %d of overhead, by nobody", tree.host.granted, tree.overheads())
 	}

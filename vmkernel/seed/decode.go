@@ -88,8 +88,11 @@ func (d *Decoder) VM(n *Node) (VM, Problems) {
 
 	var files uint64
 	vm.Boot, files = d.boot(o.group("boot"))
-	if vm.Memory.Size != 0 && files > vm.Memory.Size {
-		d.fail(size, "%s is too little for the files that it starts with, %s", FormatSize(vm.Memory.Size), FormatSize(files))
+	switch most, limit := vm.Memory.Size, vm.Memory.Limit; {
+	case most != 0 && files > most:
+		d.fail(size, "%s is too little for the files that it starts with, %s", FormatSize(most), FormatSize(files))
+	case limit != 0 && files > limit:
+		d.fail(memory.get("limit"), "%s is too little for the files that it starts with, %s", FormatSize(limit), FormatSize(files))
 	}
 	vm.Serial = d.serial(o.list("serial", 4))
 

@@ -145,14 +145,18 @@ func TestElementThatIsNoVMIsOneRefusal(t *testing.T) {
 }
 
 func TestFilesLargerThanMemoryAreRefused(t *testing.T) {
-	vm := full()
-	vm.Memory.Size, vm.Memory.Share = 4<<20, Share{}
-	s, err := Parse(pack(t, pooled(), []VM{vm}, map[string][]byte{"vmlinuz": make([]byte, 1<<20), "guest/initrd.gz": make([]byte, 1<<20+1)}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	const want = "seed: keel.json: vms[0].memory.size: 4MiB is too little for the files that it starts with, 4194306 bytes"
-	if len(s.Refused) != 1 || s.Refused[0].Error() != want {
-		t.Errorf("refused %v, want %s", s.Refused, want)
+	for want, memory := range map[string]Memory{
+		"size: 4MiB is too little for the files that it starts with, 4194306 bytes":  {Size: 4 << 20},
+		"limit: 4MiB is too little for the files that it starts with, 4194306 bytes": {Size: 8 << 20, Share: Share{Shares: 1, Limit: 4 << 20}},
+	} {
+		vm := full()
+		vm.Memory = memory
+		s, err := Parse(pack(t, pooled(), []VM{vm}, map[string][]byte{"vmlinuz": make([]byte, 1<<20), "guest/initrd.gz": make([]byte, 1<<20+1)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want = "seed: keel.json: vms[0].memory." + want; len(s.Refused) != 1 || s.Refused[0].Error() != want {
+			t.Errorf("refused %v, want %s", s.Refused, want)
+		}
 	}
 }

@@ -33,11 +33,15 @@ func (m *memory) round() bool {
 		return false
 	}
 	list := append([]*share(nil), m.shares...)
+	balloons := make([]*balloon.Device, len(list))
+	for i, s := range list {
+		balloons[i] = s.in.board.balloon
+	}
 	m.mu.Unlock()
 	// A balloon's mutex comes before that of memory.
 	states := make([]balloon.State, len(list))
-	for i, s := range list {
-		states[i] = s.in.board.balloon.State()
+	for i, b := range balloons {
+		states[i] = b.State()
 	}
 	targets, held, granted := make([]uint32, len(list)), make([]uint64, len(list)), make([]uint64, len(list))
 	m.mu.Lock()
@@ -54,7 +58,7 @@ func (m *memory) round() bool {
 		if states[i].Target != targets[i] {
 			s.in.log.Debug("memory", "granted", seed.FormatSize(granted[i]*mem.PageSize), "target", seed.FormatSize(held[i]*mem.PageSize),
 				"balloon", seed.FormatSize(uint64(states[i].Actual)*mem.PageSize), "asked", seed.FormatSize(uint64(targets[i])*mem.PageSize))
-			s.in.board.balloon.SetTarget(targets[i])
+			balloons[i].SetTarget(targets[i])
 		}
 	}
 	return true
@@ -66,10 +70,12 @@ func (m *memory) observe(list []*share, states []balloon.State) {
 		if !s.begun {
 			continue
 		}
-		s.trim()
+		if s.loaded {
+			s.trim()
+		}
 		s.active.look(m.backend, s)
-		active := s.guest.Granted()
-		if s.active.known {
+		active := s.guest.Granted() // what it is loaded with, it needs
+		if s.loaded && s.active.known {
 			active = pages(s.active.bytes)
 		}
 		s.guest.Observe(mem.Sample{Active: active, Balloon: states[i].Running, Held: uint64(states[i].Actual)})
@@ -112,7 +118,7 @@ func (a *activity) look(b Backend, s *share) {
 		a.sum += touched
 		if last {
 			// It falls slowly: what isn't touched within a second may well be soon.
-			a.known, a.bytes, a.sum = true, max(a.sum, a.bytes-a.bytes/8), 0
+			a.known, a.bytes, a.sum = true, max(a.sum, (a.bytes-a.bytes/8)&^(mem.PageSize-1)), 0
 			return
 		}
 	}

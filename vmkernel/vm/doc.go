@@ -8,13 +8,14 @@
 //
 // The host's memory is shared by the policy of package mem. A VM is started if its reservation, with what it costs beyond its
 // memory, can be set aside, and if what it is sized for could be had at all: from what is free, and from what balloons could
-// give back. It begins without memory, and gets it, zeroed, when it is touched: at once what it has reserved, and beyond
-// that what the policy grants. What is granted is set aside in the lower half first, so that it is there. Where nothing can
+// give back; for what is lent to others it waits until they have. It begins without memory, and gets it, zeroed, when it is
+// touched: at once what it has reserved, and beyond that what the policy grants. What is granted is set aside in the lower half first, so that it is there. Where nothing can
 // be granted, a virtual processor that touches memory waits outside guest mode until something can: the log says once what
 // for, the VM can be paused and killed meanwhile, and nothing crashes. Once a second what guests use is looked at and their
 // balloons' targets are set, by shares and idleness; a guest that doesn't obey keeps what it has and gets no more. Device
 // models don't wait: what they touch for a guest beyond what it was granted comes from the host's spare frames, and the
-// guest's processors wait until that is granted.
+// guest's processors wait until that is granted. It is little, see room.go: a device that would take more leaves its queues
+// until the guest has paid.
 //
 // cmd/keel makes a Manager, which holds the VMs, those of the seed and those that vmkernel/api creates alike. A VM's State
 // says what can be asked of it; each change is an Event, which the audit log sees first (OnEvent) and watchers after

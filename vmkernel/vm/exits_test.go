@@ -16,7 +16,7 @@ func testInstance(t *testing.T, f *fake, size uint64) *instance {
 	s := spec("demo")
 	s.Memory.Size = size
 	host := Host{Virt: sys.VirtAMDV, TSCHz: 1_000_000_000, CPUID: func(leaf, sub uint32) (a, b, c, d uint32) { return }, memory: newMemory(f), processors: newProcessors(f)}
-	in, err := powerOn(f, host, &s, store(files()), slog.New(slog.DiscardHandler), noOutlets, nil)
+	in, err := powerOn(f, host, &s, store(files()), slog.New(slog.DiscardHandler), noOutlets, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

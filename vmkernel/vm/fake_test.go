@@ -44,6 +44,7 @@ type fakeMachine struct {
 	resident  uint64 // of its memory: the pages in there
 	there     map[uint64]bool
 	granted   uint64 // set aside
+	most      uint64 // that resident and granted were after a grant
 	reserved  uint64
 	backed    []uint64
 	touched   uint64 // what Sample finds
@@ -178,6 +179,7 @@ func (f *fake) Grant(h sys.VMHandle, bytes int64) (uint64, error) {
 	}
 	f.free -= uint64(bytes)
 	m.granted += uint64(bytes)
+	m.most = max(m.most, m.resident+m.granted)
 	return m.resident + m.granted, nil
 }
 

@@ -34,6 +34,7 @@ type instance struct {
 	mu     sync.Mutex // devices hold theirs when they take it: nothing is called with it but Backend
 	reason Reason
 	gone   bool // the handle is no longer this instance's
+	kept   bool // its share of the host's memory is, for the next instance: see share.stay
 
 	given         []sys.Range // back, by the balloon, and not dealt with yet: its mutex guards it
 	releaseFailed bool        // it was said that the host couldn't take back what the balloon gave
@@ -128,6 +129,7 @@ func (in *instance) run() Reason {
 	}
 	in.board.close()
 	in.logFigures()
+	in.kept = in.share != nil
 	in.destroy()
 	return in.reason
 }
@@ -143,7 +145,11 @@ func (in *instance) destroy() {
 	}
 	if in.share != nil {
 		in.share.rest()
-		defer in.share.end()
+		if in.kept {
+			defer in.share.stay()
+		} else {
+			defer in.share.end()
+		}
 	}
 	if !had {
 		return
@@ -154,5 +160,12 @@ func (in *instance) destroy() {
 	in.memory = nil
 	if err := in.backend.Destroy(in.handle); err != nil {
 		in.log.Error("vm not destroyed", "error", err)
+	}
+}
+
+// leave gives up what was kept for the next instance: there is none. The machine is gone. nil: nothing was.
+func (in *instance) leave() {
+	if in != nil && in.kept {
+		in.share.end()
 	}
 }

@@ -36,7 +36,7 @@ func (v *VM) Start(ctx context.Context) error {
 		}
 	}
 	given := context.AfterFunc(ctx, cancelled)
-	in, err := v.powerOn(r)
+	in, err := v.powerOn(r, nil)
 	given()
 	if err != nil {
 		release()

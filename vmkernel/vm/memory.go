@@ -1,10 +1,12 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"keel/vmkernel/mem"
 	"keel/vmkernel/seed"
@@ -16,9 +18,11 @@ import (
 // Its mutex is the last to be taken: with it held nothing is called but the policy and the Backend.
 type memory struct {
 	backend Backend
+	pause   time.Duration // of a processor that waits for memory, see waitmemory.go
 
 	mu      sync.Mutex
-	tree    *mem.Tree // nil until there is a VM or a pool
+	changed chan struct{} // closed when shares, reservations or limits change
+	tree    *mem.Tree     // nil until there is a VM or a pool
 	shares  []*share
 	running bool          // balance is
 	now     chan struct{} // has balance look at once
@@ -33,12 +37,13 @@ type share struct {
 	settled bool
 	costs   uint64 // bytes set aside for what it costs beyond
 	begun   bool   // there is a machine
+	loaded  bool   // with what it boots from: nothing is set aside for that any more
 	active  activity
 	wait    waiters
 }
 
 func newMemory(b Backend) *memory {
-	return &memory{backend: b, now: make(chan struct{}, 1)}
+	return &memory{backend: b, pause: tryAgain, changed: make(chan struct{}), now: make(chan struct{}, 1)}
 }
 
 // HostShare is the memory, in bytes, that no VM gets of so much that is free before there are any: the host's own work
@@ -65,6 +70,13 @@ func (m *memory) soon() {
 	case m.now <- struct{}{}:
 	default:
 	}
+}
+
+// policyChanged has all that wait for memory ask again, and balance look at once. The mutex is held.
+func (m *memory) policyChanged() {
+	close(m.changed)
+	m.changed = make(chan struct{})
+	m.soon()
 }
 
 func pages(bytes uint64) uint64 { return bytes / mem.PageSize }
@@ -115,8 +127,36 @@ const (
 	fixed  = 4
 )
 
-// admit takes in a VM that is to be started, or says with the numbers why it can't be.
-func (m *memory) admit(in *instance) (*share, error) {
+// admit takes in a VM that is to be started, or says with the numbers why it can't be. It waits while others give back what is
+// reserved for it.
+func (m *memory) admit(in *instance, stop <-chan struct{}) (*share, error) {
+	s, err := m.expect(in)
+	for began := time.Now(); errors.Is(err, mem.ErrLater); {
+		select {
+		case <-stop:
+			s.end()
+			return nil, ErrHalted
+		case <-time.After(m.pause):
+		}
+		m.mu.Lock()
+		missing := s.guest.Arrive()
+		m.mu.Unlock()
+		switch {
+		case missing == nil:
+			err = nil
+		case time.Since(began) > startPatience:
+			s.end()
+			err = refused(missing)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// expect is admit that doesn't wait: with mem.ErrLater the share's guest hasn't arrived yet.
+func (m *memory) expect(in *instance) (*share, error) {
 	spec := in.spec
 	size := spec.Memory.Size
 	m.mu.Lock()
@@ -126,10 +166,11 @@ func (m *memory) admit(in *instance) (*share, error) {
 	}
 	name := m.free(spec.Name, spec.ID)
 	overhead := mem.Overhead(pages(size), uint64(spec.CPU.Count), perCPU) + fixed
-	v := mem.VM{Name: name, Pool: spec.Memory.Pool, Size: pages(size), Overhead: overhead, Budget: budget(spec.Memory.Share, size)}
-	guest, err := m.tree.Admit(v)
-	if err != nil {
-		return nil, refused(err)
+	owed := uint64(mostOwed + oneChain + owedPerCPU*spec.CPU.Count)
+	v := mem.VM{Name: name, Pool: spec.Memory.Pool, Size: pages(size), Overhead: overhead + owed, Budget: budget(spec.Memory.Share, size)}
+	guest, later := m.tree.Admit(v)
+	if later != nil && guest == nil {
+		return nil, refused(later)
 	}
 	// Who reserves nothing is admitted by the tree, and would wait for ever where nobody gives anything back.
 	needs := pages(size)
@@ -137,7 +178,13 @@ func (m *memory) admit(in *instance) (*share, error) {
 		needs = min(needs, l)
 	}
 	if needs > v.Budget.Reservation {
-		if has := m.tree.Obtainable(v.Pool) + v.Budget.Reservation; needs > has {
+		has := m.tree.Obtainable(v.Pool)
+		if later == nil {
+			has += v.Budget.Reservation
+		} else {
+			has -= v.Overhead
+		}
+		if needs > has {
 			guest.Release()
 			return nil, faultf(ErrNoMemory, "memory of %s is more than the %s that the host has left and other VMs can give back: make the VM smaller, limit its memory, stop a VM or give the host more memory",
 				seed.FormatSize(needs*mem.PageSize), seed.FormatSize(has*mem.PageSize&^(1<<20-1)))
@@ -150,7 +197,10 @@ func (m *memory) admit(in *instance) (*share, error) {
 		m.running = true
 		go m.balance()
 	}
-	return s, nil
+	if later != nil {
+		m.soon()
+	}
+	return s, later
 }
 
 // free is a name that no VM has yet in the policy, for one of that name: see processors.free. The mutex is held.
@@ -168,61 +218,6 @@ func (s *share) rename(name, id string) {
 	if s.guest.Name() != name {
 		s.guest.Rename(s.m.free(name, id))
 	}
-}
-
-// settleOn chooses the NUMA node of a VM that has no memory yet: one of those of the processors that it may run on, a bit each, 0
-// for all.
-func (s *share) settleOn(cpus uint64) {
-	s.m.mu.Lock()
-	s.node, s.settled = s.m.home(s, cpus), true
-	s.m.mu.Unlock()
-}
-
-// home is the node for settleOn. The mutex is held.
-func (m *memory) home(of *share, cpus uint64) int {
-	nodes := m.backend.Nodes()
-	var free []uint64
-	var order [][]uint8
-	var allowed []int
-	for i := range int(nodes.N) {
-		n := &nodes.Node[i]
-		free = append(free, pages(n.Free))
-		order = append(order, n.Order[:nodes.N])
-		if n.CPUs&cpus != 0 {
-			allowed = append(allowed, i)
-		}
-	}
-	if len(free) < 2 {
-		return 0
-	}
-	// What is free on a node is about to be taken by those that are at home there, who get their memory as they touch it.
-	left := slices.Clone(free)
-	for _, s := range m.shares {
-		if s != of && s.settled {
-			left[s.node] -= min(left[s.node], s.missing())
-		}
-	}
-	size := pages(of.in.spec.Memory.Size)
-	for i, n := range left {
-		if n >= size && (allowed == nil || slices.Contains(allowed, i)) {
-			free = left
-			break
-		}
-	}
-	return mem.Home(size, free, order, allowed)
-}
-
-// missing is how many pages of its size the VM doesn't have yet. The mutex is held.
-func (s *share) missing() uint64 {
-	size := pages(s.in.spec.Memory.Size)
-	if !s.begun {
-		return size
-	}
-	use, err := s.m.backend.MemoryUse(s.in.handle)
-	if err != nil {
-		return 0
-	}
-	return size - min(size, pages(use.Resident))
 }
 
 // begin has the new machine hold what is reserved for it. Where all of its memory is, that is given to it at once in
@@ -271,24 +266,6 @@ func (s *share) back(gpa, n uint64, stop <-chan struct{}) bool {
 	return true
 }
 
-// first has the machine hold as much as loading so many bytes takes.
-func (s *share) first(load uint64) error {
-	s.m.mu.Lock()
-	defer s.m.mu.Unlock()
-	const beside = 8 << 20 // tables, and what is moved
-	want := min((pages(load+beside)+large-1)&^(large-1), pages(s.in.spec.Memory.Size))
-	if limit := s.guest.Budget().Limit; limit != 0 {
-		want = min(want, limit) // whether that is enough shows when it is loaded
-	}
-	if want <= s.guest.Granted() {
-		return nil
-	}
-	if err := s.take(want-s.guest.Granted(), false); err != nil {
-		return refused(err)
-	}
-	return nil
-}
-
 // take grants so many pages. The mutex is held.
 func (s *share) take(n uint64, patient bool) error {
 	if !s.begun {
@@ -314,14 +291,8 @@ func (e *shortage) Error() string {
 	return fmt.Sprintf("mem: VM %s needs %s more, and the host has %s left: stop a VM or give the host more memory", e.name, seed.FormatSize(e.need), seed.FormatSize(e.free))
 }
 
-// settle makes the policy's count that of the machine: what it released is others'.
-func (s *share) settle(patient bool) error {
-	s.m.mu.Lock()
-	defer s.m.mu.Unlock()
-	return s.match(0, patient)
-}
-
-// match is settle with the mutex held. What the machine is overdrawn by is taken, or an error says why it can't be had.
+// match makes the policy's count that of the machine: what it released is others', and what it is overdrawn by is taken, or an
+// error says why it can't be had. The mutex is held.
 func (s *share) match(_ uint64, patient bool) error {
 	if !s.begun {
 		return ErrNoShare
@@ -337,6 +308,29 @@ func (s *share) match(_ uint64, patient bool) error {
 		return s.guest.Take(n-has, patient)
 	}
 	return nil
+}
+
+// stay gives back all that the VM had, which is restarted: what is reserved for it stays so, whatever others want meanwhile. The
+// machine is gone.
+func (s *share) stay() {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	s.begun = false
+	s.guest.Give(s.guest.Granted())
+	s.guest.Observe(mem.Sample{})
+}
+
+// again has a share that stays be the one of a new instance of its VM, unless that can't be.
+func (s *share) again(in *instance) bool {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	was, now := s.in.spec, in.spec
+	if was.Memory.Size != now.Memory.Size || was.CPU.Count != now.CPU.Count ||
+		s.guest.Move(now.Memory.Pool, budget(now.Memory.Share, now.Memory.Size)) != nil {
+		return false
+	}
+	s.in, s.loaded, s.active, s.wait.log = in, false, activity{}, in.log
+	return true
 }
 
 // end gives back all that the VM had. The machine is gone.

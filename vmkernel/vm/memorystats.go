@@ -42,7 +42,7 @@ func (v *VM) MemoryStats() (st MemoryStats, running bool) {
 	if !s.begun {
 		return st, false
 	}
-	use, err := s.m.backend.MemoryUse(in.handle)
+	use, err := s.m.backend.MemoryUse(s.in.handle) // of in, or of the next instance of the VM
 	if err != nil {
 		return st, false
 	}

@@ -22,17 +22,15 @@ func (in *instance) Release(gpa, n uint64) {
 	in.given = append(in.given, sys.Range{GPA: gpa, Bytes: n})
 }
 
-// Settle gives what was released back to the host. What the host can't take back stays the guest's.
-func (in *instance) Settle() {
+// Settle gives what was released back to the host, and says whether the guest owes no more memory than it may, which device
+// models took for it. What the host can't take back stays the guest's.
+func (in *instance) Settle() bool {
 	list := in.given
 	in.given = in.given[:0]
-	if len(list) == 0 {
-		return
-	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.gone {
-		return
+		return true
 	}
 	for len(list) > 0 {
 		done, err := in.backend.Release(in.handle, list)
@@ -51,7 +49,7 @@ func (in *instance) Settle() {
 			list[0].GPA, list[0].Bytes = list[0].GPA+done, list[0].Bytes-done
 		}
 	}
-	in.share.settle(true) // it can only be overdrawn, which its processors are told
+	return in.share.owed() <= mostOwed
 }
 
 // Claim says that the guest is about to use memory that it gave back: it comes when it is touched.
@@ -110,6 +108,7 @@ func (c *vcpu) absent(s *virt.State) bool {
 
 // repay has the processor wait until the policy has granted what device models took for its VM.
 func (c *vcpu) repay() {
-	atomic.StoreUint32(&c.page.Overdrawn, 0)
-	c.in.share.repay()
+	for atomic.SwapUint32(&c.page.Overdrawn, 0) != 0 && c.in.share.repay() {
+		c.in.board.balloon.GoOn() // which may take some more
+	}
 }

@@ -8,19 +8,26 @@ import (
 	"keel/vmkernel/seed"
 )
 
-// AddPools makes pools known, parents first. It is called before VMs are started.
+// AddPools makes pools known, parents first. It is called before VMs are started. A pool that the host has too little of
+// processors or of memory for isn't there, nor are those in it: the error says why.
 func (m *Manager) AddPools(pools []seed.Pool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all []error
 	for i := range pools {
-		err := m.host.processors.addPool(&pools[i])
+		p := &pools[i]
+		err := m.host.memory.addPool(p)
 		if err == nil {
-			m.pools = append(m.pools, pools[i])
+			if err = m.host.processors.addPool(p); err != nil {
+				m.host.memory.dropPool(p.Name)
+			}
+		}
+		if err == nil {
+			m.pools = append(m.pools, *p)
 		}
 		all = append(all, err)
 	}
-	return errors.Join(append(all, m.host.memory.addPools(pools))...)
+	return errors.Join(all...)
 }
 
 // Pools are the host's pools as they are now, parents first.
@@ -65,20 +72,22 @@ func (m *Manager) poolNames() string {
 	return "the host has " + strings.Join(names, ", ")
 }
 
-func (h *memory) addPools(pools []seed.Pool) error {
+func (h *memory) addPool(p *seed.Pool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(pools) == 0 {
-		return nil
-	}
 	if err := h.init(); err != nil {
 		return err
 	}
-	var all []error
-	for _, p := range pools {
-		all = append(all, h.tree.AddPool(p.Name, p.Parent, budget(p.Memory, 0)))
+	if err := h.tree.AddPool(p.Name, p.Parent, budget(p.Memory, 0)); err != nil {
+		return refused(err)
 	}
-	return errors.Join(all...)
+	return nil
+}
+
+func (h *memory) dropPool(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tree.DropPool(name)
 }
 
 // setPool changes what a pool has of memory, or says with the numbers why that can't be.
@@ -91,6 +100,6 @@ func (h *memory) setPool(p *seed.Pool) error {
 	if err := h.tree.SetPool(p.Name, budget(p.Memory, 0)); err != nil {
 		return refused(err)
 	}
-	h.soon()
+	h.policyChanged()
 	return nil
 }

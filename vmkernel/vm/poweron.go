@@ -29,8 +29,8 @@ type Host struct {
 
 // powerOn makes an instance that is ready to run: memory, tables and kernel in place, and the boot
 // processor at the kernel's entry. An error is one line that names what was wrong.
-// When stop is closed meanwhile it is ErrHalted.
-func powerOn(b Backend, host Host, spec *seed.VM, images datastore.Store, log *slog.Logger, out outlets, stop <-chan struct{}) (*instance, error) {
+// When stop is closed meanwhile it is ErrHalted. was is the instance before it, whose share of memory it takes over, or nil.
+func powerOn(b Backend, host Host, spec *seed.VM, images datastore.Store, log *slog.Logger, out outlets, was *instance, stop <-chan struct{}) (*instance, error) {
 	img, done, err := image(spec, images)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func powerOn(b Backend, host Host, spec *seed.VM, images datastore.Store, log *s
 	if err != nil {
 		return nil, err
 	}
-	if err := in.build(img, stop); err != nil {
+	if err := in.build(img, was, stop); err != nil {
 		in.board.close()
 		in.destroy()
 		return nil, err
@@ -81,23 +81,12 @@ func image(spec *seed.VM, images datastore.Store) (img loader.Image, done func()
 	return img, done, err
 }
 
-func (in *instance) build(img loader.Image, stop <-chan struct{}) error {
-	load := len(img.Kernel) + len(img.Initrd)
-	for _, m := range img.Modules {
-		load += len(m.Data)
-	}
-	if err := in.create(uint64(load), stop); err != nil {
+func (in *instance) build(img loader.Image, was *instance, stop <-chan struct{}) error {
+	if err := in.create(was, stop); err != nil {
 		return err
 	}
-	rsdp, err := acpitable.Build(in.memory, acpitable.Config{CPUs: in.spec.CPU.Count})
+	entry, err := in.load(img, stop)
 	if err != nil {
-		return err
-	}
-	entry, err := loader.Load(in.memory, img, rsdp)
-	if err != nil {
-		return found{err, ErrImage}
-	}
-	if err := in.share.settle(false); err != nil { // more than was thought
 		return err
 	}
 	in.format = entry.Format
@@ -113,13 +102,50 @@ func (in *instance) build(img loader.Image, stop <-chan struct{}) error {
 	return nil
 }
 
-// create makes the machine, with the memory that is reserved for it and room for load bytes.
-func (in *instance) create(load uint64, stop <-chan struct{}) error {
-	share, err := in.host.memory.admit(in)
+// load puts what it boots from, and the firmware's tables, into its memory.
+func (in *instance) load(img loader.Image, stop <-chan struct{}) (e loader.Entry, err error) {
+	if err := in.share.room(0, acpitable.End, stop); err != nil {
+		return e, err
+	}
+	rsdp, err := acpitable.Build(in.memory, acpitable.Config{CPUs: in.spec.CPU.Count})
+	if err != nil {
+		return e, err
+	}
+	var none error
+	img.Room = func(gpa, n uint64) error {
+		if none == nil {
+			none = in.share.room(gpa, n, stop)
+		}
+		return none
+	}
+	e, err = loader.Load(in.memory, img, rsdp)
+	switch {
+	case none != nil:
+		return e, none
+	case err != nil:
+		return e, found{err, ErrImage}
+	}
+	return e, in.share.loadedAll()
+}
+
+// admit gives it a share of the host's memory, that of the instance before it if there was one.
+func (in *instance) admit(was *instance, stop <-chan struct{}) (err error) {
+	if was != nil && was.kept && was.share.again(in) {
+		in.share = was.share
+		return nil
+	}
+	was.leave()
+	in.share, err = in.host.memory.admit(in, stop)
+	return err
+}
+
+// create makes the machine, with the memory that is reserved for it.
+func (in *instance) create(was *instance, stop <-chan struct{}) error {
+	err := in.admit(was, stop)
 	if err != nil {
 		return err
 	}
-	in.share = share
+	share := in.share
 	if in.slot, err = in.host.processors.admit(in.spec); err != nil {
 		return err
 	}
@@ -146,9 +172,6 @@ func (in *instance) create(load uint64, stop <-chan struct{}) error {
 	in.handle, in.gone = h, false
 	in.mu.Unlock()
 	if err := share.begin(stop); err != nil {
-		return err
-	}
-	if err := share.first(load); err != nil {
 		return err
 	}
 	low, high, err := in.backend.Memory(h)

@@ -37,12 +37,13 @@ func (v *VM) kill(r *run, why Reason) {
 	}
 }
 
-// powerOn makes the run's next instance, in the state Starting, and logs and tells what came of it. The VM is off if it failed.
-func (v *VM) powerOn(r *run) (*instance, error) {
+// powerOn makes the run's next instance, in the state Starting, and logs and tells what came of it. The VM is off if it failed. was
+// is the instance before, or nil.
+func (v *VM) powerOn(r *run, was *instance) (*instance, error) {
 	m := v.m
 	spec := v.Spec()
 	began := time.Now()
-	in, err := powerOn(m.backend, m.host, spec, m.images, v.log, v.outlets(), r.stop)
+	in, err := powerOn(m.backend, m.host, spec, m.images, v.log, v.outlets(), was, r.stop)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if err == nil {
@@ -56,6 +57,9 @@ func (v *VM) powerOn(r *run) (*instance, error) {
 			in.board.close()
 			in.destroy()
 		}
+	}
+	if err != nil {
+		was.leave()
 	}
 	switch {
 	case err == ErrHalted:
@@ -112,7 +116,7 @@ func (v *VM) live(r *run, in *instance) (deleted bool) {
 	for {
 		began := time.Now()
 		reason := in.run()
-		if again, action := v.ended(r, reason); !again {
+		if again, action := v.ended(r, in, reason); !again {
 			return action == seed.Delete
 		}
 		pause := time.Duration(0)
@@ -124,14 +128,14 @@ func (v *VM) live(r *run, in *instance) (deleted bool) {
 		case <-time.After(pause):
 		}
 		var err error
-		if in, err = v.powerOn(r); err != nil {
+		if in, err = v.powerOn(r, in); err != nil {
 			return false
 		}
 	}
 }
 
 // ended is what follows the end of an instance: it is started again, or the VM is off.
-func (v *VM) ended(r *run, why Reason) (again bool, action seed.Action) {
+func (v *VM) ended(r *run, in *instance, why Reason) (again bool, action seed.Action) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	r.in = nil
@@ -143,6 +147,7 @@ func (v *VM) ended(r *run, why Reason) (again bool, action seed.Action) {
 		v.status.Crashes++
 	}
 	if action != seed.Restart {
+		in.leave()
 		v.stopped(r, why)
 		return false, action
 	}

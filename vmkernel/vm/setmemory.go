@@ -45,6 +45,6 @@ func (s *share) set(pool string, b mem.Budget) error {
 	if held, err := s.m.backend.Grant(s.in.handle, 0); err == nil && pages(held) > s.guest.Granted() {
 		s.guest.Take(pages(held)-s.guest.Granted(), false) // within the reservation: it can't fail
 	}
-	s.m.soon()
+	s.m.policyChanged()
 	return nil
 }

@@ -75,4 +75,4 @@ func (noMachine) writePort(uint16, int, uint32) {}
 
 func (noMachine) Release(gpa, n uint64) {}
 func (noMachine) Claim(gpa, n uint64)   {}
-func (noMachine) Settle()               {}
+func (noMachine) Settle() bool          { return true }

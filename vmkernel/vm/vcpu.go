@@ -68,8 +68,10 @@ const (
 	brisk                // it is kept, and the run brief
 )
 
-// loop runs the processor until the VM stops. A panic of a device model is the VM's end.
+// loop runs the processor until the VM stops. A panic of a device model is the VM's end, and so is a fault in the guest's memory:
+// a device model that touches what isn't there has it populated, unless the host itself is about to have none.
 func (c *vcpu) loop() {
+	debug.SetPanicOnFault(true)
 	defer func() {
 		if r := recover(); r != nil {
 			c.in.log.Error("panic in a device model", "vcpu", c.index, "panic", r, "stack", string(debug.Stack()))

@@ -44,7 +44,7 @@ func (s *share) await(ask func(n uint64, patient bool) error) (pages uint64, ok 
 	for n, patient := uint64(large), true; ; n = 1 {
 		s.m.mu.Lock()
 		err := ask(n, patient)
-		scarcity := time.Duration(s.m.tree.Scarcity())
+		scarcity, changed := time.Duration(s.m.tree.Scarcity()), s.m.changed
 		s.m.mu.Unlock()
 		switch {
 		case err == nil:
@@ -57,7 +57,7 @@ func (s *share) await(ask func(n uint64, patient bool) error) (pages uint64, ok 
 		case began.IsZero():
 			began = s.wait.begin()
 		}
-		pause := tryAgain
+		pause := s.m.pause
 		switch {
 		case errors.Is(err, mem.ErrPaced):
 			pause, patient = pacedPause*scarcity, false
@@ -69,8 +69,10 @@ func (s *share) await(ask func(n uint64, patient bool) error) (pages uint64, ok 
 			s.wait.say(err)
 			patient = true
 		}
-		time.Sleep(pause)
-		if s.in.stopping.Load() {
+		select {
+		case <-time.After(pause):
+		case <-changed: // who may have how much
+		case <-s.in.ending:
 			s.wait.over(began)
 			return 0, false
 		}

@@ -374,3 +374,18 @@ ROUTINE(·control, ·controlPC)
 	TRY(0x0F, 0x23, 0xF8)
 	RET
 	END
+
+// fresh reads all from 2 MiB to FreshEnd, which must be zero, and writes each word's address there.
+ROUTINE(·fresh, ·freshPC)
+	MOVL $0x200000, R9
+word:
+	CMPQ (R9), $0
+	JNE  left
+	MOVQ R9, (R9)
+	ADDQ $8, R9
+	CMPQ R9, $const_FreshEnd
+	JB   word
+	RET
+left:
+	WRONG
+	END

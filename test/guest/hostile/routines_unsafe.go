@@ -26,6 +26,9 @@ const (
 	ExitFault    = 0x100 // and the vector of an exception that nothing provoked
 )
 
+// FreshEnd is how much memory a VM must have for the letter f, in bytes.
+const FreshEnd = 64 << 20
+
 // Words of up to eight characters that routines print.
 const (
 	textHostile = 'h' | 'o'<<8 | 's'<<16 | 't'<<24 | 'i'<<32 | 'l'<<40 | 'e'<<48 | ' '<<56
@@ -73,6 +76,7 @@ var list = []routine{
 	{'D', deadlinePC, "the local timer at a time that is over, with interrupts on and off"},
 	{'n', processorsPC, "starts, resets and interrupts the other seven processors without any order"},
 	{'w', forgePC, "prints what would forge a line of the host or drive its terminal"},
+	{'f', freshPC, "looks for what others left in memory from 2 MiB to FreshEnd, and leaves something in all of it"},
 	{'h', helloPC, "prints by which protocol it was booted, and exits"},
 	{'x', survivedPC, "exits with ExitSurvived"},
 	{'3', triplePC, "faults thrice"},
@@ -119,6 +123,7 @@ func putcPC() uintptr
 func puthexPC() uintptr
 func putsPC() uintptr
 func memoryPC() uintptr
+func freshPC() uintptr
 func portsPC() uintptr
 func somePortsPC() uintptr
 func stringsPC() uintptr

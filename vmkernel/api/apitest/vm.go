@@ -94,7 +94,8 @@ func (v *VM) Status(out *api.VM) {
 }
 
 func (v *VM) Stats() api.VMStats {
-	return api.VMStats{State: v.State(), Used: 1e9, Memory: v.spec.Memory.Size, Granted: 12 << 20, Active: 5 << 20, Target: 24 << 20, Exits: map[string]uint64{"cpuid": 7, "io": 9}}
+	active := uint64(5 << 20)
+	return api.VMStats{State: v.State(), Used: 1e9, Memory: v.spec.Memory.Size, Granted: 12 << 20, Active: &active, Target: 24 << 20, Exits: map[string]uint64{"cpuid": 7, "io": 9}}
 }
 
 func (v *VM) Console(port string) *console.Port {

@@ -150,6 +150,6 @@ func (m machine) Stats() api.VMStats {
 func setMemory(out *api.VMStats, s *vm.MemoryStats) {
 	out.Resident, out.Granted, out.Target, out.Balloon, out.Waiting = s.Resident, s.Granted, s.Target, s.Ballooned, s.Waiting
 	if s.ActiveKnown {
-		out.Active = s.Active
+		out.Active = &s.Active
 	}
 }

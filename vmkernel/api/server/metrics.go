@@ -79,8 +79,8 @@ func (s *Server) vmMetrics() []backend.Metric {
 		resident.Samples = append(resident.Samples, valued(float64(stats.Resident), who...))
 		granted.Samples = append(granted.Samples, valued(float64(stats.Granted), who...))
 		balloon.Samples = append(balloon.Samples, valued(float64(stats.Balloon), who...))
-		if stats.Active != 0 {
-			active.Samples = append(active.Samples, valued(float64(stats.Active), who...))
+		if stats.Active != nil {
+			active.Samples = append(active.Samples, valued(float64(*stats.Active), who...))
 		}
 		for _, reason := range sorted(stats.Exits) {
 			exits.Samples = append(exits.Samples, valued(float64(stats.Exits[reason]), "vm", spec.Name, "reason", reason))

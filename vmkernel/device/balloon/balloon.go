@@ -35,8 +35,10 @@ const (
 type Host interface {
 	// Release says that the guest has no use for n bytes at gpa. They may be read as they were or as zeros afterwards.
 	Release(gpa, n uint64)
-	// Settle is the end of a chain: what was released meanwhile may be dealt with at once now, and has to be.
-	Settle()
+	// Settle is the end of a chain: what was released meanwhile may be dealt with at once now, and has to be. It says whether
+	// the device may go on: reading chains takes memory where the guest has given back the pages that they lie in, and
+	// nobody may take more of it than he has. If it mayn't, it waits for GoOn.
+	Settle() bool
 	// Claim says that the guest is about to use n bytes at gpa that it released. They may be there already.
 	Claim(gpa, n uint64)
 }
@@ -77,6 +79,7 @@ type Device struct {
 	stats     Stats
 	statsHead uint16 // a buffer that the guest left for the next statistics
 	statsHeld bool
+	waits     bool // for GoOn
 
 	released, reported uint64 // bytes in all, repeated ones included
 
@@ -184,7 +187,7 @@ func (d *Device) Start(features uint64, queues []virtio.Queue, mem *guestmem.Mem
 func (d *Device) Stop() {
 	d.features, d.queues, d.mem = 0, nil, nil
 	d.roles = [5]role{}
-	d.actual, d.statsHeld = 0, false
+	d.actual, d.statsHeld, d.waits = 0, false, false
 	d.stats = Stats{Serial: d.stats.Serial}
 }
 
@@ -227,8 +230,11 @@ func (d *Device) Notify(queue int) error {
 	if err != nil || pending == 0 {
 		return err
 	}
+	if d.waits = !d.host.Settle(); d.waits {
+		return nil
+	}
 	used := false
-	for range pending {
+	for ; pending > 0 && !d.waits; pending-- {
 		head, chain, err := q.Pop()
 		if err != nil {
 			return err
@@ -244,7 +250,7 @@ func (d *Device) Notify(queue int) error {
 			}
 			continue
 		}
-		d.host.Settle() // even what stood before an error
+		d.waits = !d.host.Settle() // even what stood before an error
 		if err == nil {
 			err = q.Push(head, 0)
 		}
@@ -257,6 +263,16 @@ func (d *Device) Notify(queue int) error {
 		d.transport.Used(q)
 	}
 	return nil
+}
+
+// GoOn serves what was left in the queues when the Host said that the device mayn't go on.
+func (d *Device) GoOn() {
+	d.transport.Lock()
+	defer d.transport.Unlock()
+	if d.waits {
+		d.waits = false
+		d.transport.Look()
+	}
 }
 
 // read copies what a chain has for the device to read, at most len(into) bytes.

@@ -12,10 +12,13 @@ import (
 )
 
 // host records what it is given, as "release 0x1000+0x2000".
-type host struct{ log []string }
+type host struct {
+	log  []string
+	owes bool
+}
 
 func (h *host) Release(gpa, n uint64) { h.log = append(h.log, fmt.Sprintf("release %#x+%#x", gpa, n)) }
-func (h *host) Settle()               {}
+func (h *host) Settle() bool          { return !h.owes }
 func (h *host) Claim(gpa, n uint64)   { h.log = append(h.log, fmt.Sprintf("claim %#x+%#x", gpa, n)) }
 
 func (h *host) take() (s string) {
@@ -88,6 +91,57 @@ func TestPagesAreGivenBackInRanges(t *testing.T) {
 	rings[0].Send() // no numbers at all: fine
 	if d.Broken() {
 		t.Error(b.State().Failure)
+	}
+}
+
+// TestNothingIsReadForAGuestThatOwesMemory: what stands in the queues waits until it has paid, and is dealt with then.
+func TestNothingIsReadForAGuestThatOwesMemory(t *testing.T) {
+	b, h, d, line := newBalloon(t)
+	rings := start(t, d, all, 4)
+	h.owes = true
+	for i := range uint32(3) {
+		rings[0].Offer(rings[0].Chain(put(t, d, 300+i)))
+	}
+	rings[0].Kick()
+	if got := h.take(); got != "" || line.High {
+		t.Errorf("it owes memory, and the device did %s", got)
+	}
+	b.GoOn()
+	if got := h.take(); got != "" {
+		t.Errorf("it still owes memory, and the device did %s", got)
+	}
+	h.owes = false
+	b.GoOn()
+	if got, want := h.take(), "release 0x12e000+0x1000, release 0x12e000+0x1000, release 0x12e000+0x1000"; got != want || len(rings[0].Used()) != 3 || !line.High {
+		t.Errorf("%s, want %s", got, want)
+	}
+	b.GoOn()
+	if got := h.take(); got != "" {
+		t.Errorf("there was nothing left, and the device did %s", got)
+	}
+}
+
+// owing says that the guest owes memory once the first chain is dealt with.
+type owing struct{ host }
+
+func (h *owing) Settle() bool { return len(h.log) == 0 }
+
+func TestAGuestThatComesToOweMemoryIsStoppedAfterTheChain(t *testing.T) {
+	h := &owing{}
+	b, transport := New(h, &virtiotest.Line{})
+	d := &virtiotest.Driver{TB: t, Dev: transport, Mem: virtiotest.Memory(t, ram)}
+	transport.SetMemory(d.Mem)
+	rings := start(t, d, all, 4)
+	for range 3 {
+		rings[0].Offer(rings[0].Chain(put(t, d, 7)))
+	}
+	rings[0].Kick()
+	for n := 1; n <= 3; n++ {
+		if len(h.log) != 1 || len(rings[0].Used()) != 1 {
+			t.Errorf("chain %d: %d were dealt with", n, len(h.log))
+		}
+		h.log = nil
+		b.GoOn()
 	}
 }
 
@@ -266,7 +320,7 @@ func TestNotificationsAllocateNothing(t *testing.T) {
 type countingHost struct{ n uint64 }
 
 func (h *countingHost) Release(gpa, n uint64) { h.n += n }
-func (h *countingHost) Settle()               {}
+func (h *countingHost) Settle() bool          { return true }
 func (h *countingHost) Claim(gpa, n uint64)   { h.n += n }
 
 // checkedHost fails if it is given what isn't whole pages of RAM.
@@ -277,7 +331,7 @@ func (h checkedHost) Release(gpa, n uint64) {
 		h.t.Errorf("given %#x bytes at %#x", n, gpa)
 	}
 }
-func (h checkedHost) Settle()             {}
+func (h checkedHost) Settle() bool        { return true }
 func (h checkedHost) Claim(gpa, n uint64) { h.Release(gpa, n) }
 
 // FuzzBalloon promises that whatever stands in the queues and in the memory that they point to, the host is given nothing

@@ -348,10 +348,7 @@ func (m *MMIO) setStatus(v uint32) {
 	m.status = v
 	if starts && v&StatusNeedsReset == 0 {
 		m.dev.Start(m.driver, m.queues, m.mem)
-		// Linux's balloon fills its queue for statistics, and says so, before it is ready: that was too early to be heard.
-		for i := range m.queues {
-			m.notify(uint32(i))
-		}
+		m.Look() // Linux's balloon fills its queue for statistics, and says so, before it is ready: that was too early to be heard
 	}
 }
 
@@ -363,6 +360,13 @@ func (m *MMIO) reset() {
 		m.queues[i].reset()
 	}
 	m.line.Set(false)
+}
+
+// Look has the device serve all of its queues. The mutex is held.
+func (m *MMIO) Look() {
+	for i := range m.queues {
+		m.notify(uint32(i))
+	}
 }
 
 func (m *MMIO) notify(i uint32) {

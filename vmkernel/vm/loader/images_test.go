@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"errors"
 	"strings"
 	"syscall"
 	"testing"
@@ -240,3 +241,46 @@ func stringAt(t testing.TB, m *guestmem.Memory, gpa uint64) string {
 }
 
 const mib, gib = 1 << 20, 1 << 30
+
+// TestRoomIsAskedForBeforeAnythingIsWritten: whatever a kernel claims to be, nothing is written that wasn't asked for, and where
+// there is no room Load fails.
+func TestRoomIsAskedForBeforeAnythingIsWritten(t *testing.T) {
+	for name, file := range map[string][]byte{"bzImage": bzImageFile(), "pvh": pvhFile(2), "multiboot": mbFlat(), "multiboot ELF": mbELF(1)} {
+		m := ram(t, 24<<20)
+		before, err := m.Slice(0, 24<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		was := append([]byte(nil), before...)
+		asked, calls := make([]bool, len(was)), 0
+		img := Image{Kernel: file, Cmdline: "x", Initrd: pattern(10_000, 9)}
+		img.Room = func(gpa, n uint64) error {
+			calls++
+			for i := gpa; i < gpa+n; i++ {
+				if before[i] != was[i] && !asked[i] {
+					t.Fatalf("%s: byte %#x was written before there was room", name, i)
+				}
+				asked[i] = true
+			}
+			return nil
+		}
+		mustLoad(t, m, img)
+		for i := range was {
+			if before[i] != was[i] && !asked[i] {
+				t.Fatalf("%s: byte %#x was written, and nobody asked for room", name, i)
+			}
+		}
+		for after := range calls {
+			none := errors.New("no room")
+			img.Room = func(gpa, n uint64) error {
+				if after--; after < 0 {
+					return none
+				}
+				return nil
+			}
+			if _, err := Load(m, img, 0); !errors.Is(err, none) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}

@@ -15,6 +15,10 @@ type Image struct {
 	Initrd  []byte   // may be empty; to a PVH or multiboot kernel it is the first module
 	Cmdline string   // passed as it is, without the kernel's name before it; no NUL bytes, at most MaxCmdline
 	Modules []Module // PVH and multiboot only, at most MaxModules with the initrd
+
+	// Room is called before n bytes of RAM are written at gpa, unless it is nil. Where it returns an error they aren't, and Load
+	// fails with it.
+	Room func(gpa, n uint64) error
 }
 
 // A Module is a further file for the kernel, with a string that tells it what
@@ -72,7 +76,7 @@ func load(m *guestmem.Memory, img Image, rsdp uint64) (Entry, error) {
 	if err := img.check(); err != nil {
 		return Entry{}, err
 	}
-	j := &job{m: m, space: newSpace(memmap), memmap: memmap, img: img, rsdp: rsdp}
+	j := &job{m: roomy{m, img.Room}, space: newSpace(memmap), memmap: memmap, img: img, rsdp: rsdp}
 	if err := j.biosData(); err != nil {
 		return Entry{}, err
 	}
@@ -152,11 +156,40 @@ func (img *Image) modules() []Module {
 
 // A job is one Load under way.
 type job struct {
-	m      *guestmem.Memory
+	m      roomy
 	space  *space
 	memmap []MapEntry
 	img    Image
 	rsdp   uint64
+}
+
+// A roomy memory asks for room before it is written to: what an image says of itself may be far more than its file.
+type roomy struct {
+	m    *guestmem.Memory
+	room func(gpa, n uint64) error
+}
+
+func (r roomy) ask(gpa, n uint64) error {
+	if r.room == nil || n == 0 || !r.m.Contains(gpa, n) {
+		return nil // what isn't RAM is refused by who writes it
+	}
+	return r.room(gpa, n)
+}
+
+// WriteAt copies p to RAM at gpa.
+func (r roomy) WriteAt(p []byte, gpa uint64) error {
+	if err := r.ask(gpa, uint64(len(p))); err != nil {
+		return err
+	}
+	return r.m.WriteAt(p, gpa)
+}
+
+// Zero clears n bytes of RAM at gpa.
+func (r roomy) Zero(gpa, n uint64) error {
+	if err := r.ask(gpa, n); err != nil {
+		return err
+	}
+	return r.m.Zero(gpa, n)
 }
 
 // Where boot structures are put: in low RAM, between the real-mode interrupt

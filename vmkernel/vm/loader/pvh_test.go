@@ -74,7 +74,7 @@ func TestPVHModulesGoAbove896MiBIfTheyMust(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := &job{m: m, memmap: memmap, space: newSpace(memmap), img: Image{Initrd: make([]byte, 4097)}}
+	j := &job{m: roomy{m: m}, memmap: memmap, space: newSpace(memmap), img: Image{Initrd: make([]byte, 4097)}}
 	if err := j.space.claim(mib, 895*mib-4096, "kernel"); err != nil {
 		t.Fatal(err)
 	}
