@@ -221,6 +221,8 @@ func (k *churn) step() {
 	case r < 92: // a way to or from a world that ended a little ago
 		to := sub(k.clock(uint64(c)), k.rng.Uint64N(5_000))
 		k.do('N', uint64(c), to-min(to, k.rng.Uint64N(5_000)), to)
+	case r < 93:
+		k.do('I')
 	default:
 		k.pick(c)
 	}
