@@ -52,8 +52,9 @@ import "math/bits"
 // a seventh of a processor, and below 0.4 % for one that is due two. A pool that has to be behind before those of its children are
 // served that wait, see above, adds EarlyMax for each processor that it is due. Affinity sets are not in that bound: what may not be
 // moved gets its part of its own processors only. Nor is what a VM in such a pool is due within a few per cent of all that its virtual
-// processors can use: the mean can't tell it from one that can't use its part. In the worst of 300 random trees it has a seventh less by
-// shares, and two fifths by its pool's reservation; one tree in a hundred has a VM with more than a twentieth less (sim.TestRandomTrees).
+// processors can use: the mean can't tell it from one that can't use its part. In the worst of 300 random trees it has a fifth less by
+// shares, and two fifths by its pool's reservation; one tree in a hundred has a VM with more than a twentieth less. So have eight in a
+// hundred trees with limits at several levels, at worst two fifths (sim.TestRandomTrees).
 //
 // Sleepers. A node that wants to run again after all of it slept starts at least at clock -
 // WakeCredit/shares, so that sleeping earns 1 ms of service and no more; if it used more than its
