@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,4 +51,28 @@ func TestGuestsGiveFreeMemoryBackAndGetItAgain(t *testing.T) {
 			t.Error("no memory was given back")
 		})
 	}
+}
+
+// TestGuestsGiveBackPartsOfAGiB has a guest that was given its first GiB in one page, all of it being reserved, report what is free
+// of that, and use it again.
+func TestGuestsGiveBackPartsOfAGiB(t *testing.T) {
+	v := linux("balloon", 1, 1152*mib, "workload.only=balloon,memory")
+	v.Boot.Direct.Initrd, v.Memory.Reservation = fileBalloon, v.Memory.Size
+	r := host{emulator: qemu, cpus: 2, memMiB: 2304, limit: 5 * time.Minute}.boot(t, pack(t, []seed.VM{v}, files(t, fileLinux, fileBalloon)))
+	r.end()
+	r.wantReasons(map[string]string{"balloon": "power-off"})
+	r.wantNoErrors()
+	r.wantWorkload("balloon", 1)
+	for _, l := range r.Lines() {
+		if strings.Contains(l, "stays taken") {
+			t.Error(l)
+		}
+		if m := reported.FindStringSubmatch(l); m != nil {
+			if n, _ := strconv.ParseUint(m[1], 10, 64); n < 768*mib {
+				t.Errorf("%d MiB were given back: %s", n/mib, l)
+			}
+			return
+		}
+	}
+	t.Errorf("no figures:\n%s", r.Tail(20))
 }

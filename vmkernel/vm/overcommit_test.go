@@ -26,6 +26,7 @@ type grower struct {
 	size    uint64       // pages
 	used    uint64       // it uses those from 0 on
 	balloon uint64       // it has those from the end down
+	idle    bool         // its balloon does nothing
 	turns   atomic.Uint64
 	rings   []*virtiotest.Ring
 	driver  *virtiotest.Driver
@@ -48,7 +49,7 @@ func (g *grower) run(f *fake, m *fakeMachine, p *sys.VCPUPage) linux.Errno {
 	p.State.Exit = virt.Exit{Kind: virt.KindNop}
 	const config, actual, numbers = virtiotest.Config, virtiotest.Config + 4, 0x8000
 	target := g.driver.Dev.Read(config, 4)
-	if turn := g.turns.Add(1); turn%2 == 0 && g.balloon != target {
+	if turn := g.turns.Add(1); turn%2 == 0 && g.balloon != target && !g.idle {
 		if g.balloon > target {
 			g.balloon -= min(g.balloon-target, 64)
 		} else {

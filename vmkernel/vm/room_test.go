@@ -2,6 +2,7 @@ package vm
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"sync/atomic"
@@ -126,6 +127,37 @@ func TestAVMThatStartsWaitsForWhatOthersHold(t *testing.T) {
 	}
 	if s := f.machines[2].reserved; s != 30*mebi || resident(holder) > 64-30 {
 		t.Errorf("%d MiB are reserved for it, and the first holds %d", s/mebi, resident(holder))
+	}
+}
+
+// TestAStartThatWaitsForOthersCanBeCancelled: they have a driver for their balloon, which does nothing.
+func TestAStartThatWaitsForOthersCanBeCancelled(t *testing.T) {
+	var all atomic.Bool
+	all.Store(true)
+	f := newFake(nil)
+	g := &grower{t: t, all: &all, idle: true, size: pages(62 * mebi)}
+	f.run = func(m *fakeMachine, p *sys.VCPUPage, _ uint64, _ virt.Event) linux.Errno { return g.run(f, m, p) }
+	f.free = 48*mebi + 64*mebi
+	m, _ := newManager(f)
+	s := spec("old")
+	s.CPU.Count, s.Memory.Size = 1, 62*mebi
+	g.vm = create(t, m, s)
+	if err := g.vm.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.vm.Kill(context.Background()) })
+	eventually(t, "it has nearly all there is, and is known to give some back", func() bool {
+		m.host.memory.soon()
+		s, _ := g.vm.MemoryStats()
+		return s.Resident > 52*mebi && s.Balloon && m.MemoryStats().Pressure
+	})
+	s = spec("new")
+	s.Memory.Size, s.Memory.Reservation = 30*mebi, 30*mebi
+	v := create(t, m, s)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := v.Start(ctx); !errors.Is(err, context.DeadlineExceeded) || v.State() != Off || len(f.machines) != 1 || len(m.host.memory.shares) != 1 {
+		t.Errorf("%v, %s, %d machines, %d shares", err, v.State(), len(f.machines), len(m.host.memory.shares))
 	}
 }
 
