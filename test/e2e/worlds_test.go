@@ -30,6 +30,7 @@ var worldsHeld = map[int]string{
 // worldsHeldByTamaGo are those that are known to hold with an image by TamaGo, in two runs each.
 var worldsHeldByTamaGo = map[int]string{
 	1: "tickless,shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,destroy,counters,skew,pause,costs",
+	2: "shares,limit,affinity,exclusive,reservation,flood,pit,control,refusals,destroy,counters",
 }
 
 // TestWorlds holds the scheduler to what it promises on the machine, in Bochs, whose time is its own: shares, reservations, limits,
