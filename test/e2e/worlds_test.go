@@ -22,9 +22,9 @@ var (
 // worldsHeld are the checks that hold, by the number of processors, in Bochs: all of them on one. What isn't listed on two and four
 // isn't known to hold there.
 var worldsHeld = map[int]string{
-	1: "tickless,shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,destroy,counters,skew,pause,costs,churn events=1000",
-	2: "tickless,shares,limit,affinity,exclusive,reservation,flood,interruptsoff,pit,control,refusals,destroy,counters,skew,pause,costs",
-	4: "tickless,shares,limit,affinity,exclusive,reservation,flood,interruptsoff,pit,control,refusals,destroy,counters,pause",
+	1: "tickless,shares,limit,poollimit,affinity,reservation,flood,interruptsoff,control,refusals,destroy,counters,skew,pause,costs,poolcosts,churn events=1000",
+	2: "tickless,shares,limit,poollimit,affinity,exclusive,reservation,flood,interruptsoff,pit,control,refusals,destroy,counters,skew,pause,costs",
+	4: "tickless,shares,limit,poollimit,affinity,exclusive,reservation,flood,interruptsoff,pit,control,refusals,destroy,counters,skew,pause",
 }
 
 // worldsHeldByTamaGo are those that are known to hold with an image by TamaGo, in two runs each.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -37,14 +38,21 @@ const (
 	mostSwitch   = 5400
 )
 
+// In pools: how many are above each VM, the outermost of which has something reserved, and how many times as much as without they
+// may cost: at each level tags, means, keys and dues are to be kept.
+const (
+	poolsAbove  = 3
+	mostByPools = 3.0
+)
+
 // A cost is what the host's decisions and switches took, in ticks each.
 type cost struct{ decision, change float64 }
 
-// costOf has n virtual processors spin that all want to run, and reports what that cost.
-func costOf(e *env, n int) (cost, string, error) {
+// costOf has n virtual processors spin that all want to run, of VMs in a pool if there is one, and reports what that cost.
+func costOf(e *env, n int, pool sys.Pool) (cost, string, error) {
 	var list []func() (*guest, error)
 	for left := n; left > 0; left -= sys.MaxVCPUs {
-		list = append(list, of(spin, min(left, sys.MaxVCPUs), sys.CPUPolicy{Shares: 1000}))
+		list = append(list, of(spin, min(left, sys.MaxVCPUs), sys.CPUPolicy{Shares: 1000, Pool: pool}))
 	}
 	all, err := guests(list...)
 	if err != nil {
@@ -70,23 +78,58 @@ func costOf(e *env, n int) (cost, string, error) {
 // checkCosts measures what a decision, and a switch from one world to the next with the decision in it, cost with 10, 100 and
 // 1,000 virtual processors.
 func checkCosts(e *env) (string, error) {
-	var report []string
-	var first cost
+	report, _, err := costsIn(e, 0)
+	return strings.Join(report, "; "), err
+}
+
+// costsIn measures them of VMs in a pool if there is one.
+func costsIn(e *env, pool sys.Pool) (report []string, costs []cost, err error) {
 	for _, n := range []int{10, 100, 1000} {
-		c, line, err := costOf(e, n)
-		all := strings.Join(append(report, line), "; ")
-		report = append(report, line)
-		if first.decision == 0 {
-			first = c
-		}
-		switch {
+		c, line, err := costOf(e, n, pool)
+		report, costs = append(report, line), append(costs, c)
+		switch first := costs[0]; {
 		case err != nil:
-			return all, err
-		case e.cpus == 1 && (c.decision > mostDecision || c.change > mostSwitch): // with several, waiting for the scheduler's lock is in them
-			return all, fmt.Errorf("with %d worlds a decision costs %.0f ticks, at most %d are allowed, and a switch %.0f, at most %d", n, c.decision, mostDecision, c.change, mostSwitch)
+			return report, costs, err
+		case pool == 0 && e.cpus == 1 && (c.decision > mostDecision || c.change > mostSwitch): // with several, waiting for the scheduler's lock is in them
+			return report, costs, fmt.Errorf("with %d worlds a decision costs %.0f ticks, at most %d are allowed, and a switch %.0f, at most %d", n, c.decision, mostDecision, c.change, mostSwitch)
 		case c.decision > flat*first.decision, c.change > flat*first.change:
-			return all, fmt.Errorf("costs aren't flat: with %d worlds more than %.1f times as much as with 10", n, flat)
+			return report, costs, fmt.Errorf("costs aren't flat: with %d worlds more than %.1f times as much as with 10", n, flat)
 		}
 	}
-	return strings.Join(report, "; "), nil
+	return report, costs, nil
+}
+
+// checkPoolCosts measures them of VMs in pools, beside those of VMs in none.
+func checkPoolCosts(e *env) (string, error) {
+	report, without, err := costsIn(e, 0)
+	if err != nil {
+		return strings.Join(report, "; "), err
+	}
+	pools := []sys.Pool{0}
+	for i := range poolsAbove {
+		p := sys.CPUPolicy{Shares: 1000, Pool: pools[i]}
+		if i == 0 {
+			p.Reservation = 100
+		}
+		pool, e := sys.PoolCreate(&p)
+		if err = e; err != nil {
+			break
+		}
+		pools = append(pools, pool)
+	}
+	if err == nil {
+		var lines []string
+		var within []cost
+		lines, within, err = costsIn(e, pools[poolsAbove])
+		report = append(append(report, fmt.Sprintf("in %d pools", poolsAbove)), lines...)
+		for i, c := range within {
+			if w := without[i]; err == nil && (c.decision > mostByPools*w.decision || c.change > mostByPools*w.change) {
+				err = fmt.Errorf("in %d pools a decision costs %.0f ticks and a switch %.0f, in none %.0f and %.0f: more than %.1f times as much", poolsAbove, c.decision, c.change, w.decision, w.change, mostByPools)
+			}
+		}
+	}
+	for i := len(pools) - 1; i > 0; i-- {
+		err = errors.Join(err, sys.PoolDestroy(pools[i]))
+	}
+	return strings.Join(report, "; "), err
 }

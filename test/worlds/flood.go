@@ -202,8 +202,9 @@ func waits() (longest time.Duration, n int) {
 	return longest, n
 }
 
-// pacedTurn is about what one thread of the system group has in every millisecond beyond the group's limit, see sched/rates.go.
-const pacedTurn = 180 * time.Microsecond
+// pacedTurn is about what one thread of the system group has at least in every millisecond beyond the group's limit, see
+// sched/rates.go.
+const pacedTurn = 180*time.Microsecond - sched.MaxTurnCost*time.Nanosecond
 
 // checkInterruptsOff has guests on all processors that spin with interrupts off: the host's timers don't come later than alone by
 // more than a millisecond, nor do the collector's pauses take that much longer than beside guests that take interrupts: by their

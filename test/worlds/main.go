@@ -34,8 +34,10 @@ var checks = []check{
 	{"tickless", checkTickless}, // before the runtime has the thousand threads that costs leaves
 	{"shares", checkShares},
 	{"limit", checkLimit},
+	{"poollimit", checkPoolLimit},
 	{"affinity", checkAffinity},
 	{"exclusive", checkExclusive},
+	{"home", checkHome},
 	{"reservation", checkReservation},
 	{"flood", checkFlood},
 	{"interruptsoff", checkInterruptsOff},
@@ -47,6 +49,7 @@ var checks = []check{
 	{"skew", checkSkew},
 	{"pause", checkPause},
 	{"costs", checkCosts},
+	{"poolcosts", checkPoolCosts},
 	{"churn", checkChurn},
 }
 

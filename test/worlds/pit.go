@@ -7,15 +7,23 @@ import (
 	"keel/vmkernel/sys"
 )
 
+// pitGuest has two virtual processors: 0 sleeps until the PIT's next interrupt, 1 sets it again and again.
+func pitGuest(p sys.CPUPolicy, node int) (*guest, error) {
+	g, err := newGuest(hearPIT, 2, p, node)
+	if err == nil {
+		copy(g.code(0)[handlerAt:], countPIT)
+		copy(g.code(1), setPIT)
+	}
+	return g, err
+}
+
 // checkPIT has one virtual processor set the PIT again and again, whose interrupts another one waits for: none is lost, whenever that
 // one goes to sleep.
 func checkPIT(e *env) (string, error) {
-	g, err := newGuest(hearPIT, 2, sys.CPUPolicy{Shares: 1000})
+	g, err := pitGuest(sys.CPUPolicy{Shares: 1000}, 0)
 	if err != nil {
 		return "", err
 	}
-	copy(g.code(0)[handlerAt:], countPIT)
-	copy(g.code(1), setPIT)
 	g.start()
 	time.Sleep(warmUp)
 	first := g.rounds()

@@ -88,6 +88,7 @@ var hearPIT = slices.Concat(
 		0xB0, 0x04, 0xE6, 0x21, // ICW3
 		0xB0, 0x01, 0xE6, 0x21, // ICW4
 		0xB0, 0xFE, 0xE6, 0x21, // all masked but IRQ 0
+		0x2E, 0x66, 0xFF, 0x06, 0x00, 0x08, // inc dword [cs:counterAt]: setPIT may begin
 	},
 	wait,
 )
@@ -99,9 +100,11 @@ var countPIT = []byte{
 }
 
 // setPIT sets the PIT to interrupt once, after 50 us, waits until countPIT of virtual processor 0 has counted that, and then for a
-// little, each time for another time.
+// little, each time for another time. It begins when hearPIT is ready: the 8259 forgets an edge when it is initialised.
 var setPIT = []byte{
 	0x66, 0x8B, 0x1E, 0x00, 0x18, // mov ebx, [codePage + counterAt]
+	0x66, 0x85, 0xDB, // test ebx, ebx
+	0x74, 0xF6, // jz setPIT
 	0xB0, 0x30, 0xE6, 0x43, // mov al, 30H; out 43H, al: counter 0, mode 0
 	0xB0, 0x3C, 0xE6, 0x40, // mov al, 60; out 40H, al
 	0xB0, 0x00, 0xE6, 0x40, // mov al, 0; out 40H, al
@@ -113,7 +116,7 @@ var setPIT = []byte{
 	0x89, 0xD1, // mov cx, dx
 	0x41,       // inc cx
 	0xE2, 0xFE, // loop to itself
-	0xEB, 0xD6, // jmp setPIT
+	0xEB, 0xD1, // jmp setPIT
 }
 
 // setMSR writes a value of 32 bits to an MSR.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ const (
 	warmUp    = 50 * time.Millisecond
 	second    = time.Second
 	shareErr  = 0.02 // of a guest's own part
+	poolErr   = 0.05 // likewise, of a pool at its limit, which is had in bursts
 	burst     = sched.LimitBurst * time.Nanosecond
 	turn      = sched.Slice * time.Nanosecond
 	lag       = 2 * sched.ReserveLag * time.Nanosecond
@@ -118,6 +120,47 @@ func checkLimit(e *env) (string, error) {
 	report := fmt.Sprintf("used=%v of %v", s.used[0].Round(time.Microsecond), s.wall.Round(time.Microsecond))
 	if err == nil && (s.used[0] > most || s.used[0] < least) {
 		err = fmt.Errorf("want %v to %v", least, most)
+	}
+	return report, err
+}
+
+// checkPoolLimit holds a pool of three guests at its limit, half of a host that has nothing else to do: they divide it by their shares.
+func checkPoolLimit(e *env) (string, error) {
+	limit := uint64(e.cpus * sys.Processor / 2)
+	pool, err := sys.PoolCreate(&sys.CPUPolicy{Shares: 1000, Limit: uint32(limit)})
+	if err != nil {
+		return "", err
+	}
+	report, err := dividedBy(pool, []uint32{1000, 1000, 2000}, []int{1, 1, max(1, e.cpus/2)}, limit)
+	return report, errors.Join(err, sys.PoolDestroy(pool))
+}
+
+func dividedBy(pool sys.Pool, shares []uint32, vcpus []int, limit uint64) (string, error) {
+	var list []func() (*guest, error)
+	for i, n := range vcpus {
+		list = append(list, of(spin, n, sys.CPUPolicy{Shares: shares[i], Pool: pool}))
+	}
+	all, err := guests(list...)
+	if err != nil {
+		return "", err
+	}
+	time.Sleep(warmUp)
+	s := observe(all, second)
+	err = stopAll(all)
+	total := s.total()
+	most := (s.wall+burst)*time.Duration(limit)/sys.Processor + tolerance
+	least := (s.wall-2*burst)*time.Duration(limit)/sys.Processor - tolerance
+	worst := 0.0
+	for i, want := range ideal(total, s.wall, shares, vcpus) {
+		worst = max(worst, abs(float64(s.used[i])-want)/want)
+	}
+	report := fmt.Sprintf("used=%v of %v error=%.2f%%", rounded(s.used), s.wall.Round(time.Microsecond), 100*worst)
+	switch {
+	case err != nil:
+	case total > most || total < least:
+		err = fmt.Errorf("together %v, want %v to %v", total, least, most)
+	case worst > poolErr:
+		err = fmt.Errorf("an error above %.0f %%", 100*poolErr)
 	}
 	return report, err
 }

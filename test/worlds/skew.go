@@ -13,8 +13,8 @@ import (
 
 const (
 	// skewLate is by how much later than its deadline a virtual processor stops that is too far ahead: a decision is no sooner after
-	// another than sched's soonest, 0.1 ms at most, may be behind others of its processor and of the host's own threads, and that is so
-	// anew each time that the one behind stops, see sched's skew.go.
+	// another than sched's soonest, 0.1 ms at most, and may be behind others of its processor and of the host's own threads, see sched's
+	// skew.go.
 	skewLate = time.Millisecond
 
 	// Looking has virtual processors change places, and so bring each other's arrears in: there are times without, after which it is

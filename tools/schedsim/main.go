@@ -38,6 +38,7 @@ A scenario has a line for each thing; # begins a comment:
   world web run=500us fork                end as they create another
   world web run=50us yield                spin and yield
   world web affinity=0-1,3                run on these processors only
+  world web home=0-3                      have their memory next to these, and run elsewhere only where they would wait longer
   exclusive 3 web                         gives a processor to the worlds of web with such an affinity
   at 1s set web shares=500                also: pause web, resume web, kill web, add web count=2
 

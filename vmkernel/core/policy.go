@@ -25,7 +25,8 @@ const (
 	maxWorlds  = 3072
 	maxPools   = 256
 	maxEntries = 3 + maxWorlds + maxMachines + maxPools // none, root and system group among them
-	maxSets    = 1 + maxMachines                        // affinity sets: all processors, and one a machine
+	homeSets   = 1 + maxMachines                        // affinity sets: all processors, one a machine, and from here on homes, one a NUMA node
+	maxSets    = homeSets + maxNodes
 )
 
 // systemRate is what the system group has reserved, and beyond which it is paced while guests want
@@ -57,6 +58,7 @@ func initSched() {
 	sched.Bits = sliceAt[uint64](p, words)
 	p += 8 * uintptr(words)
 	sched.Trees = sliceAt[uint32](p, trees)
+	sched.Homes = homeSets
 	if !sched.Init() {
 		die("the scheduler doesn't take its memory")
 	}
@@ -80,6 +82,9 @@ const (
 func (c *cpu) join() {
 	sched.lock()
 	sched.Online(c.id, nanotime())
+	if numNodes > 1 {
+		sched.SetMember(homeSets+uint32(nodeOfCPU(&tables, c.apicID)), c.id, true)
+	}
 	sched.unlock()
 }
 

@@ -119,6 +119,9 @@ func (m *machine) newVCPU(i uint32) bool {
 		w.wait = waitVCPU
 		w.vcpu = addrOf(v)
 		v.world = w.id
+		if numNodes > 1 {
+			sched.SetHome(w.node, homeSets+uint32(memoryOf(m.id).home()))
+		}
 	}
 	sched.unlock()
 	return w != nil

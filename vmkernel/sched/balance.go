@@ -14,7 +14,7 @@ package sched
 // pull returns a world that waits elsewhere and that processor c is to run rather than one with the
 // given key, None where there is none; any, when it would be idle (busy is false).
 func (s *Scheduler) pull(busy bool, key uint64, c uint32) ID {
-	better := None
+	better, gone := None, false
 	for i := 0; i < 4; i++ {
 		o := s.winner(cupAny)
 		if o == noCPU || o == c {
@@ -25,10 +25,13 @@ func (s *Scheduler) pull(busy bool, key uint64, c uint32) ID {
 			break // c is exclusive
 		}
 		if !busy {
+			if gone = s.arrives(r) && !s.atHome(r, c); gone {
+				break // it has just gone home
+			}
 			return r
 		}
 		grown := s.refresh(r)
-		if before(s.Nodes[r].link[byKey].key+s.gap(MigrateLag), key) {
+		if before(s.Nodes[r].link[byKey].key+s.gap(MigrateLag)+s.away(r, c), key) {
 			// Others may be further behind than one whose key has grown, but it is good enough.
 			better = r
 		}
@@ -39,18 +42,20 @@ func (s *Scheduler) pull(busy bool, key uint64, c uint32) ID {
 	if better != None {
 		return better
 	}
-	if busy || s.some == 0 {
+	if busy || s.some == 0 && !gone {
 		return None
 	}
-	// It would be idle: do any of the worlds with affinity sets want it?
+	// It would be idle: do others want it, those with affinity sets among them?
 	o := s.CPUs[c].probe
 	for i := uint32(0); i < min(8, uint32(len(s.CPUs))); i++ {
 		if o++; o >= uint32(len(s.CPUs)) {
 			o = 0
 		}
-		if r := s.CPUs[o].queue[qSome]; r != None && s.allowed(r, c) {
-			s.CPUs[c].probe = o
-			return r
+		for q := qAny; q <= qSome; q++ {
+			if r := s.CPUs[o].queue[q]; r != None && s.allowed(r, c) && (s.atHome(r, c) || !s.arrives(r)) {
+				s.CPUs[c].probe = o
+				return r
+			}
 		}
 	}
 	s.CPUs[c].probe = o
@@ -75,7 +80,7 @@ func (s *Scheduler) push(c uint32, now uint64) {
 		if m := s.Nodes[id].moved; id == None || m != 0 && now < m+Slice {
 			continue
 		}
-		if to := s.find(setIdle, id, c); to != noCPU {
+		if to := s.idleFor(id, c); to != noCPU {
 			s.move(id, to, now)
 			return
 		}
@@ -97,7 +102,7 @@ func (s *Scheduler) push(c uint32, now uint64) {
 				}
 				continue
 			}
-			if before(key, s.front(to, now)) {
+			if before(key+s.away(id, to), s.front(to, now)) {
 				s.move(id, to, now)
 				return
 			}

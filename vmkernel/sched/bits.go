@@ -7,6 +7,7 @@ const (
 	setIdle   = iota // online, with nothing to run and nobody waiting there
 	setGuest         // running a world that isn't of the system group
 	setKick          // to be made to call Pick
+	setAway          // running a world that isn't at home there
 	fixedSets        // from here on: the affinity sets
 )
 
@@ -26,11 +27,31 @@ func (s *Scheduler) allowed(id ID, c uint32) bool {
 // find returns a processor of a set (setIdle, setGuest) on which the world may run, the first from
 // processor from on, noCPU where there is none. It looks at one word for 64 processors.
 func (s *Scheduler) find(set uint32, id ID, from uint32) uint32 {
+	return s.findIn(set, fixedSets+s.Nodes[id].set, id, from)
+}
+
+// after is the first processor of a set after processor c, which is the last of them itself, noCPU where the set is empty.
+func (s *Scheduler) after(set, c uint32) uint32 {
+	for i := uint32(0); i <= s.words; i++ {
+		w := (c/64 + i) % s.words
+		m := s.Bits[set*s.words+w]
+		if i == 0 {
+			m &^= uint64(2)<<(c%64) - 1
+		}
+		if m != 0 {
+			return w*64 + lowest(m)
+		}
+	}
+	return noCPU
+}
+
+// findIn is that of the processors that are in another set as well.
+func (s *Scheduler) findIn(set, other uint32, id ID, from uint32) uint32 {
 	aff := fixedSets + s.Nodes[id].set
 	w := from / 64
 	// The word of from is looked at twice, its lower bits last.
 	for i := uint32(0); i <= s.words; i++ {
-		m := s.Bits[set*s.words+w] & s.Bits[aff*s.words+w]
+		m := s.Bits[set*s.words+w] & s.Bits[aff*s.words+w] & s.Bits[other*s.words+w]
 		if i == 0 {
 			m &= ^uint64(0) << (from % 64)
 		}

@@ -1,5 +1,7 @@
 package sched
 
+import "math/bits"
+
 // Check looks at everything that must hold between two calls and returns what doesn't, "" if all
 // does. It is for tests: it looks at all nodes.
 func (s *Scheduler) Check() string {
@@ -8,6 +10,9 @@ func (s *Scheduler) Check() string {
 		if free++; s.Nodes[id].state != Free || int(free) > len(s.Nodes) {
 			return "the list of free nodes is broken"
 		}
+	}
+	if !s.checkPrepaid() {
+		return "a node has more prepaid, or less, than turns are under way below it"
 	}
 	var inQueues, inParked, running, limits, reserves uint32
 	for i := range s.Nodes[Root:] {
@@ -88,8 +93,14 @@ func (s *Scheduler) Check() string {
 				return "a processor runs a world that isn't running there"
 			}
 		}
+		if p.prepaid > sub(p.started+Slice, p.since) || p.current == None && p.prepaid != 0 {
+			return "a processor's turn has prepaid more than is left of it"
+		}
 		if s.bit(setIdle, c) && (p.current != None || p.nq != 0) || s.bit(setGuest, c) != (p.current != None && s.Nodes[p.current].flags&System == 0) {
 			return "the set of idle processors or of those that run guests is wrong"
+		}
+		if s.bit(setAway, c) != (p.current != None && !s.atHome(p.current, c)) {
+			return "the set of processors that run worlds away from home is wrong"
 		}
 		if s.bit(setKick, c) {
 			kicks++
@@ -131,6 +142,9 @@ func (s *Scheduler) checkGroup(id ID) string {
 		if (x.state == Ready || x.state == Parked) && x.flags&gaveUp == 0 {
 			awaited++
 		}
+		if n.flags&Cosched != 0 && x.nactive != 0 && x.flags&gaveUp == 0 && x.progress < n.floor {
+			return "a virtual processor is further behind than its group knows"
+		}
 		nrun += x.nrun
 	}
 	if id == Root {
@@ -152,6 +166,9 @@ func (s *Scheduler) checkGroup(id ID) string {
 			waiting++
 			contending += uint64(x.shares)
 		}
+	}
+	if n.nactive != 0 && n.flags&meant != 0 && !s.checkMean(id) {
+		return "a pool's mean is wrong"
 	}
 	size, ok := uint32(0), false
 	if n.flags&Cosched != 0 {
@@ -180,6 +197,46 @@ func (s *Scheduler) checkGroup(id ID) string {
 		}
 	}
 	return ""
+}
+
+// checkPrepaid says whether of all nodes together as much is prepaid as the turns that are under way have, and of none less than
+// those below it have.
+func (s *Scheduler) checkPrepaid() bool {
+	var all, sum uint64
+	for c := range s.CPUs {
+		p := &s.CPUs[c]
+		all += p.prepaid * uint64(s.Nodes[p.current].depth)
+		for n := p.current; n > Root; n = s.Nodes[n].parent {
+			if s.Nodes[n].prepaid < p.prepaid {
+				return false
+			}
+		}
+	}
+	for i := range s.Nodes {
+		sum += s.Nodes[i].prepaid
+	}
+	return sum == all
+}
+
+// checkMean says whether the mean of a pool's children is where their tags and shares have it, exactly.
+func (s *Scheduler) checkMean(id ID) bool {
+	g := &s.Nodes[id]
+	var sum, carry uint64 // of two words, the upper one in carry
+	for i := range s.Nodes[Root+1:] {
+		x := &s.Nodes[Root+1+ID(i)]
+		if x.state == Free || x.parent != id || x.nactive == 0 {
+			continue
+		}
+		d := x.tag - g.mean
+		hi, lo := bits.Mul64(d, uint64(x.shares))
+		if int64(d) < 0 {
+			hi -= uint64(x.shares)
+		}
+		var c uint64
+		sum, c = bits.Add64(sum, lo, 0)
+		carry += hi + c
+	}
+	return carry == 0 && sum == g.rest && g.rest < g.active
 }
 
 func (s *Scheduler) checkWorld(id ID) string {

@@ -28,6 +28,43 @@ func kicks(s *Scheduler) {
 	}
 }
 
+// A machine has its processors pick as their timers end, and when they are kicked.
+type machine struct {
+	*Scheduler
+	now  uint64
+	next []uint64
+}
+
+func drive(s *Scheduler, now uint64) *machine {
+	m := &machine{s, now, make([]uint64, len(s.CPUs))}
+	for c := range m.next {
+		m.pick(c)
+	}
+	return m
+}
+
+func (m *machine) pick(c int) { _, m.next[c] = m.Pick(uint32(c), m.now) }
+
+func (m *machine) run(d uint64) {
+	for end := m.now + d; ; {
+		for c := m.TakeKick(); c >= 0; c = m.TakeKick() {
+			m.pick(int(c))
+		}
+		c := 0
+		for i := range m.next {
+			if m.next[i] < m.next[c] {
+				c = i
+			}
+		}
+		if m.next[c] >= end {
+			m.now = end
+			return
+		}
+		m.now = max(m.now, m.next[c])
+		m.pick(c)
+	}
+}
+
 // TestThreadsAloneArentPaced: beyond the limit of the system group, turns are as long as ever while no guest wants a processor.
 func TestThreadsAloneArentPaced(t *testing.T) {
 	s, threads, vcpus := small(t, 1)

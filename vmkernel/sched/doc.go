@@ -9,7 +9,8 @@
 //   - Shares: processor time goes by shares at each level of the tree, and what a node can't use goes to
 //     its siblings first. The error is some 2 ms of service at any time, see tags.go; three saturating
 //     VMs with shares 1 : 2 : 4 and one to eight virtual processors each get their part of one second
-//     within 1 % of it on 1, 2, 3, 4 and 8 processors (sim.TestShares).
+//     within 1 % of it on 1, 2, 3, 4 and 8 processors (sim.TestShares), and so do VMs of one pool beside others, within 1 % of the
+//     machine (sim.TestSharesInAPool).
 //   - Reservation, limit: in every interval t a node gets at least r(t - 2*ReserveLag) - 5*Slice, and at
 //     most l(t + LimitBurst), see rates.go.
 //   - The system group's threads go before guests up to its limit. Above it they are paced, never
@@ -18,16 +19,18 @@
 //   - Latency: a world that slept runs at once unless it used its part already; sleeping earns
 //     WakeCredit and no more.
 //   - Skew: a virtual processor isn't further ahead than SkewMax of one of its VM that waits or is parked, unless that one gave
-//     its turn up. Who blocks isn't waited for, and siblings that both run keep the difference they began with, see skew.go.
+//     its turn up, or of one that runs. Who blocks isn't waited for, see skew.go.
 //   - Nobody starves: a key is at most keyTurns of the world's own turns ahead of its processor's clock.
+//   - Home: a world runs next to its memory where that costs no share, see home.go.
 //   - Timers: a processor with one world, or none, takes none, unless a limit is to be watched.
 //
 // # Who calls it
 //
 // The lower half, at run time: Pick, Wake, Block, Urge, Withdraw, Yield, Switch, Bill and TakeKick; on behalf of the
-// upper half: Create, Destroy, Move, SetPolicy, SetAffinity, SetMember, SetExclusive, Requeue, Pause and Resume. None of
+// upper half: Create, Destroy, Move, SetPolicy, SetAffinity, SetHome, SetMember, SetExclusive, Requeue, Pause and Resume. None of
 // them allocates, stores a Go pointer, blocks, or touches more than a logarithm of the worlds; the
-// walks over processors take one step for 64 of them, but those of SetPolicy and SetExclusive one for each. The package has no state but a Scheduler's, which
+// walks over processors take one step for 64 of them, but those of SetPolicy and SetExclusive one for
+// each. The package has no state but a Scheduler's, which
 // lives in arrays that the caller made; nodes and processors are indices. It decides and does nothing:
 // Pick returns a world, and TakeKick the processors that have to call Pick soon.
 //

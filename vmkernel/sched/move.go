@@ -37,6 +37,7 @@ func (s *Scheduler) leaveParent(id ID, now uint64) (waited uint64) {
 		x := &s.Nodes[w]
 		if x.state == Running {
 			s.charge(x.cpu, now)
+			s.repay(x.cpu, 0)
 		} else if s.withdraw(w, now) {
 			waited |= 1 << i
 		}

@@ -71,3 +71,23 @@ func TestAReservationMovesNobodyForLittle(t *testing.T) {
 		t.Errorf("node %d has the turn, want %d", id, a)
 	}
 }
+
+// TestAHigherReservationIsDueAtOnce: who waits for a pool's doesn't wait on for when it would have been due by the lower one.
+func TestAHigherReservationIsDueAtOnce(t *testing.T) {
+	s, group, a, b, rich := rivals(t, 1, 10)
+	now := uint64(1_000_000_000)
+	for _, id := range []ID{rich, a, b} {
+		s.Wake(id, now)
+	}
+	for s.Used(a)+s.Used(b) < Slice || s.Current(0) != rich {
+		_, now = s.Pick(0, now)
+	}
+	if key := s.Nodes[s.Nodes[group].least].link[byDue].key; key < now+50*Slice {
+		t.Fatalf("it is due in %d us", (key-now)/1000)
+	}
+	s.SetPolicy(group, &Policy{Shares: 1, Reservation: 900}, now)
+	s.Pick(0, now)
+	if id := s.Current(0); id != a && id != b {
+		t.Errorf("node %d runs", id)
+	}
+}

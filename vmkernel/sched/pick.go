@@ -26,6 +26,7 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 		s.review(c, now)
 	}
 	was, id := p.current, None
+	p.owed = None
 	if was != None {
 		stays := false
 		if !p.yielded {
@@ -68,15 +69,19 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 		if !p.idling {
 			p.idling, p.idleSince = true, now
 		}
+		if was != None && s.Nodes[was].state == Ready {
+			s.bound(was, now)
+		}
 		if p.nq == 0 {
 			s.setBit(setIdle, c)
+			s.callBack(c, now)
 		}
 		p.until = s.timer(c, now)
 		return None, p.until
 	}
 	p.clearIdle(now)
 	guest := s.Nodes[id].flags&System == 0
-	p.dueTurn = guest && s.due(id, now) <= now
+	p.dueTurn = guest && (id == p.owed || s.due(id, now) <= now)
 	if guest && p.nq != 0 {
 		s.advance(id, c, now)
 	}
@@ -91,6 +96,9 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 	}
 	s.run(id, c, now)
 	p.started = turn
+	if p.dueTurn {
+		s.prepay(c, now)
+	}
 	if id != was {
 		p.switches++
 		if was != None && s.Nodes[was].state == Ready {
@@ -115,7 +123,7 @@ func (p *CPU) clearIdle(now uint64) {
 // another goes before it that is known by then, it returns that one, which stays where it waits.
 func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
-	if n.flags&wantStop != 0 || !s.allowed(id, c) || s.release(id, now) > now || s.ahead(id) {
+	if n.flags&wantStop != 0 || !s.allowed(id, c) || s.couldGoHome(id, c) || s.release(id, now) > now || s.ahead(id, now) {
 		return false, None
 	}
 	if p.nq == 0 && s.waiting == 0 {
@@ -141,6 +149,7 @@ func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 			return false, o
 		}
 		p.started, p.dueTurn = now, true // it comes due as it runs
+		s.prepay(c, now)
 		return true, None
 	}
 	p.dueTurn = false
@@ -200,7 +209,7 @@ func (s *Scheduler) inTheWay(p *CPU) bool {
 // resubmit has a world wait again at processor c, or elsewhere if it may not run there.
 func (s *Scheduler) resubmit(id ID, c uint32, now uint64) {
 	to := c
-	if !s.allowed(id, c) {
+	if !s.allowed(id, c) || s.couldGoHome(id, c) {
 		to = s.place(id, now)
 	}
 	s.submit(id, to, 0, now)
@@ -258,7 +267,7 @@ func (s *Scheduler) choose(c uint32, id, skip ID, now uint64) ID {
 			s.submit(id, c, 0, now)
 			continue
 		}
-		if s.ahead(id) {
+		if s.ahead(id, now) {
 			if id = s.holdFor(id, c, now); id == None {
 				continue
 			}
@@ -278,149 +287,6 @@ func (s *Scheduler) take(id ID, c uint32, now uint64) ID {
 	}
 	s.dequeue(id, now)
 	return id
-}
-
-// first is the world that goes before all others on processor c. It stays where it waits.
-func (s *Scheduler) first(c uint32, skip ID, now uint64) ID {
-	if id := s.firstSystem(c, skip, now); id != None {
-		return id
-	}
-	if id := s.firstDue(c, skip, now); id != None {
-		return id
-	}
-	if id := s.firstKey(c, skip); id != None {
-		if r := s.pull(true, s.Nodes[id].link[byKey].key, c); r != None {
-			return r
-		}
-		return id
-	}
-	if r := s.pull(false, 0, c); r != None {
-		return r
-	}
-	// Nothing but paced threads is left.
-	if id := s.CPUs[c].queue[qSystem]; id != None && id != skip {
-		return id
-	}
-	if o := s.winner(cupSystem); o != noCPU && o != c && s.allowed(s.CPUs[o].queue[qSystem], c) {
-		return s.CPUs[o].queue[qSystem]
-	}
-	return None
-}
-
-// firstSystem is the thread of the system group that is due for the longest time, here, or elsewhere
-// if that is longer by a turn. Here it is due already if it will be before another decision can be made.
-func (s *Scheduler) firstSystem(c uint32, skip ID, now uint64) ID {
-	if s.winner(cupSystem) == noCPU {
-		return None // none waits anywhere
-	}
-	p := &s.CPUs[c]
-	id, here := p.queue[qSystem], now
-	if id == skip || id != None && s.systemDue(p) > now+s.soonest() {
-		id = None
-	}
-	if id != None {
-		here = s.Nodes[id].link[byDue].key
-	}
-	if o := s.winner(cupSystem); o != noCPU && o != c {
-		r := s.CPUs[o].queue[qSystem]
-		if s.Nodes[r].link[byDue].key+PacedSlice <= here && s.systemDue(&s.CPUs[o]) <= now && s.allowed(r, c) {
-			return r
-		}
-	}
-	return id
-}
-
-// firstDue is the waiting world whose reservation is due for the longest time, here, or elsewhere if
-// that is longer by DueLag. Where another of its group is owed that turn it is that one, unless it is skip.
-func (s *Scheduler) firstDue(c uint32, skip ID, now uint64) ID {
-	if s.winner(cupDue) == noCPU {
-		return None // none waits anywhere
-	}
-	p := &s.CPUs[c]
-	here := Never
-	id := None
-	for i := 0; i < 3; i++ {
-		id = p.queue[qDue]
-		if id == None {
-			break
-		}
-		// Service of others of its group may have put it off.
-		here = s.Nodes[id].link[byDue].key
-		t := s.due(id, now)
-		if t <= here {
-			break
-		}
-		if t == Never {
-			// It has none any more.
-			s.dequeue(id, now)
-			s.enqueue(id, c, 0, now)
-			id, here = None, Never
-			continue
-		}
-		s.remove(&p.queue[qDue], id, byDue)
-		s.insert(&p.queue[qDue], id, byDue, t)
-		s.replay(cupDue, c)
-		id, here = None, Never
-	}
-	if o := s.winner(cupDue); o != noCPU && o != c {
-		r := s.CPUs[o].queue[qDue]
-		k := s.Nodes[r].link[byDue].key
-		if k+DueLag < min(here, now) && s.due(r, now)+DueLag < min(here, now) && s.allowed(r, c) {
-			return r
-		}
-	}
-	if here > now || id == None {
-		return None
-	}
-	if id == skip {
-		if id = s.second(id, byDue); id == None || s.due(id, now) > now {
-			return None
-		}
-	}
-	if o := s.owed(id, c, now); o != skip {
-		return o
-	}
-	return id
-}
-
-// firstKey is the world with the least key that waits for processor c. The heads of the three queues
-// are brought up to date; where that doesn't settle it in a few steps, the next turn does.
-func (s *Scheduler) firstKey(c uint32, skip ID) ID {
-	p := &s.CPUs[c]
-	if id := p.queue[qAny]; skip == None && p.queue[qSome]|p.queue[qPinned] == None {
-		for i := 0; i < 3 && id != None && s.refresh(id); i++ {
-			id = p.queue[qAny]
-		}
-		return id
-	}
-	best := None
-	for q := qAny; q <= qPinned; q++ {
-		if p.queue[q] == None {
-			continue
-		}
-		for i := 0; i < 3; i++ {
-			if id := p.queue[q]; id == None || !s.refresh(id) {
-				break
-			}
-		}
-		id := p.queue[q]
-		if id != None && id == skip {
-			id = s.second(id, byKey)
-		}
-		if id != None && (best == None || before(s.Nodes[id].link[byKey].key, s.Nodes[best].link[byKey].key)) {
-			best = id
-		}
-	}
-	return best
-}
-
-// second is the node of the least key but for the root of its heap, which is one of these links.
-func (s *Scheduler) second(id ID, by int) ID {
-	l := &s.Nodes[id].link[by]
-	if l.right == None || !before(s.Nodes[l.right].link[by].key, s.Nodes[l.left].link[by].key) {
-		return l.left
-	}
-	return l.right
 }
 
 // timer is when processor c has to look again.

@@ -42,7 +42,7 @@ func (s *Scheduler) SetMember(set, c uint32, member bool) bool {
 }
 
 // SetExclusive gives processor c to the worlds of an affinity set alone; 0 gives it back to all. It
-// refuses to leave set 0, or a set that isn't empty, without a processor, and to take one from another set.
+// refuses to leave set 0, or a set that isn't empty and no home, without a processor, and to take one from another set.
 func (s *Scheduler) SetExclusive(c, set uint32, now uint64) bool {
 	if c >= uint32(len(s.CPUs)) || !s.CPUs[c].online || set >= s.sets || set != 0 && !s.bit(fixedSets+set, c) {
 		return false
@@ -58,7 +58,7 @@ func (s *Scheduler) SetExclusive(c, set uint32, now uint64) bool {
 	} else {
 		s.setBit(fixedSets, c)
 	}
-	for i := uint32(0); i < s.sets; i++ {
+	for i := uint32(0); i < s.affinities(); i++ {
 		if i != set && s.bit(fixedSets+i, c) || i == 0 {
 			if !s.usable(i) {
 				p.exclusive = old
@@ -73,6 +73,14 @@ func (s *Scheduler) SetExclusive(c, set uint32, now uint64) bool {
 	}
 	s.kick(c, now)
 	return true
+}
+
+// affinities is the number of sets that may be an affinity.
+func (s *Scheduler) affinities() uint32 {
+	if s.Homes != 0 {
+		return min(s.Homes, s.sets)
+	}
+	return s.sets
 }
 
 // usable says whether the worlds of a set have a processor.
@@ -104,7 +112,10 @@ func (s *Scheduler) Create(parent, owner ID, flags uint8, p *Policy) ID {
 	n := &s.Nodes[id]
 	s.free = n.sibling
 	*n = Node{parent: parent, owner: owner, depth: g.depth + 1, state: Blocked}
-	n.flags = flags&(Group|System|Cosched) | g.flags&System
+	n.flags = uint16(flags)&(Group|System|Cosched) | g.flags&System
+	if n.flags&(Group|System|Cosched) == Group {
+		n.flags |= meant
+	}
 	n.setShares(p.Shares)
 	s.setRates(n, p.Reservation, p.Limit)
 	n.tag = g.clock
@@ -190,24 +201,43 @@ func (s *Scheduler) SetPolicy(id ID, p *Policy, now uint64) bool {
 		return false
 	}
 	n := &s.Nodes[id]
-	if n.nactive != 0 {
-		g := &s.Nodes[n.parent]
-		g.active += uint64(p.Shares) - uint64(n.shares) // modulo 2^64, as the sum isn't negative
-	}
-	s.rescale(n, uint64(n.shares), uint64(p.Shares))
-	if n.link[byTag].in {
-		s.retag(id)
-		s.Nodes[n.parent].contending += uint64(p.Shares) - uint64(n.shares)
-	}
-	n.setShares(p.Shares)
+	s.reshare(id, p.Shares)
 	if p.Reservation != n.reservation || p.Limit != n.limit {
 		s.setRates(n, p.Reservation, p.Limit)
 		n.limTag = min(n.limTag, now+LimitBurst)
 		n.resTag = now
+		s.bringForward(id, noCPU, now)
 		s.pace(now)
 		s.kickBusy(now)
 	}
 	return true
+}
+
+// reshare changes a node's shares, and what depends on them.
+func (s *Scheduler) reshare(id ID, shares uint32) {
+	n := &s.Nodes[id]
+	g := &s.Nodes[n.parent]
+	counted := n.nactive != 0 && g.flags&meant != 0
+	if n.nactive != 0 {
+		g.active -= uint64(n.shares)
+	}
+	if counted {
+		s.leave(id)
+	}
+	s.rescale(n, uint64(n.shares), uint64(shares))
+	if n.link[byTag].in {
+		g.contending += uint64(shares) - uint64(n.shares) // modulo 2^64, as the sum isn't negative
+	}
+	n.setShares(shares)
+	if n.nactive != 0 {
+		g.active += uint64(shares)
+	}
+	if counted {
+		s.enter(id)
+	}
+	if n.link[byTag].in {
+		s.retag(id)
+	}
 }
 
 // setRates sets a node's reservation and limit, and keeps the numbers of nodes that have one.
@@ -267,7 +297,7 @@ func (s *Scheduler) kickBusy(now uint64) {
 
 // SetAffinity has a world run on the processors of a set only, 0: on all that aren't exclusive.
 func (s *Scheduler) SetAffinity(id ID, set uint32, now uint64) bool {
-	if id <= Root || int(id) >= len(s.Nodes) || set >= s.sets || !s.usable(set) {
+	if id <= Root || int(id) >= len(s.Nodes) || set >= s.affinities() || !s.usable(set) {
 		return false
 	}
 	n := &s.Nodes[id]
@@ -277,6 +307,7 @@ func (s *Scheduler) SetAffinity(id ID, set uint32, now uint64) bool {
 	was := n.state
 	s.withdraw(id, now)
 	n.set = set
+	s.settle(id)
 	n.flags &^= movable | anywhere
 	if set == 0 {
 		n.flags |= movable | anywhere
@@ -349,7 +380,7 @@ func (s *Scheduler) Resume(id ID, now uint64) bool {
 // Bill adds ns of service, which was given to a world in another's name, to its account: time in Go
 // on behalf of a VM. It is repaid like its own.
 func (s *Scheduler) Bill(id ID, ns, now uint64) {
-	s.bill(id, ns, min(ns, maxCharge), 0, now)
+	s.bill(id, ns, min(ns, maxCharge), 0, 0, now)
 }
 
 func lowestOr0(m uint64) uint32 {

@@ -22,24 +22,13 @@ func TestNewSharesHoldFromThenOn(t *testing.T) {
 			worlds = append(worlds, w)
 			s.Wake(w, 1)
 		}
-		now, next := uint64(1), make([]uint64, cpus)
+		m := drive(s, 1)
 		run := func(d uint64) (parts [3]float64) {
 			var before [3]uint64
 			for i, w := range worlds {
 				before[i] = s.Used(w)
 			}
-			for end := now + d; now < end; {
-				for c := s.TakeKick(); c >= 0; c = s.TakeKick() {
-					next[c] = now
-				}
-				c := 0
-				if next[cpus-1] < next[0] {
-					c = cpus - 1
-				}
-				now = max(now, min(next[c], end))
-				_, next[c] = s.Pick(uint32(c), now)
-				next[c] = max(next[c], now+1)
-			}
+			m.run(d)
 			for i, w := range worlds {
 				parts[i] = float64(s.Used(w)-before[i]) / float64(d)
 			}
@@ -48,7 +37,7 @@ func TestNewSharesHoldFromThenOn(t *testing.T) {
 		run(1e9)
 		for _, to := range [][2]uint32{{3000, 9000}, {3000, 500}, {200, 500}, {6000, 500}} {
 			for i, pool := range pools {
-				if !s.SetPolicy(pool, &Policy{Shares: to[i]}, now) {
+				if !s.SetPolicy(pool, &Policy{Shares: to[i]}, m.now) {
 					t.Fatal("no policy")
 				}
 			}

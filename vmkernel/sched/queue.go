@@ -1,40 +1,5 @@
 package sched
 
-// activate counts a world that wants to run into the groups above it. It returns how many levels,
-// from the world on, had nothing runnable before.
-func (s *Scheduler) activate(id ID) (fresh int) {
-	s.Nodes[id].nactive = 1
-	fresh = 1
-	for n := id; n != Root; {
-		x := &s.Nodes[n]
-		p := &s.Nodes[x.parent]
-		p.active += uint64(x.shares)
-		p.nactive++
-		if p.nactive != 1 {
-			break
-		}
-		fresh++
-		n = x.parent
-	}
-	return fresh
-}
-
-// deactivate is the reverse: the world is blocked.
-func (s *Scheduler) deactivate(id ID) {
-	s.Nodes[id].nactive = 0
-	for n := id; n != Root; {
-		x := &s.Nodes[n]
-		p := &s.Nodes[x.parent]
-		x.slept = p.free
-		p.active -= uint64(x.shares)
-		p.nactive--
-		if p.nactive != 0 {
-			break
-		}
-		n = x.parent
-	}
-}
-
 // enqueue has a world wait for processor c. fresh is what activate returned, 0 if it was runnable.
 func (s *Scheduler) enqueue(id ID, c uint32, fresh int, now uint64) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
@@ -63,9 +28,9 @@ func (s *Scheduler) enqueue(id ID, c uint32, fresh int, now uint64) {
 		s.insert(&p.queue[qSystem], id, byDue, n.since)
 		s.replay(cupSystem, c)
 	} else {
-		if due := s.due(id, now); due != Never {
+		if _, key := s.dueKey(id, now); key != Never {
 			n.timed = qDue
-			s.insert(&p.queue[qDue], id, byDue, due)
+			s.insert(&p.queue[qDue], id, byDue, key)
 			s.replay(cupDue, c)
 		} else {
 			n.timed = qLook
@@ -168,6 +133,7 @@ func (s *Scheduler) park(id ID, c uint32, until, now uint64) {
 	n.cpu, n.state, n.since = c, Parked, now
 	s.insert(&p.queue[qParked], id, byKey, until)
 	s.await(id)
+	s.hasten(id)
 }
 
 // unpark takes a parked world out.
@@ -268,7 +234,7 @@ func (s *Scheduler) run(id ID, c uint32, now uint64) {
 	n.wait(now)
 	if n.flags&gaveUp != 0 {
 		n.flags &^= gaveUp
-		s.catchUp(id)
+		s.catchUp(id, now)
 	}
 	n.nrun = 1
 	for g := n.parent; g != Root; {
@@ -281,6 +247,7 @@ func (s *Scheduler) run(id ID, c uint32, now uint64) {
 	p.since, p.started, p.contended = now, now, s.contendedAt(now)
 	p.picks++
 	s.clearBit(setIdle, c)
+	s.noteAway(id, c)
 	if n.flags&System != 0 {
 		s.clearBit(setGuest, c)
 	} else {
@@ -295,17 +262,13 @@ func (s *Scheduler) advance(id ID, c uint32, now uint64) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
 	top := Root
 	if p.dueTurn {
-		top, _ = s.dueFor(id, now)
+		top, _, _ = s.dueFor(id, now)
 	}
 	m := id
 	for m != top && s.Nodes[m].parent != Root {
 		x := &s.Nodes[m]
 		m = x.parent
-		g, tag := &s.Nodes[m], x.tag
-		if g.least != None && before(s.Nodes[g.least].tag, tag) {
-			tag = s.Nodes[g.least].tag
-		}
-		if before(g.clock, tag) {
+		if g, tag := &s.Nodes[m], s.leastTag(&s.Nodes[m], x.tag); before(g.clock, tag) {
 			g.clock = tag
 		}
 	}
@@ -355,6 +318,10 @@ func (s *Scheduler) stop(c uint32, now uint64) ID {
 	if id == None {
 		return None
 	}
+	s.repay(c, 0)
+	if s.reserves != 0 {
+		s.bringForward(s.Nodes[id].parent, c, now)
+	}
 	n := &s.Nodes[id]
 	n.nrun = 0
 	for g := n.parent; g != Root; {
@@ -364,6 +331,7 @@ func (s *Scheduler) stop(c uint32, now uint64) ID {
 	}
 	n.since = now
 	p.current = None
+	s.clearBit(setAway, c)
 	s.clearBit(setGuest, c)
 	return id
 }

@@ -15,13 +15,23 @@ package sched
 // together leave the processors that their worlds may use, and the system group's limit, free
 // (admission, package admit), since then earliest-due-first meets every rate within a turn.
 //
+// A turn for a reservation counts from its beginning, see prepaid.go.
+//
 // A turn for a group's reservation goes by shares below it (owed): which of its worlds has it is all the same to the group, and
-// those below it with a reservation of their own are due for that as well.
+// those below it with a reservation of their own are due for that as well. A child of a pool that had more than its part, while its
+// siblings run, is due for the pool's later by as much service as brings them there, EarlyDue at most: as by shares, see tags.go. So
+// a pool whose other children can't use what it has reserved is behind by EarlyDue, a turn and DueLag, which is less than
+// ReserveLag: none of it is forgotten.
 //
 // A limit is a bucket: LimitBurst of wall time may be used ahead, so in every interval t a node with
 // limit l gets at most l*(t + LimitBurst) and what its worlds overrun by, which is less than
 // Scheduler.soonest each, and is deducted. A world that has reached one (its own or one above it) is parked
 // until half the burst is free again.
+//
+// What a pool's limit leaves is divided by shares below it: service counts for its children's tags while the limit was reached
+// lately (short), and a child that had more than its part of the pool goes on later, by what brings its siblings there and half of the
+// burst at most (releaseAbove). For that, who runs while siblings are there, and uses no more than the limit allows, looks now and
+// then whether it has been reached because of those.
 //
 // The system group isn't parked, and what it uses that nobody else wants is free: of what it used beyond its
 // limit no more than SystemDebt is remembered. In every interval t in which guests wait for each of n processors that runs none it
@@ -36,21 +46,21 @@ package sched
 // wall time ahead. As much can be due to an account that was even when a turn began that this interval has the end of. Where
 // guests wait elsewhere only, the account is brought up to date as they are offered to the processor, see push.
 //
-// The system group: below its limit its threads go before all others, the one that has waited longest
-// first. Above it they are paced: they run when no guest wants the processor, and beyond that each is
-// picked when it has waited for SystemWait less a turn for each that waits here, one more, and what the
-// machine is late by, which is a decision that has begun already (pacedWait, systemDue). Who would come due
-// before the next decision can be (soonest) is due now: else a guest picked meanwhile would have it wait on
-// for that. So the one whose turn is last waits for SystemWait - leastTurn, which leaves leastTurn for an
-// interrupt's way here, and for turns that are longer for having begun when fewer waited; and none waits
-// for longer than SystemWait. Their turns are as long as pacedPart of the limit allows, which is 180 µs for one thread and a limit
-// of 25 %, and PacedSlice at least, with what it costs to begin one (Scheduler.TurnCost): what is left of the limit works off
-// the excess, and who has little to do, the collector with the world stopped among them, does it in few turns. Shares mean
-// nothing within the system group. It never stops a thread, since that may hold a lock that others
-// spin for. With k threads wanting each processor, a flood so takes at most
-// max(limit, k*(PacedSlice + TurnCost)/pacedWait) of it: a limit of 10 % holds with three spinning threads a
-// processor whose turns cost nothing. Where the two promises contradict each other, with more than thirty such
-// threads, each waits k*PacedSlice*5/4, and guests keep a fifth of the processor.
+// The system group: below its limit its threads go before all others, the one that has waited longest first. Above it
+// they are paced: they run when no guest wants the processor, and beyond that each is picked when it has waited for
+// SystemWait less a turn for each that waits here, one more, and what the machine is late by, which is a decision that
+// has begun already (pacedWait, systemDue). Who would come due before the next decision can be (soonest) is due now:
+// else a guest picked meanwhile would have it wait on for that. So the one whose turn is last waits for SystemWait -
+// leastTurn, which leaves leastTurn for an interrupt's way here, and for turns that are longer for having begun when
+// fewer waited; and none waits for longer than SystemWait. Their turns are as long as pacedPart of the limit allows,
+// which is 180 µs for one thread and a limit of 25 %, and no longer than the limit allows with what it costs to end them
+// (Scheduler.TurnCost); and PacedSlice at least, with what it costs to begin one: what is left of the limit works off
+// the excess, and who has little to do, the collector with the world stopped among them, does it in few turns. Shares
+// mean nothing within the system group. It never stops a thread, since that may hold a lock that others spin for. With k
+// threads wanting each processor, a flood so takes at most max(limit, k*(PacedSlice + TurnCost)/pacedWait) of it: a
+// limit of 10 % holds with three spinning threads a processor whose turns cost nothing. Where the two promises
+// contradict each other, with more than thirty such threads, each waits k*PacedSlice*5/4, and guests keep a fifth of the
+// processor.
 //
 // Overflow. 1000/rate is kept times 2^20, below 2^30, and d is cut off at maxCharge = 2^36: 2^46
 // after the shift. Tags stay within 2^47 of the clock, which is ns since boot and doesn't reach 2^62.
@@ -96,42 +106,49 @@ func (s *Scheduler) due(id ID, now uint64) uint64 {
 	if s.reserves == 0 {
 		return Never
 	}
-	return s.dueAbove(id, now)
-}
-
-func (s *Scheduler) dueAbove(id ID, now uint64) uint64 {
-	_, t := s.dueFor(id, now)
+	_, t, _ := s.dueFor(id, now)
 	return t
 }
 
-// dueFor is when that is, and whose reservation it is, None without one.
-func (s *Scheduler) dueFor(id ID, now uint64) (of ID, t uint64) {
-	of, t = None, Never
-	for n := id; n != None; n = s.Nodes[n].parent {
-		if x := &s.Nodes[n]; x.reservation != 0 {
-			if due := max(x.resTag, sub(now, ReserveLag)); due < t {
+// dueFor is when that is, and whose reservation it is, None without one; and when it would be if the turns that have been prepaid
+// ended now. For a pool's reservation a child that had more than its part is due later, while others of the pool run, as it is by
+// shares: see tags.go.
+func (s *Scheduler) dueFor(id ID, now uint64) (of ID, t, unpaid uint64) {
+	of, t, unpaid = None, Never, Never
+	early := uint64(0) // ns of the service of n, before what is below it is due
+	for n := id; n != None; {
+		x := &s.Nodes[n]
+		if x.reservation != 0 {
+			due := max(x.resTag, sub(now, ReserveLag))
+			if early != 0 {
+				due += min(mul20(early, x.perReserved), EarlyDue)
+			}
+			unpaid = min(unpaid, due)
+			if due += mul20(x.prepaid, x.perReserved); due < t {
 				of, t = n, due
 			}
 		}
+		if n = x.parent; n <= Root {
+			break
+		}
+		early = s.early(x, early)
 	}
-	return of, t
+	return of, t, unpaid
 }
 
 // owed is the world that processor c is to run for the reservation that has a world due, which waits or runs there: where that is
 // a group's, it is for the child that is owed most by its shares, and so on below. One that waits elsewhere is left there unless it
-// is MigrateLag behind.
+// is MigrateLag behind. That is a turn for the reservation, even where the world isn't due itself yet, since it had more than its part of
+// a group in between: as one by shares it would have the clocks follow it, and nobody would count what the group had beyond its part.
 func (s *Scheduler) owed(id ID, c uint32, now uint64) ID {
-	first, _ := s.dueFor(id, now)
+	first, _, _ := s.dueFor(id, now)
 	best := id
 	for n := id; n != first && first != None; n = s.Nodes[n].parent {
 		l := s.Nodes[s.Nodes[n].parent].least
 		if l == None || l == n {
 			continue
 		}
-		w := l
-		for s.Nodes[w].flags&Group != 0 {
-			w = s.Nodes[w].least
-		}
+		w := s.leastBelow(l)
 		tag := s.Nodes[l].tag
 		if s.Nodes[w].cpu != c {
 			tag += mul20(MigrateLag, s.Nodes[l].inverse)
@@ -140,6 +157,7 @@ func (s *Scheduler) owed(id ID, c uint32, now uint64) ID {
 			best = w
 		}
 	}
+	s.CPUs[c].owed = best
 	return best
 }
 
@@ -151,14 +169,38 @@ func (s *Scheduler) release(id ID, now uint64) uint64 {
 	return s.releaseAbove(id, now)
 }
 
+// releaseAbove has a child of a pool that had more than its part go on later, when a pool's limit was reached and half of its burst is
+// free again: by what brings its siblings there, within that half. All that were parked would begin at once else, whatever their shares.
 func (s *Scheduler) releaseAbove(id ID, now uint64) uint64 {
-	t := uint64(0)
-	for n := id; n != None; n = s.Nodes[n].parent {
-		if x := &s.Nodes[n]; x.limit != 0 && x.limTag+minTimer > now+LimitBurst {
-			t = max(t, x.limTag-LimitBurst/2)
+	t, early := uint64(0), uint64(0)
+	for n := id; n != Root; {
+		x := &s.Nodes[n]
+		if x.limit != 0 {
+			half := x.limTag - LimitBurst/2
+			if x.limTag+minTimer > now+LimitBurst {
+				t = max(t, half)
+			} else if e := half + min(mul20(early, x.perLimit), LimitBurst/2); early != 0 && e > now+minTimer {
+				t = max(t, e)
+			}
+		}
+		if n = x.parent; n != Root {
+			early = s.early(x, early)
 		}
 	}
 	return t
+}
+
+// short is the topmost of the groups above a world whose limit has been reached lately, None without one.
+func (s *Scheduler) short(id ID, now uint64) (found ID) {
+	if s.limits == 0 || s.Nodes[id].flags&System != 0 {
+		return None
+	}
+	for n := s.Nodes[id].parent; n != Root; n = s.Nodes[n].parent {
+		if x := &s.Nodes[n]; x.limit != 0 && x.limTag > now+LimitBurst/4 {
+			found = n
+		}
+	}
+	return found
 }
 
 // allowance is how long a running world can go on before a limit is reached, if no other world
@@ -177,6 +219,9 @@ func (s *Scheduler) allowanceAbove(id ID, now uint64) uint64 {
 			// Each ns uses perLimit for each running world and gives one back.
 			use := x.perLimit * uint64(x.nrun)
 			if use <= 1<<20 {
+				if x.flags&meant != 0 && x.nactive > 1 {
+					t = min(t, LimitBurst/4) // siblings may have it reached, and would then be parked for as long as this one runs
+				}
 				continue
 			}
 			left := uint64(0)
@@ -235,15 +280,19 @@ func (s *Scheduler) pacedWait() uint64 { return SystemWait - s.leastTurn() - s.T
 func (s *Scheduler) leastTurn() uint64 { return PacedSlice + s.TurnCost }
 
 // pacedTurn is a turn of a paced thread at processor p: those that wait there and the one that runs have such a turn in every
-// SystemWait, and take pacedPart of the limit together.
+// SystemWait, and take pacedPart of the limit together, and with what it costs to end them no more than all of it.
 func (s *Scheduler) pacedTurn(p *CPU) uint64 {
-	k, least := uint64(p.nsys), s.leastTurn()
+	k := uint64(p.nsys)
 	if k == 0 || s.Nodes[p.current].flags&System != 0 {
 		k++
 	}
-	rate := uint64(s.Nodes[s.system].limit) * pacedPart / 1000 / uint64(s.online)
-	return max(least, s.pacedWait()*rate/(1000*k+rate*(k-1)))
+	rate := uint64(s.Nodes[s.system].limit) / uint64(s.online)
+	whole := sub(turnOf(s.pacedWait(), rate, k), s.TurnCost)
+	return max(s.leastTurn(), min(turnOf(s.pacedWait(), rate*pacedPart/1000, k), whole))
 }
+
+// turnOf is how long turns are of which k take together, beginning so long after each other, so many thousandths of a processor.
+func turnOf(wait, rate, k uint64) uint64 { return wait * rate / (1000*k + rate*(k-1)) }
 
 // systemSlice is a turn of such a thread while others wait: what those can still wait, divided by their number.
 func (s *Scheduler) systemSlice(p *CPU) uint64 {

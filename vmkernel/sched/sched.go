@@ -21,6 +21,9 @@ const (
 	WakeCredit  = 1_000_000 // service that a sleeper may be ahead of who didn't sleep
 	LagMax      = 20_000_000
 	MigrateLag  = 2_000_000      // of wall time, that a world must be behind to be moved to a busy processor
+	EarlyMax    = 4_000_000      // likewise, by which a pool's child is due later at most for having had more than its part
+	EarlyDue    = 2_000_000      // likewise, for its pool's reservation
+	AwayLag     = 2_000_000      // likewise, in addition, to be moved to a processor that isn't at home
 	DueLag      = 500_000        // likewise, by its reservation
 	PreemptLag  = 100_000        // likewise, to end another's turn by waking
 	LimitBurst  = 8_000_000      // of wall time, that use may be ahead of a limit
@@ -28,6 +31,7 @@ const (
 	ReserveLag  = 4_000_000      // of wall time, that use may be ahead of or behind a reservation and be remembered
 	Soonest     = 2 * minTimer   // between two decisions, and TurnCost, see Scheduler.soonest
 	SkewMax     = 3_000_000      // progress of a vCPU beyond a waiting one of its VM
+	putOffMax   = 2 * Slice      // by which a prepaid turn that ends early may have others of its group be late
 	keepTurns   = 4              // of service, that use is ahead of a reservation and is remembered
 	debtTurns   = 128            // that the tag of a node with a reservation is ahead at most
 	keyTurns    = 4              // of its own, that a world's key is ahead of its processor's clock at most
@@ -69,6 +73,8 @@ const (
 	blocked0             // a paused world is to be blocked when resumed
 	wantStop             // a running world is to be paused at the next Pick
 	gaveUp               // a waiting virtual processor ended its turn itself: nobody waits for it, see skew.go
+	homeless             // its affinity set has no processor of its home: all are as far
+	meant                // a pool, the mean of whose children is kept, see mean.go
 )
 
 // A link is a node's place in a heap or a ring, see heap.go and ring.go.
@@ -100,11 +106,12 @@ type Node struct {
 
 	cpu   uint32 // where it waits, runs, or ran last
 	state State
-	flags uint8
+	flags uint16
 	depth uint8
 	heap  uint8 // of its processor, that it waits in by virtual time, see queues
 	timed uint8 // likewise, by real time
 	set   uint32
+	home  uint32 // the set of the processors that are next to its memory, 0: all are as near, see home.go
 
 	shares, reservation, limit uint32
 	inverse                    uint64 // 2^40/shares
@@ -114,6 +121,7 @@ type Node struct {
 	clock      uint64 // a group's virtual time
 	active     uint64 // a group's: shares of its runnable children
 	contending uint64 // likewise, of those with waiting worlds
+	mean, rest uint64 // a pool's: of its runnable children's tags, see mean.go
 	nactive    uint32 // its runnable children; a world's: 1 when runnable
 	free       uint64 // a group's virtual time that passed as its children's service was free, see tags.go
 	slept      uint64 // what its group's free was when it last wanted a processor
@@ -121,8 +129,10 @@ type Node struct {
 	nrun       uint32 // running worlds below; likewise
 	resTag     uint64 // wall time up to which its reservation has been served
 	limTag     uint64 // wall time up to which its limit has been used
+	prepaid    uint64 // of turns for a reservation, its or another's, that are under way below, what is left of them, ns
 
 	progress uint64 // service, for the skew; a group's: that of its foremost
+	floor    uint64 // a group's: none that is to be waited for has less progress, see skew.go
 	waiting  ID     // a group's worlds by progress
 	least    ID     // and its children by tag
 
@@ -159,10 +169,12 @@ type CPU struct {
 	dueTurn   bool   // current was picked for its reservation, and keeps its turn
 	yielded   bool   // current gave its turn up
 	next      ID     // who is to have it
+	owed      ID     // who is to have the turn for a reservation that Pick found due, though it may not be due itself
 	since     uint64 // up to when current's time is charged
 	contended uint64 // the contended clock then
 	started   uint64 // when current's turn began
 	until     uint64 // what the last Pick returned
+	prepaid   uint64 // of current's turn for a reservation, what is left of it, ns: no more than until started+Slice
 	excess    uint64 // by which current's key is beyond what it may be while it waits, see Node.top
 	clock     uint64 // the root's virtual time, here
 	exclusive uint32 // affinity set that has it alone, 0 none
@@ -199,6 +211,8 @@ type Scheduler struct {
 
 	TurnCost uint64 // ns, at most MaxTurnCost: what it takes the machine to end a turn and begin the next; it may change at any time
 
+	Homes uint32 // the affinity sets from this one on are homes (SetHome) and nobody's affinity; 0: none is
+
 	words  uint32 // of a set of processors
 	sets   uint32 // affinity sets
 	leaves uint32 // of a tournament
@@ -216,6 +230,7 @@ type Scheduler struct {
 	contendedNS    uint64 // time during which there were any
 	contendedSince uint64
 	kicks          uint32
+	called         uint32 // the processor that callBack looked at last
 }
 
 // Init makes s empty: the root, no processor online, affinity set 0 without a processor. Where its
@@ -243,7 +258,7 @@ func (s *Scheduler) Init() bool {
 	}
 	s.free, s.nodes, s.system, s.online = None, 0, None, 0
 	s.waiting, s.some, s.contendedNS, s.kicks, s.pacing = 0, 0, 0, 0, false
-	s.limits, s.reserves = 0, 0
+	s.limits, s.reserves, s.called = 0, 0, 0
 	for i := len(s.Nodes) - 1; i > int(Root); i-- {
 		s.Nodes[i] = Node{sibling: s.free}
 		s.free = ID(i)

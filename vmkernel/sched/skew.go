@@ -1,27 +1,52 @@
 package sched
 
-// Skew: a guest's kernel spins for a lock whose holder waits for a processor, and its clocks and
-// watchdogs compare virtual processors. So one doesn't run further ahead of one that wants to run and
-// can't than SkewMax of service. Worlds of a group with flag Cosched count their progress; those that
-// wait for a processor, or for a limit to let them go on, are in a ring, least progress first. It is relaxed: who blocks isn't waited
-// for, and a sibling that also runs may be ahead by what it was when both began. Nor is one waited for that
-// gave its turn up, which spins: it would have its siblings stopped, and be given their turns, when what it
-// spins for is that one of those goes on. It counts again once it has run, as if it had slept.
+// Skew: a guest's kernel spins for a lock whose holder waits for a processor, and its clocks and watchdogs compare virtual
+// processors. So one doesn't run further ahead of one that wants to run and can't than SkewMax of service. Worlds of a group with
+// flag Cosched count their progress, which is what they ran, not what they were billed for; those that wait for a processor, or for
+// a limit to let them go on, are in a ring, least progress first. It is relaxed: who blocks isn't waited for. Nor is one waited for
+// that gave its turn up, which spins: it would have its siblings stopped, and be given their turns, when what it spins for is that
+// one of those goes on. It counts again once it has run, as if it had slept.
 //
-// The bound: of two worlds of the group that are runnable all the time, the one ahead stops at
-// SkewMax + Scheduler.soonest; its processor runs the other one in its stead if that is allowed there, and has
-// another look after what the other needs at least to be half of SkewMax behind. While both run nothing stops it:
-// each time that the one behind then stops before it has caught up, the other goes on until it is told. A world that wakes
-// starts at most WakeCredit behind the foremost, so the bound also holds from then on.
+// The bound: of two worlds of the group that are runnable all the time, the one ahead stops at SkewMax + Scheduler.soonest, and what
+// the machine is late by; its processor runs the other one in its stead if that is allowed there, and has another look after what
+// the other needs at least to be half of SkewMax behind. For their difference grows only while the one behind waits or is parked.
+// From when it is SkewMax on, the processor of the one ahead decides within soonest, as it was told when the other one stopped
+// (bound); and whatever the other does meanwhile, that decision has it stop, and no later one has it begin, until the other is no
+// further behind, running or not (ahead). A world that wakes starts at most WakeCredit behind the foremost as of then, so the bound
+// also holds from then on.
 //
-// The cost: when a world begins to wait, or is parked, that has the least progress of its group, the processors of
-// its running siblings get a timer: a walk over at most MaxSiblings.
+// The cost: when a world begins to wait, or is parked, that has the least progress of its group, the processors of its running
+// siblings get a timer: a walk over at most MaxSiblings. So is it to have those charged as one wakes, since who runs alone hasn't
+// been for long, and to find the one that is furthest behind; that is done only for a world that is SkewMax ahead of where that one
+// was when it was last looked for (floor).
 
-// ahead says whether a world is too far ahead of a sibling that waits.
-func (s *Scheduler) ahead(id ID) bool {
+// ahead says whether a world is too far ahead of a sibling that waits, is parked, or runs.
+func (s *Scheduler) ahead(id ID, now uint64) bool {
 	n := &s.Nodes[id]
-	w := s.Nodes[n.parent].waiting
-	return w != None && w != id && before(s.Nodes[w].progress+SkewMax, n.progress)
+	g := &s.Nodes[n.parent]
+	if g.flags&Cosched == 0 || n.progress <= g.floor+SkewMax {
+		return false
+	}
+	s.findFloor(id, now)
+	return n.progress > g.floor+SkewMax
+}
+
+// findFloor brings the floor of a world's group up to date.
+func (s *Scheduler) findFloor(id ID, now uint64) {
+	floor := s.Nodes[id].progress
+	i := s.Nodes[id].sibling
+	for n := 0; n < MaxSiblings && i != id; n++ {
+		x := &s.Nodes[i]
+		switch {
+		case x.state == Running:
+			s.charge(x.cpu, now)
+			floor = min(floor, x.progress)
+		case (x.state == Ready || x.state == Parked) && x.flags&gaveUp == 0:
+			floor = min(floor, x.progress)
+		}
+		i = x.sibling
+	}
+	s.Nodes[s.Nodes[id].parent].floor = floor
 }
 
 // lead is for how long a running world may go on before it is too far ahead.
@@ -38,16 +63,19 @@ func (s *Scheduler) lead(id ID) uint64 {
 }
 
 // holdFor returns the sibling that processor c is to run in the stead of a waiting world that is too
-// far ahead of it; None if c may not: then the world is parked.
+// far ahead of it; None if c may not, or if that one runs: then the world is parked.
 func (s *Scheduler) holdFor(id ID, c uint32, now uint64) ID {
 	n := &s.Nodes[id]
-	w := s.Nodes[n.parent].waiting
-	if s.allowed(w, c) && s.recall(w, c, now) {
-		return w
+	g := &s.Nodes[n.parent]
+	d := n.progress - g.floor - SkewMax // until one that runs has caught up
+	if w := g.waiting; w != None && n.progress > s.Nodes[w].progress+SkewMax {
+		if s.allowed(w, c) && s.recall(w, c, now) {
+			return w
+		}
+		d = n.progress - s.Nodes[w].progress - SkewMax/2
 	}
-	d := n.progress - s.Nodes[w].progress - SkewMax/2
 	s.dequeue(id, now)
-	s.park(id, c, now+min(d, holdMax), now)
+	s.park(id, c, now+min(max(d, s.soonest()), holdMax), now)
 	return None
 }
 
@@ -96,11 +124,21 @@ func (s *Scheduler) bound(id ID, now uint64) {
 }
 
 // catchUp bounds how far behind its siblings a world is that wakes.
-func (s *Scheduler) catchUp(id ID) {
+func (s *Scheduler) catchUp(id ID, now uint64) {
 	n := &s.Nodes[id]
-	if g := &s.Nodes[n.parent]; g.flags&Cosched != 0 {
-		if floor := sub(g.progress, WakeCredit); n.progress < floor {
-			n.progress = floor
-		}
+	g := &s.Nodes[n.parent]
+	if g.flags&Cosched == 0 {
+		return
 	}
+	for i, k := n.sibling, 0; g.nrun != 0 && k < MaxSiblings && i != id; k++ {
+		x := &s.Nodes[i]
+		if x.state == Running {
+			s.charge(x.cpu, now)
+		}
+		i = x.sibling
+	}
+	if floor := sub(g.progress, WakeCredit); n.progress < floor {
+		n.progress = floor
+	}
+	g.floor = min(g.floor, n.progress)
 }

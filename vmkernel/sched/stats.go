@@ -76,6 +76,7 @@ func (s *Scheduler) Skip(c uint32, from, to uint64) {
 	}
 	s.Nodes[p.current].waited += to - p.since
 	p.since, p.contended = to, s.contendedAt(to)
+	s.repay(c, sub(p.started+Slice, to)) // the turn doesn't last longer for it
 }
 
 // Kicked says whether TakeKick has a processor to return.

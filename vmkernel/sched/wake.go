@@ -18,7 +18,7 @@ func (s *Scheduler) Wake(id ID, now uint64) {
 // arrive has a world that was blocked wait for processor c.
 func (s *Scheduler) arrive(id ID, c uint32, now uint64) {
 	s.Nodes[id].since = now
-	s.catchUp(id)
+	s.catchUp(id, now)
 	s.submit(id, c, s.activate(id), now)
 	s.notice(id, c, now)
 	if s.Nodes[id].state == Ready {
@@ -87,10 +87,10 @@ func (s *Scheduler) Switch(c uint32, to ID, now uint64) bool {
 		return false
 	}
 	n.since = now
-	s.catchUp(to)
+	s.catchUp(to, now)
 	// A thread goes on even where the processor isn't its own: the exit of one that has it for itself leads there. Its
 	// next turn is elsewhere.
-	if n.flags&System == 0 && !s.allowed(to, c) || s.release(to, now) > now || s.ahead(to) {
+	if n.flags&System == 0 && !s.allowed(to, c) || s.release(to, now) > now || s.ahead(to, now) {
 		s.Wake(to, now)
 		return false
 	}
@@ -108,8 +108,8 @@ func (s *Scheduler) CanSwitch(c uint32, to ID, now uint64) bool {
 	if s.Nodes[to].state != Blocked || !s.allowed(to, c) || s.release(to, now) > now {
 		return false
 	}
-	s.catchUp(to)
-	return !s.ahead(to)
+	s.catchUp(to, now)
+	return !s.ahead(to, now)
 }
 
 // Urge has a thread of the system group that waits go before the others that do, at once: the runtime wants it to stop, and
@@ -214,10 +214,7 @@ func (s *Scheduler) place(id ID, now uint64) uint32 {
 	n := &s.Nodes[id]
 	last := n.cpu
 	mayStay := s.allowed(id, last)
-	if mayStay && s.bit(setIdle, last) {
-		return last
-	}
-	if c := s.find(setIdle, id, last); c != noCPU {
+	if c := s.idleFor(id, last); c != noCPU {
 		return c
 	}
 	if n.flags&System != 0 {
@@ -231,14 +228,14 @@ func (s *Scheduler) place(id ID, now uint64) uint32 {
 	best, found := last, mayStay
 	var most uint64
 	if found {
-		most = s.front(last, now) + s.gap(PreemptLag)
+		most = s.front(last, now) + s.gap(PreemptLag) - s.away(id, last)
 	}
 	for i := 0; i < 2; i++ {
 		c := s.probe(last, id)
 		if c == noCPU || c == best {
 			continue
 		}
-		f := s.front(c, now)
+		f := s.front(c, now) - s.away(id, c)
 		if !found || before(most, f) || s.CPUs[c].nq < s.CPUs[best].nq && before(most, f+s.gap(Slice)) {
 			best, most, found = c, f, true
 		}

@@ -167,20 +167,20 @@ func pointer(addr uint64) *byte { return *(**byte)(unsafe.Pointer(&addr)) }
 
 // SetPolicy says what a fatal fault does: restart, or halt.
 func SetPolicy(restart bool) {
-	v := uintptr(0)
-	if restart {
-		v = 1
+	call(NumPolicy, flag(restart), 0, 0, 0)
+}
+
+// flag is a bool as the lower half is given it.
+func flag(b bool) uintptr {
+	if b {
+		return 1
 	}
-	call(NumPolicy, v, 0, 0, 0)
+	return 0
 }
 
 // Spins says that the runtime's threads wait for each other by spinning in the code [lo, hi), each until the 32-bit word
 // that lies so far from its FS base isn't zero, or where timed until some time: the lower half has them sleep instead. There may
 // be two such loops, of the same word, each told by a call.
 func Spins(lo, hi, word uintptr, timed bool) {
-	v := uintptr(0)
-	if timed {
-		v = 1
-	}
-	call(NumSpins, lo, hi, word, v)
+	call(NumSpins, lo, hi, word, flag(timed))
 }

@@ -106,11 +106,7 @@ func VMRelease(h VMHandle, ranges []Range) (uint64, error) {
 // all of that is missing, else a page. ENOMEM: too little is set aside for it; where whole is set that is so, too, if it is
 // enough for a page but not for 2 MiB that would fit.
 func VMPopulate(h VMHandle, gpa uint64, whole bool) error {
-	w := uintptr(0)
-	if whole {
-		w = 1
-	}
-	_, err := call(NumVMPopulate, uintptr(h), uintptr(gpa), w, 0)
+	_, err := call(NumVMPopulate, uintptr(h), uintptr(gpa), flag(whole), 0)
 	return err
 }
 
@@ -306,11 +302,7 @@ func VCPUKick(h VMHandle, i int) error {
 // VMLine asserts or clears the VM's interrupt line gsi, 0 to 23: both the IOAPIC's pin and, below
 // 16, the 8259's input.
 func VMLine(h VMHandle, gsi uint8, level bool) {
-	v := uintptr(0)
-	if level {
-		v = 1
-	}
-	call(NumVMLine, uintptr(h), uintptr(gsi), v, 0)
+	call(NumVMLine, uintptr(h), uintptr(gsi), flag(level), 0)
 }
 
 // VMNMI sends the VM an NMI as the machine's dump button does: by LINT1 of each local APIC, if the guest has set that so.

@@ -151,6 +151,7 @@ func (in *instance) create(was *instance, stop <-chan struct{}) error {
 	}
 	policy := in.slot.policy()
 	share.settleOn(policy.Affinity)
+	in.slot.settle(share.node)
 	cfg := sys.VMConfig{Memory: in.spec.Memory.Size, VCPUs: uint64(in.spec.CPU.Count), Overhead: share.costs, Node: uint64(share.node), CPU: policy}
 	model, kvmclock := cpumodel.Build(in.host.Virt, in.host.CPUID, in.spec.CPU.Count, in.host.TSCHz)
 	cfg.NCPUID = uint64(copy(cfg.CPUID[:], model))

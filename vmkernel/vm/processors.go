@@ -3,6 +3,7 @@ package vm
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -29,6 +30,7 @@ type slot struct {
 	name string // as the tree knows it
 	spec admit.Spec
 	pool sys.Pool
+	node int  // the NUMA node of its memory
 	over bool // it was given back
 }
 
@@ -40,9 +42,29 @@ func newProcessors(b Backend) *processors {
 func (p *processors) init() (err error) {
 	if p.tree == nil {
 		n := p.backend.Processors()
-		p.tree, err = admit.New(n, int64(n)*sys.SystemRate, sys.HostCPU)
+		if p.tree, err = admit.New(n, int64(n)*sys.SystemRate, sys.HostCPU); err == nil {
+			p.tree.Near(near(p.backend.Nodes()))
+		}
 	}
 	return err
+}
+
+// near are the processors of the NUMA nodes that have any.
+func near(nodes *sys.Nodes) (list [][]int) {
+	for i := range nodes.Node[:min(nodes.N, sys.MaxNodes)] {
+		if cpus := nodes.Node[i].CPUs; cpus != 0 {
+			list = append(list, processorsOf(cpus))
+		}
+	}
+	return list
+}
+
+// processorsOf are those of a set, a bit each.
+func processorsOf(set uint64) (list []int) {
+	for ; set != 0; set &= set - 1 {
+		list = append(list, bits.TrailingZeros64(set))
+	}
+	return list
 }
 
 // poolNode and vmNode keep pools and VMs of one name apart in the tree, and say in errors what is meant.
@@ -180,6 +202,13 @@ func (p *processors) take(s admit.Spec) (admit.Spec, error) {
 // policy is what the VM's machine is made with.
 func (s *slot) policy() sys.CPUPolicy { return *policyOf(&s.spec, s.pool) }
 
+// settle notes the NUMA node of the VM's memory.
+func (s *slot) settle(node int) {
+	s.p.mu.Lock()
+	s.node = node
+	s.p.mu.Unlock()
+}
+
 // end gives a VM's part back.
 func (s *slot) end() {
 	s.p.mu.Lock()
@@ -195,7 +224,9 @@ func (s *slot) set(in *instance, c *seed.CPU) error {
 	if s.over {
 		return nil // its machine has just ended, and nobody would give back what was admitted now
 	}
-	to, err := s.p.take(specOf(s.name, c))
+	want := specOf(s.name, c)
+	want.Home = processorsOf(s.p.backend.Nodes().Node[s.node].CPUs)
+	to, err := s.p.take(want)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type fourProcessors struct{ vm.Backend }
 
 func (fourProcessors) Processors() int                               { return 4 }
 func (fourProcessors) FreeMemory() uint64                            { return 1 << 30 }
+func (fourProcessors) Nodes() *sys.Nodes                             { return &sys.Nodes{} }
 func (fourProcessors) CreatePool(*sys.CPUPolicy) (sys.Pool, error)   { return 7, nil }
 func (fourProcessors) SetPool(sys.Pool, *sys.CPUPolicy) error        { return nil }
 func (fourProcessors) PoolStats(id sys.Pool, s *sys.PoolStats) error { s.Used = uint64(id); return nil }

@@ -128,9 +128,9 @@ func (a *APIC) Deliver(m Message) bool {
 		atomic.AndUint32(&a.signals, ^uint32(SignalSIPI|signalVector))
 		a.raise(SignalINIT)
 	case StartUp:
+		v := uint32(SignalSIPI) | uint32(m.Vector())<<signalVectorShift
 		for {
 			s := atomic.LoadUint32(&a.signals)
-			v := uint32(SignalSIPI) | uint32(m.Vector())<<signalVectorShift
 			if atomic.CompareAndSwapUint32(&a.signals, s, s&^uint32(signalVector)|v) {
 				break
 			}

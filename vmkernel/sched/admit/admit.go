@@ -9,6 +9,7 @@
 package admit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -27,6 +28,7 @@ type Spec struct {
 	Limit       int64 // 0: none
 	VCPUs       int   // of a VM
 	Affinity    []int // processors, empty: all
+	Home        []int // those next to its memory, empty where it has none yet
 	Exclusive   bool  // nobody else is to run on those of Affinity, of which there is one at least
 }
 
@@ -49,8 +51,9 @@ func (s *Spec) what() string {
 // A Tree is all that was admitted.
 type Tree struct {
 	processors int
-	system     int64 // reserved for the system group
-	host       int   // the processor that is never a VM's alone
+	system     int64   // reserved for the system group
+	host       int     // the processor that is never a VM's alone
+	near       [][]int // processors by NUMA node, see Near
 	nodes      map[string]*Spec
 }
 
@@ -63,8 +66,12 @@ func New(processors int, system int64, host int) (*Tree, error) {
 	if system < 0 || system > int64(processors)*1000 {
 		return nil, fmt.Errorf("system: a reservation of %s: 0%% to %s", percent(system), percent(int64(processors)*1000))
 	}
-	return &Tree{processors, system, host, map[string]*Spec{}}, nil
+	return &Tree{processors: processors, system: system, host: host, nodes: map[string]*Spec{}}, nil
 }
+
+// Near says which processors are next to the same memory, so that a VM that is to have some for itself gets such, where there are
+// enough.
+func (t *Tree) Near(nodes [][]int) { t.near = nodes }
 
 func percent(rate int64) string {
 	if rate%10 == 0 {
@@ -290,7 +297,8 @@ func list(cpus []int) string {
 }
 
 // Place gives a VM that is to have processors for itself, and says not which, as many as it has virtual ones: the last of those
-// that no other VM's affinity names, or those that it has. What it then can't have Set refuses.
+// that no other VM's affinity names, or those that it has; all of one NUMA node if one has enough, that of the last of them, or its
+// Home. What it then can't have Set refuses.
 func (t *Tree) Place(s Spec) (Spec, error) {
 	if !s.Exclusive || len(s.Affinity) != 0 {
 		return s, nil
@@ -305,16 +313,39 @@ func (t *Tree) Place(s Spec) (Spec, error) {
 			named[c] = named[c] || n.Name != s.Name
 		}
 	}
-	for c := t.processors - 1; c >= 0 && len(s.Affinity) < s.VCPUs; c-- {
+	var free []int
+	for c := t.processors - 1; c >= 0; c-- {
 		if !named[c] && c != t.host {
-			s.Affinity = append(s.Affinity, c)
+			free = append(free, c)
 		}
 	}
+	s.Affinity = t.nearest(free, &s)
 	if len(s.Affinity) < s.VCPUs {
 		return s, fmt.Errorf("%s: exclusive: processors of its own: it needs %d and %d of %d can be had: the others are in VMs' affinities, or take the host's interrupts",
 			s.Name, s.VCPUs, len(s.Affinity), t.processors)
 	}
 	return s, nil
+}
+
+// nearest chooses as many of some processors as a VM needs, or all.
+func (t *Tree) nearest(free []int, s *Spec) []int {
+	for _, want := range append([][]int{s.Home}, t.byLast()...) {
+		var near []int
+		for _, c := range free {
+			if slices.Contains(want, c) && len(near) < s.VCPUs {
+				near = append(near, c)
+			}
+		}
+		if len(near) == s.VCPUs {
+			return near
+		}
+	}
+	return free[:min(len(free), s.VCPUs)]
+}
+
+// byLast are the NUMA nodes, that of the last processor first.
+func (t *Tree) byLast() [][]int {
+	return slices.SortedFunc(slices.Values(t.near), func(a, b []int) int { return cmp.Compare(slices.Max(b), slices.Max(a)) })
 }
 
 // gain is what a node, with all that is in it, adds to what the machine has to keep.

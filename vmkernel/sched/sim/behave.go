@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 
 	"keel/vmkernel/sched"
 )
@@ -16,15 +17,25 @@ func (m *machine) tick(c int) {
 	}
 	if p.runs >= 0 {
 		w := &m.worlds[p.runs]
-		if d := sub(m.now, p.since); w.left != sched.Never {
+		d := sub(m.now, p.since)
+		if w.left != sched.Never {
 			w.left -= min(d, w.left)
 		}
+		m.groups[w.group].ran(w, c, min(d, sub(m.now, m.sc.Warmup)))
 		p.since = m.now
 		if w.left == 0 {
 			m.act(c, p.runs)
 		}
 	}
 	m.dispatch(c)
+}
+
+// ran notes that a world ran for d ns on processor c.
+func (g *group) ran(w *world, c int, d uint64) {
+	g.anywhere += d
+	if slices.Contains(w.is.Home, c) {
+		g.home += d
+	}
 }
 
 // act is what the running world of processor c does when its burst is over.
@@ -69,6 +80,9 @@ func (m *machine) act(c, n int) {
 func (m *machine) dispatch(c int) {
 	p := &m.cpus[c]
 	p.stamp++
+	if p.runs >= 0 {
+		m.skew(&m.worlds[p.runs])
+	}
 	was, wasGuest := p.last, p.guest
 	id, until := m.call('P', m.now, uint64(c))
 	m.kicks()

@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 
 	"keel/vmkernel/sched"
 )
 
 // Churn has random things happen to a machine of random policies: worlds and groups are created and
-// destroyed, woken, withdrawn, blocked, switched to, paused, moved to other pools and processors, and changed, processors pick when they must or
-// when they are kicked, and sometimes late. It checks every few calls that nothing is lost (all of
+// destroyed, woken, withdrawn, blocked, switched to, paused, moved to other pools, processors and homes, and changed, processors pick when they must or
+// when they are kicked, and sometimes late, all by clocks that differ by a little. It checks every few calls that nothing is lost (all of
 // Scheduler.Check each `every` events; that a processor which owes it to somebody has a timer or a
 // kick; that whoever waits is picked in the end). It returns how many calls there were.
 func Churn(seed uint64, cpus, worlds, events, every int, trace io.Writer) (calls int, err error) {
@@ -18,7 +19,7 @@ func Churn(seed uint64, cpus, worlds, events, every int, trace io.Writer) (calls
 	if err != nil {
 		return 0, err
 	}
-	k := &churn{recorder: rec, rng: rand.New(rand.NewPCG(seed, 2)), cpus: cpus, max: worlds, until: make([]uint64, cpus), kicked: make([]bool, cpus)}
+	k := &churn{recorder: rec, rng: rand.New(rand.NewPCG(seed, 2)), cpus: cpus, max: worlds, until: make([]uint64, cpus), behind: make([]uint64, cpus), kicked: make([]bool, cpus)}
 	k.begin()
 	for i := range events {
 		k.step()
@@ -47,6 +48,7 @@ type churn struct {
 	cpus   int
 	max    int
 	until  []uint64
+	behind []uint64 // ns, by which a processor's clock is behind now
 	kicked []bool
 	groups []uint64
 	worlds []uint64
@@ -54,18 +56,27 @@ type churn struct {
 	bad    error
 }
 
+// clock is the time by a processor's clock.
+func (k *churn) clock(c uint64) uint64 { return sub(k.now, k.behind[c]) }
+
+// do makes a call, by the clock of the processor that it is for, or else of any.
 func (k *churn) do(verb byte, args ...uint64) uint64 {
 	k.calls++
-	x, y := k.call(verb, k.now, args...)
+	c := k.rng.Uint64N(uint64(k.cpus))
+	if strings.IndexByte("PBYHN", verb) >= 0 {
+		c = args[0]
+	}
+	now := k.clock(c)
+	x, y := k.call(verb, now, args...)
 	if verb == 'P' {
 		k.until[args[0]] = y
-		if y <= k.now {
+		if y <= now {
 			k.bad = fmt.Errorf("a timer in the past")
 		}
 	}
 	for {
 		k.calls++
-		c, _ := k.call('K', k.now)
+		c, _ := k.call('K', now)
 		if int64(c) < 0 {
 			return x
 		}
@@ -80,6 +91,7 @@ func (k *churn) pick(c int) {
 
 func (k *churn) begin() {
 	for c := range k.cpus {
+		k.behind[c] = k.rng.Uint64N(5_000)
 		k.do('O', uint64(c))
 	}
 	for set := uint64(1); set < 8; set++ {
@@ -129,7 +141,7 @@ func (k *churn) step() {
 	c := int(k.rng.Uint64N(uint64(k.cpus)))
 	// Processors come late to their timers and kicks, now and then by much.
 	for i := range k.cpus {
-		if (k.kicked[i] || k.until[i] <= k.now) && k.rng.Uint64N(4) != 0 {
+		if (k.kicked[i] || k.until[i] <= k.clock(uint64(i))) && k.rng.Uint64N(4) != 0 {
 			k.pick(i)
 		}
 	}
@@ -144,6 +156,9 @@ func (k *churn) step() {
 		k.worlds = append(k.worlds, id)
 		if k.rng.Uint64N(3) == 0 {
 			k.do('A', id, k.rng.Uint64N(8))
+		}
+		if k.rng.Uint64N(3) == 0 {
+			k.do('V', id, k.rng.Uint64N(8))
 		}
 		k.do('W', id)
 	case r < 6:
@@ -188,7 +203,7 @@ func (k *churn) step() {
 		}
 		k.do('S', id, shares, reservation, limit)
 	case r < 75:
-		k.do('A', k.world(), k.rng.Uint64N(8))
+		k.do([]byte("AV")[k.rng.Uint64N(2)], k.world(), k.rng.Uint64N(8))
 	case r < 78:
 		k.do('U', k.world())
 	case r < 82:
@@ -204,8 +219,10 @@ func (k *churn) step() {
 	case r < 90:
 		k.do("QTE"[k.rng.Uint64N(3)], k.world())
 	case r < 92: // a way to or from a world that ended a little ago
-		to := k.now - min(k.now, k.rng.Uint64N(5_000))
+		to := sub(k.clock(uint64(c)), k.rng.Uint64N(5_000))
 		k.do('N', uint64(c), to-min(to, k.rng.Uint64N(5_000)), to)
+	case r < 93:
+		k.do('I')
 	default:
 		k.pick(c)
 	}
@@ -266,11 +283,11 @@ func (k *churn) end() error {
 			if k.kicked[c] {
 				next = k.now
 			}
-			next = min(next, k.until[c])
+			next = min(next, max(k.until[c], k.until[c]+k.behind[c])) // Never comes for none
 		}
 		k.now = max(k.now+1, min(next, k.now+1_000_000))
 		for c := range k.cpus {
-			if k.kicked[c] || k.until[c] <= k.now {
+			if k.kicked[c] || k.until[c] <= k.clock(uint64(c)) {
 				k.pick(c)
 			}
 		}

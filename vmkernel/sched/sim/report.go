@@ -33,6 +33,7 @@ type GroupResult struct {
 	MaxWait     uint64  // ns, of a world for a processor
 	Skew        uint64  // ns, of a world to a sibling that waits
 	Ahead       float64 // ns, see ahead
+	Home        float64 // of its time, that its worlds ran at home
 	Wakes       int
 	P50, P99    uint64 // ns, from wake-up to run
 }
@@ -55,30 +56,23 @@ func (r *Result) Group(name string) *GroupResult {
 	return nil
 }
 
-// used is a group's service up to now.
-func (m *machine) used(g *group) uint64 { return m.s.Used(g.id) }
-
 // sample notes what the groups use.
 func (m *machine) sample(r *Result) {
-	m.call('I', m.now) // no processor picks for it: one that has no timer may not need it, or need it
+	uses := m.used()
 	if m.lastUsed == nil {
-		m.lastUsed = make([]uint64, len(m.groups))
-		for i := range m.groups {
-			g := &m.groups[i]
-			g.base = m.used(g)
-			m.lastUsed[i] = g.base
+		for i, u := range uses {
+			m.groups[i].base = u
 		}
 		m.sc.sample = max((m.sc.Length-m.sc.Warmup)/200, 1_000_000)
 	} else {
-		row := make([]float64, len(m.groups))
-		for i := range m.groups {
-			u := m.used(&m.groups[i])
+		row := make([]float64, len(uses))
+		for i, u := range uses {
 			row[i] = float64(u-m.lastUsed[i]) / float64(m.sc.sample)
-			m.lastUsed[i] = u
 		}
 		r.Times = append(r.Times, m.now)
 		r.Samples = append(r.Samples, row)
 	}
+	m.lastUsed = append(m.lastUsed[:0], uses...)
 	m.schedule(m.now+m.sc.sample, evSample, 0, 0)
 }
 
@@ -87,11 +81,14 @@ func (m *machine) finish(r *Result) {
 	for i := range m.groups {
 		g := &m.groups[i]
 		x := GroupResult{Name: g.Name, Parent: g.parent, Policy: g.Policy, Worlds: len(g.worlds), Skew: g.maxSkew, Ahead: g.ahead.most,
-			Used: float64(m.used(g)-g.base) / t, Ideal: g.ideal / t, Wakes: len(g.latency)}
+			Used: float64(m.s.Used(g.id)-g.base) / t, Ideal: g.ideal / t, Wakes: len(g.latency)}
 		for _, w := range g.worlds {
 			if !m.worlds[w].dead {
 				x.MaxWait = max(x.MaxWait, m.s.MaxWait(m.worlds[w].id))
 			}
+		}
+		if g.anywhere != 0 {
+			x.Home = float64(g.home) / float64(g.anywhere)
 		}
 		if n := len(g.latency); n > 0 {
 			slices.Sort(g.latency)

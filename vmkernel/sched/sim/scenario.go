@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ import (
 //	world web run=500us fork               each ends as it creates another
 //	world web run=50us yield               spins, yielding each 50 us
 //	world web affinity=0-1,3               which run on these processors only
+//	world web home=0-3                     whose memory is next to these: they run elsewhere only where they would wait longer
 //	exclusive 3 web                        a processor for the worlds of web with that affinity
 //	at 1s set web shares=500               also: pause web, resume web, kill web, add web count=2
 type Scenario struct {
@@ -59,6 +61,7 @@ type World struct {
 	Ring        bool
 	Fork, Yield bool
 	Affinity    []int
+	Home        []int
 }
 
 // An Event changes something at a time. Policy's fields are used where Set has their names.
@@ -186,6 +189,8 @@ func options(f []string, p *sched.Policy, g *Group, w *World) (keys []string, er
 			w.Yield = true
 		case w != nil && k == "affinity":
 			w.Affinity, err = processors(v)
+		case w != nil && k == "home":
+			w.Home, err = processors(v)
 		default:
 			err = fmt.Errorf("unknown option %q", o)
 		}
@@ -264,7 +269,7 @@ func (sc *Scenario) check() error {
 		if (w.Ring || w.Fork || w.Yield) && w.Run == 0 {
 			return fmt.Errorf("world %s: needs run=", w.Group)
 		}
-		for _, c := range w.Affinity {
+		for _, c := range slices.Concat(w.Affinity, w.Home) {
 			if c >= sc.CPUs {
 				return fmt.Errorf("world %s: no processor %d", w.Group, c)
 			}

@@ -79,6 +79,8 @@ type group struct {
 	sets   uint32
 	ideal  float64
 
+	home, anywhere uint64 // ns that its worlds ran at home, and in all
+
 	latency []uint32 // ns of its wake-ups
 	maxSkew uint64
 	ahead   ahead
@@ -100,7 +102,8 @@ type machine struct {
 	sets     map[string]uint64
 	forks    uint64
 	lastUsed []uint64
-	limited  []int // groups with a limit
+	uses     []uint64 // what used returns
+	limited  []int    // groups with a limit
 }
 
 // Run simulates a scenario. The trace of all calls goes to trace, where that isn't nil.
@@ -112,7 +115,7 @@ func Run(sc *Scenario, trace io.Writer) (*Result, error) {
 	for _, e := range sc.Events {
 		nodes += e.World.Count
 	}
-	sets := 1 + len(sc.Worlds) + len(sc.Events)
+	sets := 1 + 2*(len(sc.Worlds)+len(sc.Events))
 	rec, err := newRecorder(sc.CPUs, nodes, sets, trace)
 	if err != nil {
 		return nil, err
@@ -217,6 +220,9 @@ func (m *machine) create(n int, set uint64) bool {
 	if set != 0 {
 		m.call('A', m.now, id, set)
 	}
+	if home := m.set(w.is.Home); home != 0 {
+		m.call('V', m.now, id, home)
+	}
 	w.left = m.burst(w.is.Run, w.is)
 	return true
 }
@@ -305,28 +311,29 @@ func (m *machine) run() (*Result, error) {
 	return r, m.err
 }
 
-// skew notes how far a world that begins to run is ahead of those of its VM that wait or are parked.
+// skew notes how far a world that runs is ahead of those of its VM that want to run.
 func (m *machine) skew(w *world) {
 	g := &m.groups[w.group]
 	if g.Flags&sched.Cosched == 0 || m.now < m.sc.Warmup {
 		return
 	}
+	least, most := sched.Never, uint64(0)
 	for _, i := range g.worlds {
-		a := &m.worlds[i]
-		if state := m.s.State(a.id); a.dead || state != sched.Ready && state != sched.Parked {
+		x := &m.worlds[i]
+		if x.dead {
 			continue
 		}
-		for _, j := range g.worlds {
-			b := &m.worlds[j]
-			if b.dead || m.s.State(b.id) != sched.Running {
-				continue
-			}
-			pa, pb := m.s.Progress(a.id), m.s.Progress(b.id)
-			if pb > pa {
-				g.maxSkew = max(g.maxSkew, pb-pa)
-			}
+		used, _, _, _ := m.s.Times(x.id, m.now)
+		p := m.s.Progress(x.id) + used - m.s.Used(x.id)
+		switch m.s.State(x.id) {
+		case sched.Running:
+			most = max(most, p)
+			least = min(least, p)
+		case sched.Ready, sched.Parked:
+			least = min(least, p)
 		}
 	}
+	g.maxSkew = max(g.maxSkew, sub(most, least))
 }
 
 func sub(a, b uint64) uint64 { return a - min(a, b) }

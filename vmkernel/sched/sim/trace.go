@@ -58,6 +58,7 @@ var arity = map[byte][2]int{
 	'D': {1, 1}, // Destroy(id)
 	'S': {4, 1}, // SetPolicy(id, shares, reservation, limit)
 	'A': {2, 1}, // SetAffinity(id, set)
+	'V': {2, 1}, // SetHome(id, set)
 	'G': {2, 1}, // Move(id, to)
 	'U': {1, 1}, // Pause(id)
 	'R': {1, 1}, // Resume(id)
@@ -103,6 +104,8 @@ func apply(s *sched.Scheduler, o *op) (x, y uint64) {
 		return truth(s.SetPolicy(id, &p, now)), 0
 	case 'A':
 		return truth(s.SetAffinity(id, uint32(o.a[1]), now)), 0
+	case 'V':
+		return truth(s.SetHome(id, uint32(o.a[1]))), 0
 	case 'G':
 		return truth(s.Move(id, sched.ID(o.a[1]), now)), 0
 	case 'U':
