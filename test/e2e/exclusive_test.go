@@ -16,8 +16,8 @@ import (
 )
 
 // TestVMsHaveProcessorsForThemselves gives all processors but the host's to VMs, one each, beside a VM that wants all it can get and
-// a door that is kept busy. Nobody else is on them, their VMs wait for nothing, the door answers, and what a VM gives back or
-// leaves others may have.
+// a door that is kept busy; with four, those are all of a second NUMA node's among them. Nobody else is on them, their VMs wait for
+// nothing, the door answers, and what a VM gives back or leaves others may have.
 func TestVMsHaveProcessorsForThemselves(t *testing.T) {
 	for _, cpus := range []int{2, 4} {
 		t.Run(fmt.Sprintf("%d processors", cpus), func(t *testing.T) {
@@ -76,7 +76,11 @@ func bootExclusive(t *testing.T, cpus int) *exclusiveHost {
 	}
 	path := ops.trusting(t, nil, vms, map[string][]byte{fileRelax: wake.Relax()})
 	n, address := network(t, "virtio-net-pci,disable-legacy=on", 443)
-	r := run{machine.Boot(t, machine.QEMU{Kernel: image(t), Seed: path, Network: n, CPUs: cpus, MemMiB: 512}, 6*time.Minute), t}
+	m := machine.QEMU{Kernel: image(t), Seed: path, Network: n, CPUs: cpus, MemMiB: 512}
+	if cpus > 2 {
+		m.MemMiB, m.Extra = 768, twoNodes(cpus)
+	}
+	r := run{machine.Boot(t, m, 6*time.Minute), t}
 	key := r.door()
 	return &exclusiveHost{r, patient(t), dial(t, address, key, ops.admin())}
 }

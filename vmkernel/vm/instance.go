@@ -34,7 +34,7 @@ type instance struct {
 	mu     sync.Mutex // devices hold theirs when they take it: nothing is called with it but Backend
 	reason Reason
 	gone   bool // the handle is no longer this instance's
-	kept   bool // its share of the host's memory is, for the next instance: see share.stay
+	kept   bool // its shares of the host's memory and processors are, for the next instance: see share.stay
 
 	given         []sys.Range // back, by the balloon, and not dealt with yet: its mutex guards it
 	releaseFailed bool        // it was said that the host couldn't take back what the balloon gave
@@ -129,7 +129,7 @@ func (in *instance) run() Reason {
 	}
 	in.board.close()
 	in.logFigures()
-	in.kept = in.share != nil
+	in.kept = in.share != nil && in.slot != nil
 	in.destroy()
 	return in.reason
 }
@@ -140,7 +140,7 @@ func (in *instance) destroy() {
 	had := !in.gone
 	in.gone = true
 	in.mu.Unlock()
-	if in.slot != nil {
+	if in.slot != nil && !in.kept {
 		defer in.slot.end()
 	}
 	if in.share != nil {
@@ -167,5 +167,6 @@ func (in *instance) destroy() {
 func (in *instance) leave() {
 	if in != nil && in.kept {
 		in.share.end()
+		in.slot.end()
 	}
 }

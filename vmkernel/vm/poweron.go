@@ -128,14 +128,16 @@ func (in *instance) load(img loader.Image, stop <-chan struct{}) (e loader.Entry
 	return e, in.share.loadedAll()
 }
 
-// admit gives it a share of the host's memory, that of the instance before it if there was one.
+// admit gives it shares of the host's memory and processors, those of the instance before it if there was one.
 func (in *instance) admit(was *instance, stop <-chan struct{}) (err error) {
 	if was != nil && was.kept && was.share.again(in) {
-		in.share = was.share
-		return nil
+		in.share, in.slot = was.share, was.slot
+		return in.slot.again(in.spec)
 	}
 	was.leave()
-	in.share, err = in.host.memory.admit(in, stop)
+	if in.share, err = in.host.memory.admit(in, stop); err == nil {
+		in.slot, err = in.host.processors.admit(in.spec)
+	}
 	return err
 }
 
@@ -145,11 +147,7 @@ func (in *instance) create(was *instance, stop <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	share := in.share
-	if in.slot, err = in.host.processors.admit(in.spec); err != nil {
-		return err
-	}
-	policy := in.slot.policy()
+	share, policy := in.share, in.slot.policy()
 	share.settleOn(policy.Affinity)
 	in.slot.settle(share.node)
 	cfg := sys.VMConfig{Memory: in.spec.Memory.Size, VCPUs: uint64(in.spec.CPU.Count), Overhead: share.costs, Node: uint64(share.node), CPU: policy}

@@ -209,10 +209,23 @@ func (s *slot) settle(node int) {
 	s.p.mu.Unlock()
 }
 
+// again has a part that was kept while its VM is restarted be the next instance's.
+func (s *slot) again(spec *seed.VM) error {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	to, err := s.p.take(specOf(s.name, &spec.CPU))
+	if err == nil {
+		s.spec, s.pool = to, s.p.pools[spec.CPU.Pool]
+	}
+	return err
+}
+
 // end gives a VM's part back.
 func (s *slot) end() {
 	s.p.mu.Lock()
-	s.p.tree.Remove(s.name)
+	if !s.over {
+		s.p.tree.Remove(s.name)
+	}
 	s.over = true
 	s.p.mu.Unlock()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"keel/arch/amd64/virt"
@@ -373,5 +374,47 @@ func TestWhatAVMHadForItselfIsGivenBack(t *testing.T) {
 		if _, err := startedVM(t, m, s); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestProcessorsAreKeptWhileAVMIsRestarted: what a guest that reboots has reserved isn't another's meanwhile.
+func TestProcessorsAreKeptWhileAVMIsRestarted(t *testing.T) {
+	var reset atomic.Bool
+	f := newFake(nil)
+	f.run = func(k *fakeMachine, p *sys.VCPUPage, flags uint64, e virt.Event) linux.Errno {
+		<-k.kicks[0]
+		if reset.Swap(false) {
+			return out(p, 0xCF9, 1, 6)
+		}
+		p.State.Exit = virt.Exit{Kind: virt.KindNop}
+		return 0
+	}
+	m, _ := newManager(f)
+	a, b := spec("a"), spec("b")
+	a.CPU.Count, a.CPU.Reservation, a.OnReboot = 1, 200, seed.Restart
+	a.CPU.Affinity, a.CPU.Exclusive = []int{2}, true
+	b.CPU.Count, b.CPU.Affinity, b.CPU.Exclusive = 1, []int{2}, true
+	v, err := startedVM(t, m, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reset.Store(true)
+	f.Kick(0, 0)
+	eventually(t, "the machine is gone", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.machines[0].destroyed
+	})
+	if _, err := startedVM(t, m, b); !errors.Is(err, ErrNoProcessors) {
+		t.Errorf("another was given its processor: %v", err)
+	}
+	eventually(t, "it runs again", func() bool { return v.Status().Starts == 2 })
+	if got := f.machines[1].cfg.CPU; got.Affinity != 1<<2 || got.Exclusive != 1 {
+		t.Errorf("its next machine got %+v", got)
+	}
+	v.Kill(t.Context())
+	b.Name = "c"
+	if _, err := startedVM(t, m, b); err != nil {
+		t.Errorf("when it is off: %v", err)
 	}
 }
