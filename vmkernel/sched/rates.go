@@ -176,7 +176,7 @@ func (s *Scheduler) releaseAbove(id ID, now uint64) uint64 {
 	for n := id; n != Root; {
 		x := &s.Nodes[n]
 		if x.limit != 0 {
-			half := x.limTag - LimitBurst/2
+			half := sub(x.limTag, LimitBurst/2)
 			if x.limTag+minTimer > now+LimitBurst {
 				t = max(t, half)
 			} else if e := half + min(mul20(early, x.perLimit), LimitBurst/2); early != 0 && e > now+minTimer {
