@@ -122,7 +122,7 @@ func (s *Scheduler) Check() string {
 
 func (s *Scheduler) checkGroup(id ID) string {
 	n := &s.Nodes[id]
-	var children, nactive, nwait, nrun, awaited uint32
+	var children, worlds, nactive, nwait, nrun, awaited uint32
 	var active uint64
 	for i := range s.Nodes[Root+1:] {
 		x := &s.Nodes[Root+1+ID(i)]
@@ -133,6 +133,10 @@ func (s *Scheduler) checkGroup(id ID) string {
 		if x.nactive != 0 {
 			nactive++
 			active += uint64(x.shares)
+		}
+		worlds += x.worlds
+		if x.flags&Group == 0 {
+			worlds++
 		}
 		if x.flags&Group != 0 {
 			nwait += x.nwait
@@ -150,7 +154,7 @@ func (s *Scheduler) checkGroup(id ID) string {
 	if id == Root {
 		nwait, nrun = n.nwait, n.nrun // not kept
 	}
-	if children != n.children || nactive != n.nactive || active != n.active || nwait != n.nwait || nrun != n.nrun {
+	if id != Root && worlds != n.worlds || children != n.children || nactive != n.nactive || active != n.active || nwait != n.nwait || nrun != n.nrun {
 		return "a group's sums are wrong"
 	}
 	waiting, contending := uint32(0), uint64(0)

@@ -12,7 +12,7 @@
 //     within 1 % of it on 1, 2, 3, 4 and 8 processors (sim.TestShares), and so do VMs of one pool beside others, within 1 % of the
 //     machine (sim.TestSharesInAPool).
 //   - Reservation, limit: in every interval t a node gets at least r(t - 2*ReserveLag) - 5*Slice, and at
-//     most l(t + LimitBurst), see rates.go.
+//     most l(t + LimitBurst) and LimitBurst/4 for each that runs, see rates.go.
 //   - The system group's threads go before guests up to its limit. Above it they are paced, never
 //     stopped, and none waits longer than SystemWait. While guests wait for each of n processors that runs none they get
 //     at most l(t + LimitBurst + 2*Slice) + n(Slice + soonest) in every interval t.

@@ -26,11 +26,11 @@ func (s *Scheduler) SetHome(id ID, set uint32) bool {
 	return true
 }
 
-// settle notes whether a world's affinity set has a processor of its home, and whether it is away.
+// settle notes whether a world's affinity set has a processor of its home, which may have none at all, and whether it is away.
 func (s *Scheduler) settle(id ID) {
 	n := &s.Nodes[id]
-	common := n.set == 0
-	for w := uint32(0); w < s.words && !common; w++ {
+	common := n.set == 0 && s.count(fixedSets+n.home) != 0 // a NUMA node may have memory only
+	for w := uint32(0); w < s.words && n.set != 0 && !common; w++ {
 		common = s.Bits[(fixedSets+n.home)*s.words+w]&s.Bits[(fixedSets+n.set)*s.words+w] != 0
 	}
 	n.flags &^= homeless

@@ -79,23 +79,36 @@ func (s *Scheduler) enter(id ID) {
 	x := &s.Nodes[id]
 	g := &s.Nodes[x.parent]
 	if g.nactive == 1 {
-		g.mean, g.rest = x.tag, 0
+		g.mean, g.rest, g.over = x.tag, 0, 0
 		return
 	}
-	if before(g.clock, g.mean) {
-		g.clock = g.mean
+	v := g.mean - g.over
+	if before(g.clock, v) {
+		g.clock = v
 	}
 	if most := mul20(LagMax, x.inverse); before(x.tag, g.clock-most) {
 		x.tag = g.clock - most
 	}
 	g.shift(int64(x.tag-g.mean), uint64(x.shares))
+	g.keep(v)
 }
 
 // leave is the reverse, of one that isn't in the sum of shares any more.
 func (s *Scheduler) leave(id ID) {
 	x := &s.Nodes[id]
 	g := &s.Nodes[x.parent]
+	v := g.mean - g.over
 	g.shift(-int64(x.tag-g.mean), uint64(x.shares))
+	g.keep(v)
+}
+
+// keep has a pool's virtual time be what it was, v, though the mean of its children's tags is another now that one has come or gone: else
+// what the others had beyond their part would be forgotten whenever who is behind sleeps for a moment. No more is remembered than LagMax.
+func (g *Node) keep(v uint64) {
+	g.over = 0
+	if g.active != 0 && before(v, g.mean) {
+		g.over = min(g.mean-v, LagMax<<20/g.active)
+	}
 }
 
 // setTag changes a node's tag, and what depends on it.

@@ -22,6 +22,8 @@ func (s *Scheduler) Move(id, to ID, now uint64) bool {
 	}
 	old.children--
 	g.children++
+	s.addWorlds(n.parent, -int32(n.children))
+	s.addWorlds(to, int32(n.children))
 	n.parent, n.depth = to, g.depth+1
 	n.tag, n.slept = g.clock+ahead, g.free
 	s.joinParent(id, waited, now)

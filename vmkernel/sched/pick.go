@@ -123,7 +123,7 @@ func (p *CPU) clearIdle(now uint64) {
 // another goes before it that is known by then, it returns that one, which stays where it waits.
 func (s *Scheduler) stays(id ID, c uint32, now uint64) (bool, ID) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
-	if n.flags&wantStop != 0 || !s.allowed(id, c) || s.couldGoHome(id, c) || s.release(id, now) > now || s.ahead(id, now) {
+	if n.flags&wantStop != 0 || !s.allowed(id, c) || s.couldGoHome(id, c) || s.spent(id, now) || s.ahead(id, now) {
 		return false, None
 	}
 	if p.nq == 0 && s.waiting == 0 {

@@ -122,6 +122,7 @@ func (s *Scheduler) Create(parent, owner ID, flags uint8, p *Policy) ID {
 	if n.flags&Group == 0 {
 		n.flags |= movable | anywhere
 		n.cpu = lowestOr0(s.Bits[fixedSets*s.words])
+		s.addWorlds(parent, 1)
 	}
 	if flags&System != 0 {
 		s.system = id
@@ -140,6 +141,18 @@ func (s *Scheduler) Create(parent, owner ID, flags uint8, p *Policy) ID {
 		n.sibling = None
 	}
 	return id
+}
+
+// addWorlds counts worlds into the groups above them. Where a limit can be reached from now on, who runs below it has to look.
+func (s *Scheduler) addWorlds(g ID, n int32) {
+	for ; g != Root; g = s.Nodes[g].parent {
+		x := &s.Nodes[g]
+		was := x.reachable()
+		x.worlds += uint32(n)
+		if !was && x.reachable() && x.flags&System == 0 {
+			s.kickBusy(0)
+		}
+	}
 }
 
 // Destroy frees a node: a group without children, or a world that isn't running (the caller takes it
@@ -169,6 +182,9 @@ func (s *Scheduler) Destroy(id ID, now uint64) bool {
 		s.system, s.pacing = None, false
 	}
 	g.children--
+	if n.flags&Group == 0 {
+		s.addWorlds(n.parent, -1)
+	}
 	s.nodes--
 	s.setRates(n, 0, 0)
 	*n = Node{sibling: s.free}

@@ -151,6 +151,7 @@ func (s *Scheduler) unpark(id ID, now uint64) {
 // caller's to call: it may be picked at once.
 func (s *Scheduler) submit(id ID, c uint32, fresh int, now uint64) {
 	if t := s.release(id, now); t > now {
+		s.forfeit(id, now)
 		s.park(id, c, min(t, now+parkMax), now)
 		s.bound(id, now)
 		return

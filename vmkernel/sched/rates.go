@@ -24,14 +24,17 @@ package sched
 // ReserveLag: none of it is forgotten.
 //
 // A limit is a bucket: LimitBurst of wall time may be used ahead, so in every interval t a node with
-// limit l gets at most l*(t + LimitBurst) and what its worlds overrun by, which is less than
-// Scheduler.soonest each, and is deducted. A world that has reached one (its own or one above it) is parked
-// until half the burst is free again.
+// limit l gets at most l*(t + LimitBurst), what its worlds overrun by, which is less than
+// Scheduler.soonest each, and is deducted, and what of theirs isn't in the account yet: LimitBurst/4
+// each, since who runs below a limit that could be reached looks as often, though it uses no more
+// than that alone. A world that has reached one (its own or one above it) is parked until half the
+// burst is free again.
 //
 // What a pool's limit leaves is divided by shares below it: service counts for its children's tags while the limit was reached
-// lately (short), and a child that had more than its part of the pool goes on later, by what brings its siblings there and half of the
-// burst at most (releaseAbove). For that, who runs while siblings are there, and uses no more than the limit allows, looks now and
-// then whether it has been reached because of those.
+// lately (short), and a child that had more than its part of the pool stops sooner, by a quarter of the burst at most (spent),
+// and goes on later, by what brings its siblings there and half of the burst at most (releaseAbove). Who can't use its part, since it
+// has a limit of its own or runs with all that it has, is owed no more than can be made up for soon (forfeit, forgive): all others
+// would be ahead of the mean for good else, and their shares mean nothing.
 //
 // The system group isn't parked, and what it uses that nobody else wants is free: of what it used beyond its
 // limit no more than SystemDebt is remembered. In every interval t in which guests wait for each of n processors that runs none it
@@ -172,14 +175,17 @@ func (s *Scheduler) release(id ID, now uint64) uint64 {
 // releaseAbove has a child of a pool that had more than its part go on later, when a pool's limit was reached and half of its burst is
 // free again: by what brings its siblings there, within that half. All that were parked would begin at once else, whatever their shares.
 func (s *Scheduler) releaseAbove(id ID, now uint64) uint64 {
-	t, early := uint64(0), uint64(0)
+	t, early, slack := uint64(0), uint64(0), uint64(minTimer)
+	if s.Nodes[id].state != Parked {
+		slack = LimitBurst / 8 // who waits or wakes isn't parked in a pool that is so little beyond
+	}
 	for n := id; n != Root; {
 		x := &s.Nodes[n]
 		if x.limit != 0 {
 			half := sub(x.limTag, LimitBurst/2)
 			if x.limTag+minTimer > now+LimitBurst {
 				t = max(t, half)
-			} else if e := half + min(mul20(early, x.perLimit), LimitBurst/2); early != 0 && e > now+minTimer {
+			} else if e := half + min(mul20(early, x.perLimit), LimitBurst/2); early != 0 && e > now+slack {
 				t = max(t, e)
 			}
 		}
@@ -190,18 +196,63 @@ func (s *Scheduler) releaseAbove(id ID, now uint64) uint64 {
 	return t
 }
 
-// short is the topmost of the groups above a world whose limit has been reached lately, None without one.
+// forfeit has the nodes above a world that have reached their limits keep no more than WakeCredit of what their pools owe them, which they
+// can't use: the mean of the pool's children would stay behind for good else, and all others be ahead of it whatever they had.
+func (s *Scheduler) forfeit(id ID, now uint64) {
+	for n := id; n != Root; n = s.Nodes[n].parent {
+		if x := &s.Nodes[n]; x.limit != 0 && x.limTag+minTimer > now+LimitBurst {
+			s.forgive(n, WakeCredit)
+		}
+	}
+}
+
+// forgive does so for one.
+func (s *Scheduler) forgive(n ID, most uint64) {
+	x := &s.Nodes[n]
+	g := &s.Nodes[x.parent]
+	if g.flags&meant == 0 || x.nactive == 0 || g.nactive < 2 {
+		return
+	}
+	if least := g.mean - mul20(most, x.inverse); before(x.tag, least) {
+		s.setTag(n, least)
+	}
+}
+
+// spent says whether a running world has reached a limit. One that had more than its part of a pool has by then before those of the pool
+// that had less, which so aren't parked for what it had.
+func (s *Scheduler) spent(id ID, now uint64) bool {
+	if s.limits == 0 || s.Nodes[id].flags&System != 0 {
+		return false
+	}
+	early := uint64(0)
+	for n := id; n != Root; {
+		x := &s.Nodes[n]
+		if x.limit != 0 && x.limTag+minTimer > now+LimitBurst-min(mul20(early, x.perLimit), LimitBurst/2)/2 {
+			return true
+		}
+		if n = x.parent; n != Root {
+			early = s.early(x, early)
+		}
+	}
+	return false
+}
+
+// short is the topmost of the groups above a world whose limit has been reached lately, None without one. That is as soon as who had more
+// than its part is parked for it: what its siblings have meanwhile counts, so that it goes on at last.
 func (s *Scheduler) short(id ID, now uint64) (found ID) {
 	if s.limits == 0 || s.Nodes[id].flags&System != 0 {
 		return None
 	}
 	for n := s.Nodes[id].parent; n != Root; n = s.Nodes[n].parent {
-		if x := &s.Nodes[n]; x.limit != 0 && x.limTag > now+LimitBurst/4 {
+		if x := &s.Nodes[n]; x.limit != 0 && x.limTag > now+minTimer {
 			found = n
 		}
 	}
 	return found
 }
+
+// reachable says whether the worlds below a group can use more than its limit, all of them together.
+func (x *Node) reachable() bool { return x.perLimit*uint64(x.worlds) > 1<<20 }
 
 // allowance is how long a running world can go on before a limit is reached, if no other world
 // of the same group begins to run.
@@ -213,21 +264,19 @@ func (s *Scheduler) allowance(id ID, now uint64) uint64 {
 }
 
 func (s *Scheduler) allowanceAbove(id ID, now uint64) uint64 {
-	t := Never
-	for n := id; n != None; n = s.Nodes[n].parent {
+	t, early := Never, uint64(0)
+	for n := id; n != Root; n, early = s.Nodes[n].parent, s.early(&s.Nodes[n], early) {
 		if x := &s.Nodes[n]; x.limit != 0 {
 			// Each ns uses perLimit for each running world and gives one back.
 			use := x.perLimit * uint64(x.nrun)
+			if x.reachable() {
+				t = min(t, LimitBurst/4) // others may begin to run, and its time isn't in the account before it is charged
+			}
 			if use <= 1<<20 {
-				if x.flags&meant != 0 && x.nactive > 1 {
-					t = min(t, LimitBurst/4) // siblings may have it reached, and would then be parked for as long as this one runs
-				}
 				continue
 			}
-			left := uint64(0)
-			if x.limTag < now+LimitBurst {
-				left = now + LimitBurst - max(x.limTag, now)
-			}
+			end := now + LimitBurst - min(mul20(early, x.perLimit), LimitBurst/2)/2
+			left := sub(end, max(x.limTag, now))
 			t = min(t, left<<20/(use-1<<20))
 		}
 	}

@@ -102,7 +102,8 @@ type Node struct {
 	parent, owner ID // owner is the caller's
 	sibling       ID // ring of a Cosched group's worlds; the free list
 	children      uint32
-	first         ID // a Cosched group's: one of the ring
+	worlds        uint32 // a group's: below it, at any depth
+	first         ID     // a Cosched group's: one of the ring
 
 	cpu   uint32 // where it waits, runs, or ran last
 	state State
@@ -122,6 +123,7 @@ type Node struct {
 	active     uint64 // a group's: shares of its runnable children
 	contending uint64 // likewise, of those with waiting worlds
 	mean, rest uint64 // a pool's: of its runnable children's tags, see mean.go
+	over       uint64 // a pool's: how far that is ahead of its virtual time, since who left was behind
 	nactive    uint32 // its runnable children; a world's: 1 when runnable
 	free       uint64 // a group's virtual time that passed as its children's service was free, see tags.go
 	slept      uint64 // what its group's free was when it last wanted a processor

@@ -171,6 +171,9 @@ func (s *Scheduler) bill(id ID, d, fair, free, paid, now uint64) {
 		if x.link[byTag].in {
 			s.retag(n)
 		}
+		if short != None && (x.flags&Group == 0 || x.flags&Cosched != 0 && x.nrun == x.nactive) {
+			s.forgive(n, LimitBurst/2) // it may be unable to use more
+		}
 		x.prepaid -= paid
 		if x.reservation != 0 {
 			x.serveReservation(d, now)

@@ -60,3 +60,45 @@ func TestSleepersCostTheirPoolNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestLimitIsHeldWhoeverBegins: one that runs alone, and can't reach a limit so, is looked at when others begin to run below it.
+func TestLimitIsHeldWhoeverBegins(t *testing.T) {
+	for _, pool := range []string{
+		"group p limit=100%\ngroup a parent=p shares=10000 cosched\nworld a run=20ms sleep=3ms\ngroup b parent=p cosched\nworld b\n",
+		"group p limit=100%\ngroup q parent=p\ngroup a parent=q cosched\nworld a\ngroup b parent=q cosched\nworld b\n",
+		"group p limit=100%\ngroup a parent=p cosched\nworld a\ngroup b parent=p cosched\nat 200ms add b count=4\n",
+		"group p limit=200%\ngroup a parent=p cosched\nworld a\ngroup b parent=p cosched\nworld b count=2 run=20ms sleep=3ms\n",
+		"group p limit=100%\nworld p\nworld p run=20ms sleep=3ms\n",
+	} {
+		r := simulate(t, "cpus 8\nlength 2100ms\nwarmup 100ms\n"+pool)
+		if p := r.Group("p"); p.Used > 1.01*float64(p.Policy.Limit)/1000 {
+			t.Errorf("%q: it got %.1f%%", pool, 100*p.Used)
+		}
+	}
+}
+
+// TestWhoCantUseItsPartOfALimitedPool: the others divide what that leaves by their shares, and are no later for it.
+func TestWhoCantUseItsPartOfALimitedPool(t *testing.T) {
+	for _, pool := range []string{
+		"group p limit=100%\ngroup c parent=p limit=5% cosched\nworld c\ngroup a parent=p shares=4000 cosched\nworld a\ngroup b parent=p cosched\nworld b\n",
+		"group p limit=150%\ngroup a parent=p shares=10000 cosched\nworld a\ngroup b parent=p cosched\nworld b\n",
+	} {
+		for _, others := range []string{"", "group o shares=1000 cosched\nworld o count=4\n"} {
+			wantShares(t, simulate(t, "cpus 4\nlength 2100ms\nwarmup 100ms\n"+pool+others), 0.03)
+		}
+	}
+	r := simulate(t, "cpus 2\nlength 2100ms\nwarmup 100ms\ngroup p limit=150%\ngroup a parent=p shares=10000 cosched\nworld a\n"+
+		"group b parent=p cosched\nworld b count=8\ngroup c parent=p cosched\nworld c run=200us sleep=2ms jitter=20%\n")
+	if r.Timers > 20_000 {
+		t.Errorf("%d timers on two processors in two seconds", r.Timers)
+	}
+}
+
+// TestWhoSleepsForAMoment: of a limited pool it keeps its part, whatever another had beyond its own meanwhile.
+func TestWhoSleepsForAMoment(t *testing.T) {
+	r := simulate(t, "cpus 4\nlength 2100ms\nwarmup 100ms\ngroup p limit=100%\ngroup a parent=p shares=10000 cosched\n"+
+		"world a run=2ms sleep=200us jitter=20%\ngroup b parent=p cosched\nworld b\n")
+	if a := r.Group("a"); a.Used < 0.8 {
+		t.Errorf("it got %.1f%%, its part is %.1f%%", 100*a.Used, 100*a.Ideal)
+	}
+}
