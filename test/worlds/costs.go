@@ -34,8 +34,8 @@ func some(s *sys.WorldStats) string {
 // tenth more than in several runs, which differ.
 const (
 	flat         = 2.0
-	mostDecision = 3800
-	mostSwitch   = 5400
+	mostDecision = 4200
+	mostSwitch   = 6000
 )
 
 // In pools: how many are above each VM, the outermost of which has something reserved, and how many times as much as without they
