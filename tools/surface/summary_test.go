@@ -24,7 +24,7 @@ var ring0Row = regexp.MustCompile(`^(.*?) +(\d+) +(\d+) +(\d+)$`)
 // are tested with.
 func TestREADMEShowsTheSummary(t *testing.T) {
 	t.Setenv("TOOLCHAIN", toolchain.Go)
-	raw := filepath.Join(filepath.Dir(machine.BuildImage(t, "./cmd/keel")), "image.raw")
+	raw := filepath.Join(filepath.Dir(machine.BuildImage(t, machine.Keel)), "image.raw")
 	groups, err := ring0(raw)
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ type Host struct {
 
 // powerOn makes an instance that is ready to run: memory, tables and kernel in place, and the boot
 // processor at the kernel's entry. An error is one line that names what was wrong.
-// When stop is closed meanwhile it is ErrHalted. was is the instance before it, whose share of memory it takes over, or nil.
+// When stop is closed meanwhile it is ErrHalted. was is the instance before it, whose shares it takes over, or nil.
 func powerOn(b Backend, host Host, spec *seed.VM, images datastore.Store, log *slog.Logger, out outlets, was *instance, stop <-chan struct{}) (*instance, error) {
 	img, done, err := image(spec, images)
 	if err != nil {
@@ -143,8 +143,7 @@ func (in *instance) admit(was *instance, stop <-chan struct{}) (err error) {
 
 // create makes the machine, with the memory that is reserved for it.
 func (in *instance) create(was *instance, stop <-chan struct{}) error {
-	err := in.admit(was, stop)
-	if err != nil {
+	if err := in.admit(was, stop); err != nil {
 		return err
 	}
 	share, policy := in.share, in.slot.policy()

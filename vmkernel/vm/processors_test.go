@@ -28,13 +28,7 @@ func startedVM(t *testing.T, m *Manager, s seed.VM) (*VM, error) {
 }
 
 // idleFake is a host whose guests wait.
-func idleFake() *fake {
-	return newFake(func(m *fakeMachine, p *sys.VCPUPage, flags uint64, event virt.Event) linux.Errno {
-		<-m.kicks[0]
-		p.State.Exit = virt.Exit{Kind: virt.KindNop}
-		return 0
-	})
-}
+func idleFake() *fake { return newFake(idles) }
 
 func TestReservationsOfProcessorsAreAdmittedWithNumbers(t *testing.T) {
 	f := idleFake()
@@ -382,12 +376,11 @@ func TestProcessorsAreKeptWhileAVMIsRestarted(t *testing.T) {
 	var reset atomic.Bool
 	f := newFake(nil)
 	f.run = func(k *fakeMachine, p *sys.VCPUPage, flags uint64, e virt.Event) linux.Errno {
-		<-k.kicks[0]
+		errno := idles(k, p, flags, e)
 		if reset.Swap(false) {
 			return out(p, 0xCF9, 1, 6)
 		}
-		p.State.Exit = virt.Exit{Kind: virt.KindNop}
-		return 0
+		return errno
 	}
 	m, _ := newManager(f)
 	a, b := spec("a"), spec("b")

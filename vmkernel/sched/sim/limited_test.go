@@ -2,6 +2,15 @@ package sim
 
 import "testing"
 
+// wantSharesAtLimit wants what a pool with a limit has divided by shares on four processors, whether others want those or not.
+func wantSharesAtLimit(t *testing.T, pool string, most float64) {
+	t.Helper()
+	for _, others := range []string{"", "group o shares=1000 cosched\nworld o count=4\n"} {
+		t.Logf("%q beside %q", pool, others)
+		wantShares(t, simulate(t, "cpus 4\nlength 2100ms\nwarmup 100ms\n"+pool+others), most)
+	}
+}
+
 // TestSharesInALimitedPool: a pool's limit is divided by shares whether others want the processors or not, whatever the numbers of
 // virtual processors, and nobody is starved by one who uses just what the limit allows, and never ends its turn for it.
 func TestSharesInALimitedPool(t *testing.T) {
@@ -15,10 +24,7 @@ func TestSharesInALimitedPool(t *testing.T) {
 		"group p limit=100%\ngroup q parent=p limit=30%\ngroup a parent=q shares=2000 cosched\nworld a count=2\ngroup b parent=q cosched\nworld b\ngroup c parent=p\nworld c count=3\n",
 		"group p limit=100%\ngroup q parent=p\ngroup a parent=q shares=2000 cosched\nworld a count=2\ngroup b parent=q cosched\nworld b\ngroup c parent=p\nworld c count=3\n",
 	} {
-		for _, others := range []string{"", "group o shares=1000 cosched\nworld o count=4\n"} {
-			t.Logf("%q beside %q", pool, others)
-			wantShares(t, simulate(t, "cpus 4\nlength 2100ms\nwarmup 100ms\n"+pool+others), 0.02)
-		}
+		wantSharesAtLimit(t, pool, 0.02)
 	}
 }
 
@@ -83,9 +89,7 @@ func TestWhoCantUseItsPartOfALimitedPool(t *testing.T) {
 		"group p limit=100%\ngroup c parent=p limit=5% cosched\nworld c\ngroup a parent=p shares=4000 cosched\nworld a\ngroup b parent=p cosched\nworld b\n",
 		"group p limit=150%\ngroup a parent=p shares=10000 cosched\nworld a\ngroup b parent=p cosched\nworld b\n",
 	} {
-		for _, others := range []string{"", "group o shares=1000 cosched\nworld o count=4\n"} {
-			wantShares(t, simulate(t, "cpus 4\nlength 2100ms\nwarmup 100ms\n"+pool+others), 0.03)
-		}
+		wantSharesAtLimit(t, pool, 0.03)
 	}
 	r := simulate(t, "cpus 2\nlength 2100ms\nwarmup 100ms\ngroup p limit=150%\ngroup a parent=p shares=10000 cosched\nworld a\n"+
 		"group b parent=p cosched\nworld b count=8\ngroup c parent=p cosched\nworld c run=200us sleep=2ms jitter=20%\n")
