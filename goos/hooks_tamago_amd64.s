@@ -1,40 +1,27 @@
 //go:build tamago
 
-#include "go_asm.h"
 #include "textflag.h"
 
 // System calls and their flags, as in package linux, which the runtime can't import.
-#define SYS_write          1
-#define SYS_mmap           9
-#define SYS_rt_sigaction   13
-#define SYS_rt_sigreturn   15
-#define SYS_clone          56
-#define SYS_exit           60
-#define SYS_sigaltstack    131
-#define SYS_arch_prctl     158
-#define SYS_gettid         186
-#define SYS_exit_group     231
-#define SYS_getrandom      318
-#define SYS_keel_idle      0x4b2d // sys.NumIdle
+#define SYS_write             1
+#define SYS_mmap              9
+#define SYS_rt_sigaction      13
+#define SYS_rt_sigreturn      15
+#define SYS_sched_yield       24
+#define SYS_nanosleep         35
+#define SYS_clone             56
+#define SYS_exit              60
+#define SYS_sigaltstack       131
+#define SYS_arch_prctl        158
+#define SYS_gettid            186
+#define SYS_futex             202
+#define SYS_sched_getaffinity 204
+#define SYS_exit_group        231
+#define SYS_getrandom         318
 
 #define SIGSEGV 11
-#define SIGURG  23
 
-#define altSize const_altSize
-#define altMost const_altMost
-
-// g_stackhi is where the runtime's g has the end of its stack: its second word, as cgo knows it.
-#define g_stackhi 8
-
-// g_stackguard0 is where functions find the limit that they compare their stack with, as the compiler knows it, and
-// stackPreempt the limit that has them make room for other goroutines, if the runtime can at that point. An m begins
-// with its g0.
-#define g_stackguard0 16
-#define stackPreempt  -1314
-#define m_g0          0
-
-// CPUInit maps memory for the heap. It isn't counted before it is touched: threads' stacks take much more addresses
-// than memory.
+// CPUInit maps memory for the heap, which isn't counted before it is touched, and says where faults of Go code go.
 TEXT ·CPUInit(SB), NOSPLIT|NOFRAME, $0
 	MOVQ ·RamStart(SB), DI
 	MOVQ ·RamSize(SB), SI
@@ -53,70 +40,20 @@ mapped:
 	MOVQ ·RamStart(SB), SP
 	ADDQ ·RamSize(SB), SP
 	SUBQ ·RamStackOffset(SB), SP
-	JMP  runtime·rt0_amd64_tamago(SB)
-
-// hwinit0 tells the lower half the first thread's FS base, and where faults of Go code go.
-TEXT ·hwinit0(SB), NOSPLIT, $32-0
-	// Beside its first field, m0 names g0 where its thread-local storage begins. FS points 8 bytes behind that.
-	MOVQ $runtime·m0(SB), SI
-	MOVQ $runtime·g0(SB), CX
-	MOVL $8, BX
-search:
-	CMPQ CX, (SI)(BX*1)
-	JEQ  found
-	ADDQ $8, BX
-	CMPQ BX, $512
-	JB   search
-	JMP  strange
-found:
-	MOVQ BX, ·TLS(SB)
-	MOVL $8, DX
-owner:
-	CMPQ SI, (CX)(DX*1)
-	JEQ  owned
-	ADDQ $8, DX
-	CMPQ DX, $512
-	JB   owner
-strange:
-	MOVQ ·noFields(SB), SI
-	MOVQ ·noFields+8(SB), DX
-	CALL ·fail(SB)
-owned:
-	MOVQ DX, ·owner(SB)
-	LEAQ 8(SI)(BX*1), SI
-	MOVL $0x1002, DI                // ARCH_SET_FS
-	MOVL $SYS_arch_prctl, AX
-	SYSCALL
-	MOVL $1, ·altTaken(SB)
-	MOVQ $·alts(SB), AX
-	MOVQ AX, stack-32(SP)
-	MOVQ $0, stack-24(SP)
-	MOVQ $altSize, stack-16(SP)
-	LEAQ stack-32(SP), DI
-	XORL SI, SI
-	MOVL $SYS_sigaltstack, AX
-	SYSCALL
 	MOVQ $·signal(SB), AX
-	MOVQ AX, action-32(SP)
+	MOVQ AX, -32(SP)
 	MOVQ $0x0C000000, AX            // SA_ONSTACK, SA_RESTORER
-	MOVQ AX, action-24(SP)
+	MOVQ AX, -24(SP)
 	MOVQ $·restore(SB), AX
-	MOVQ AX, action-16(SP)
-	MOVQ $(1<<(SIGURG-1)), AX       // blocked meanwhile
-	MOVQ AX, action-8(SP)
+	MOVQ AX, -16(SP)
+	MOVQ $0, -8(SP)
 	MOVL $SIGSEGV, DI
-	LEAQ action-32(SP), SI
+	LEAQ -32(SP), SI
 	XORL DX, DX
 	MOVL $8, R10
 	MOVL $SYS_rt_sigaction, AX
 	SYSCALL
-	MOVQ $·makeRoom(SB), AX
-	MOVQ AX, action-32(SP)
-	MOVL $SIGURG, DI
-	LEAQ action-32(SP), SI
-	MOVL $SYS_rt_sigaction, AX
-	SYSCALL
-	RET
+	JMP  runtime·rt0_amd64_tamago(SB)
 
 // signal has a thread go on as if the instruction that faulted had called sigpanic or noMemory. Where code was called
 // that isn't there, the caller's return address is on the stack already.
@@ -151,37 +88,43 @@ TEXT ·enter(SB), NOSPLIT|NOFRAME, $0
 	MOVQ (DX), CX
 	JMP  CX
 
-// makeRoom has the thread's goroutine give others a turn at the next function that looks at its stack: what the stock
-// runtime's monitor does to one that has had its P for 10 ms. The thread's own g never may.
-TEXT ·makeRoom(SB), NOSPLIT|NOFRAME, $0
-	MOVQ -8(FS), AX
-	TESTQ AX, AX
-	JZ   none
-	MOVQ ·owner(SB), BX
-	MOVQ (AX)(BX*1), CX
-	TESTQ CX, CX
-	JZ   none
-	CMPQ AX, m_g0(CX)
-	JEQ  none
-	MOVQ $stackPreempt, g_stackguard0(AX)
-none:
-	RET
-
-// restore is where signal and makeRoom return to.
+// restore is where signal returns to.
 TEXT ·restore(SB), NOSPLIT|NOFRAME, $0
 	MOVL $SYS_rt_sigreturn, AX
 	SYSCALL
 	INT  $3
 
-// func clone(mp, gp, fn unsafe.Pointer)
-TEXT ·clone(SB), NOSPLIT|NOFRAME, $0-24
+// func SetTLS(tls unsafe.Pointer)
+TEXT ·SetTLS(SB), NOSPLIT, $0-8
+	MOVQ tls+0(FP), SI
+	ADDQ $8, SI
+	MOVL $0x1002, DI                // ARCH_SET_FS
+	MOVL $SYS_arch_prctl, AX
+	SYSCALL
+	RET
+
+// func CPUs() uint64
+TEXT ·CPUs(SB), NOSPLIT, $8-8
+	MOVQ $0, mask-8(SP)
+	XORL DI, DI
+	MOVL $8, SI
+	LEAQ mask-8(SP), DX
+	MOVL $SYS_sched_getaffinity, AX
+	SYSCALL
+	MOVQ mask-8(SP), AX
+	MOVQ AX, ret+0(FP)
+	RET
+
+// func Clone(sp, tls, mp, gp, fn unsafe.Pointer)
+TEXT ·Clone(SB), NOSPLIT|NOFRAME, $0-40
 	MOVL $0x90F00, DI               // CLONE_VM, FS, FILES, SIGHAND, THREAD, SETTLS
-	MOVQ mp+0(FP), R13
-	MOVQ gp+8(FP), R9
-	MOVQ fn+16(FP), R12
-	MOVQ g_stackhi(R9), SI
-	MOVQ ·TLS(SB), BX
-	LEAQ 8(R13)(BX*1), R8
+	MOVQ sp+0(FP), SI
+	MOVQ tls+8(FP), R8
+	MOVQ mp+16(FP), R13
+	MOVQ gp+24(FP), R9
+	MOVQ fn+32(FP), R12
+	MOVQ R9, (R8)
+	ADDQ $8, R8
 	XORL DX, DX
 	XORL R10, R10
 	MOVL $SYS_clone, AX
@@ -197,53 +140,83 @@ failed:
 child:
 	// On the new stack, with the maker's other registers.
 	MOVQ SI, SP
-	SUBQ $64, SP
-	MOVQ R9, (R13)(BX*1)            // thread-local storage: g
-	MOVQ $·altTaken(SB), R15
-	XORL BX, BX
-take:
-	MOVL $1, AX
-	XCHGL AX, (R15)(BX*4)
-	TESTL AX, AX
-	JZ   taken
-	INCQ BX
-	CMPQ BX, $altMost
-	JB   take
-	JMP  run                        // faults are taken on the thread's own stack, then
-taken:
-	MOVQ BX, AX
-	IMULQ $altSize, AX
-	MOVQ $·alts(SB), CX
-	ADDQ CX, AX
-	MOVQ AX, 8(SP)
-	MOVQ $0, 16(SP)
-	MOVQ $altSize, 24(SP)
-	LEAQ 8(SP), DI
-	XORL SI, SI
-	MOVL $SYS_sigaltstack, AX
-	SYSCALL
-run:
-	MOVQ BX, 0(SP)
 	MOVQ R9, R14
 	CALL R12
+	INT  $3                         // it ends by ExitThread
 
-	// The end of the thread, which takes no signal any more. The runtime keeps 48 KiB of stacks of it: its exitThread doesn't
-	// say that it has left them.
-	MOVL $2, 16(SP)                 // SS_DISABLE
-	LEAQ 8(SP), DI
-	XORL SI, SI
-	MOVL $SYS_sigaltstack, AX
-	SYSCALL
-	MOVQ 0(SP), BX
-	MOVQ $·altTaken(SB), R15
-	CMPQ BX, $altMost
-	JAE  gone
-	MOVL $0, (R15)(BX*4)
-gone:
+// func ExitThread(wait *uint32)
+TEXT ·ExitThread(SB), NOSPLIT|NOFRAME, $0-8
+	MOVQ wait+0(FP), AX
+	MOVL $0, (AX)                   // the stack may be another's from here on
 	XORL DI, DI
 	MOVL $SYS_exit, AX
 	SYSCALL
 	INT  $3
+
+// func SetSignalStack(lo unsafe.Pointer, n uintptr)
+TEXT ·SetSignalStack(SB), NOSPLIT, $24-16
+	MOVQ lo+0(FP), AX
+	MOVQ n+8(FP), CX
+	MOVQ AX, stack-24(SP)
+	MOVQ $0, stack-16(SP)
+	MOVQ CX, stack-8(SP)
+	TESTQ CX, CX
+	JNZ  set
+	MOVQ $2, stack-16(SP)           // SS_DISABLE
+set:
+	LEAQ stack-24(SP), DI
+	XORL SI, SI
+	MOVL $SYS_sigaltstack, AX
+	SYSCALL
+	RET
+
+// func Sleep(ns int64)
+TEXT ·Sleep(SB), NOSPLIT, $16-8
+	MOVQ ns+0(FP), AX
+	XORL DX, DX
+	MOVL $1000000000, CX
+	DIVQ CX
+	MOVQ AX, time-16(SP)
+	MOVQ DX, time-8(SP)
+	LEAQ time-16(SP), DI
+	XORL SI, SI
+	MOVL $SYS_nanosleep, AX
+	SYSCALL
+	RET
+
+TEXT ·Yield(SB), NOSPLIT, $0
+	MOVL $SYS_sched_yield, AX
+	SYSCALL
+	RET
+
+// func FutexWait(addr *uint32, val uint32, ns int64)
+TEXT ·FutexWait(SB), NOSPLIT, $16-24
+	XORL R10, R10
+	MOVQ ns+16(FP), AX
+	TESTQ AX, AX
+	JS   wait
+	XORL DX, DX
+	MOVL $1000000000, CX
+	DIVQ CX
+	MOVQ AX, time-16(SP)
+	MOVQ DX, time-8(SP)
+	LEAQ time-16(SP), R10
+wait:
+	MOVQ addr+0(FP), DI
+	MOVL $128, SI                   // FUTEX_WAIT, FUTEX_PRIVATE_FLAG
+	MOVL val+8(FP), DX
+	MOVL $SYS_futex, AX
+	SYSCALL
+	RET
+
+// func FutexWake(addr *uint32)
+TEXT ·FutexWake(SB), NOSPLIT, $0-8
+	MOVQ addr+0(FP), DI
+	MOVL $129, SI                   // FUTEX_WAKE, FUTEX_PRIVATE_FLAG
+	MOVL $1, DX
+	MOVL $SYS_futex, AX
+	SYSCALL
+	RET
 
 // fail writes DX bytes at SI to the console and ends the upper half.
 TEXT ·fail(SB), NOSPLIT|NOFRAME, $0
@@ -261,14 +234,19 @@ TEXT ·exit(SB), NOSPLIT, $0-4
 	SYSCALL
 	RET
 
-TEXT ·procID(SB), NOSPLIT, $0-8
+// func ProcID() uint64
+TEXT ·ProcID(SB), NOSPLIT, $0-8
 	MOVL $SYS_gettid, AX
 	SYSCALL
 	MOVQ AX, ret+0(FP)
 	RET
 
-// Nanotime is the lower half's clock, which runs in the upper half as a vDSO does.
+// The clocks are the lower half's, which run in the upper half as a vDSO does.
+
 TEXT ·Nanotime(SB), NOSPLIT|NOFRAME, $0-8
+	JMP keel∕vmkernel∕core·vdsoMonotonic(SB)
+
+TEXT ·Walltime(SB), NOSPLIT|NOFRAME, $0-8
 	JMP keel∕vmkernel∕core·vdsoRealtime(SB)
 
 TEXT ·Printk(SB), NOSPLIT, $0-1
@@ -287,10 +265,4 @@ TEXT ·getrandom(SB), NOSPLIT, $0-24
 	MOVL $SYS_getrandom, AX
 	SYSCALL
 	MOVQ AX, ret+16(FP)
-	RET
-
-TEXT ·idle(SB), NOSPLIT, $0-8
-	MOVQ until+0(FP), DI
-	MOVL $SYS_keel_idle, AX
-	SYSCALL
 	RET

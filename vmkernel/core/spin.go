@@ -30,10 +30,7 @@ var spins struct {
 // clockSize is at least as much code as vdsoRealtime has, and no more than is kept for it, bytes.
 const clockSize = 64
 
-func vdsoRealtime() int64 // for goos
 
-// vdsoRealtimePC is where vdsoRealtime begins.
-func vdsoRealtimePC() uint64
 
 // spinners are the threads that sleep for that. The scheduler's lock protects it.
 var spinners spinnerList
@@ -129,7 +126,7 @@ func callSpins(lo, hi, word, timed uint64) int64 {
 		spinners.prepare()
 	}
 	spins.loops[spins.n] = spinLoop{lo, hi, timed != 0}
-	spins.clock, spins.word = vdsoRealtimePC(), word
+	spins.clock, spins.word = 0, word
 	spins.n++
 	return 0
 }

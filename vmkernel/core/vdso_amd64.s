@@ -92,10 +92,21 @@ split:
 	XORL AX, AX
 	RET
 
-// func vdsoRealtime() int64
+// func vdsoMonotonic() int64
 //
-// vdsoRealtime is nanotime and wallOffset, in the upper half: what package goos jumps to. It touches no stack, so that
-// whom it returns to is where RSP points (see spinning).
+// vdsoMonotonic is nanotime, and vdsoRealtime that and wallOffset, in the upper half: what package goos jumps to.
+TEXT ·vdsoMonotonic(SB), NOSPLIT|NOFRAME, $0-8
+	LFENCE
+	RDTSC
+	SHLQ $32, DX
+	ORQ  DX, AX
+	SUBQ ·tscBase(SB), AX
+	MULQ ·tscMult(SB)
+	SHRQ $32, DX, AX
+	MOVQ AX, ret+0(FP)
+	RET
+
+// func vdsoRealtime() int64
 TEXT ·vdsoRealtime(SB), NOSPLIT|NOFRAME, $0-8
 	LFENCE
 	RDTSC
@@ -105,12 +116,6 @@ TEXT ·vdsoRealtime(SB), NOSPLIT|NOFRAME, $0-8
 	MULQ ·tscMult(SB)
 	SHRQ $32, DX, AX
 	ADDQ ·wallOffset(SB), AX
-	MOVQ AX, ret+0(FP)
-	RET
-
-// func vdsoRealtimePC() uint64
-TEXT ·vdsoRealtimePC(SB), NOSPLIT, $0-8
-	LEAQ ·vdsoRealtime(SB), AX
 	MOVQ AX, ret+0(FP)
 	RET
 

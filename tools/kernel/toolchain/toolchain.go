@@ -35,6 +35,7 @@ type Toolchain struct {
 	Name    string
 	command string
 	root    string // of Keel's source
+	runtime string // the source of TamaGo's package runtime
 	env     []string
 	flags   []string
 }
@@ -45,16 +46,17 @@ func FromEnvironment(ctx context.Context, root string) (*Toolchain, error) {
 	switch name := cmp.Or(os.Getenv("TOOLCHAIN"), Go); name {
 	case Go:
 		// Without randomizedheapbase64 the heap is where the lower half expects it.
-		return &Toolchain{name, "go", root,
+		return &Toolchain{name, "go", root, "",
 			[]string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOEXPERIMENT=norandomizedheapbase64"},
 			[]string{"-ldflags=" + ldflags}}, nil
 	case TamaGo:
 		command := os.Getenv("TAMAGO")
-		if err := checkTamaGo(ctx, command, root); err != nil {
+		goroot, err := checkTamaGo(ctx, command, root)
+		if err != nil {
 			return nil, err
 		}
-		// The hooks use two of the runtime's functions that it doesn't offer (goos, boot).
-		return &Toolchain{name, command, root,
+		// The hooks use two of the runtime's functions that it doesn't offer (goos).
+		return &Toolchain{name, command, root, filepath.Join(goroot, "src", "runtime"),
 			[]string{"CGO_ENABLED=0", "GOOS=tamago", "GOARCH=amd64", "GOOSPKG=keel", "GOTOOLCHAIN=local", "GOFLAGS="},
 			[]string{"-modfile=" + tamagoModules, "-ldflags=-checklinkname=0 " + ldflags}}, nil
 	default:
@@ -69,6 +71,18 @@ func (t *Toolchain) Build(ctx context.Context, pkg, out string, flags ...string)
 		return err
 	}
 	args := append([]string{"build", "-trimpath"}, t.flags...)
+	if t.runtime != "" {
+		dir, err := os.MkdirTemp("", "keel-runtime-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		flag, err := overlay(dir, t.runtime, t.root)
+		if err != nil {
+			return err
+		}
+		args = append(args, flag)
+	}
 	c := exec.CommandContext(ctx, t.command, append(append(args, flags...), "-o", out, pkg)...)
 	c.Dir = t.root
 	c.Env = append(os.Environ(), t.env...)
@@ -78,10 +92,10 @@ func (t *Toolchain) Build(ctx context.Context, pkg, out string, flags ...string)
 	return nil
 }
 
-// checkTamaGo says what is wrong with a go command that is to be TamaGo's.
-func checkTamaGo(ctx context.Context, command, root string) error {
+// checkTamaGo says what is wrong with a go command that is to be TamaGo's, or where that has its GOROOT.
+func checkTamaGo(ctx context.Context, command, root string) (goroot string, err error) {
 	if command == "" {
-		return ErrNone
+		return "", ErrNone
 	}
 	ask := func(args ...string) (string, error) {
 		c := exec.CommandContext(ctx, command, args...)
@@ -94,20 +108,23 @@ func checkTamaGo(ctx context.Context, command, root string) error {
 	}
 	systems, err := ask("tool", "dist", "list")
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !strings.Contains(systems, "tamago/amd64") {
-		return fmt.Errorf("TAMAGO=%s is not TamaGo's: it doesn't build for tamago/amd64", command)
+		return "", fmt.Errorf("TAMAGO=%s is not TamaGo's: it doesn't build for tamago/amd64", command)
 	}
 	has, err := ask("env", "GOVERSION")
 	if err != nil {
-		return err
+		return "", err
 	}
 	modules, err := os.ReadFile(filepath.Join(root, tamagoModules))
 	if err != nil {
-		return err
+		return "", err
 	}
-	return compare(has, string(modules))
+	if err := compare(has, string(modules)); err != nil {
+		return "", err
+	}
+	return ask("env", "GOROOT")
 }
 
 var (

@@ -1,0 +1,109 @@
+//go:build tamago
+
+package runtime
+
+import (
+	"internal/abi"
+	"internal/runtime/atomic"
+	"internal/runtime/sys"
+	"runtime/goos"
+	"unsafe"
+)
+
+// There is a monitor: it takes Ps from threads that are long in a call, and has goroutines make room for others after 10 ms.
+const haveSysmon = true
+
+func hwinit0() { goos.SetTLS(unsafe.Pointer(&m0.tls)) }
+
+// osinit has the allocator give addresses from the heap's start on, and not clear what it hasn't used: it is zeros, and not
+// backed before it is touched.
+func osinit() {
+	physPageSize = 4096
+	numCPUStartup = int32(sys.OnesCount64(goos.CPUs()))
+	bloc = goos.Bloc
+	blocMax = bloc + goos.HeapSize
+}
+
+func newosproc(mp *m) {
+	goos.Clone(unsafe.Pointer(mp.g0.stack.hi), unsafe.Pointer(&mp.tls), unsafe.Pointer(mp), unsafe.Pointer(mp.g0), unsafe.Pointer(abi.FuncPCABI0(mstart)))
+}
+
+func minit() {
+	mp := getg().m
+	mp.procid = goos.ProcID()
+	goos.SetSignalStack(unsafe.Pointer(mp.gsignal.stack.lo), mp.gsignal.stack.hi-mp.gsignal.stack.lo)
+}
+
+//go:nosplit
+func unminit() { goos.SetSignalStack(nil, 0) }
+
+// exitThread ends a thread, and says at wait that it has left its stack.
+func exitThread(wait *atomic.Uint32) { goos.ExitThread((*uint32)(unsafe.Pointer(wait))) }
+
+//go:nosplit
+func walltime() (sec int64, nsec int32) {
+	ns := goos.Walltime()
+	return ns / 1e9, int32(ns % 1e9)
+}
+
+//go:nosplit
+func usleep(us uint32) { goos.Sleep(int64(us) * 1e3) }
+
+//go:nosplit
+func osyield() { goos.Yield() }
+
+//go:nosplit
+func osyield_no_g() { goos.Yield() }
+
+// A thread waits for its semaphore's count, which semawakeup adds to, as futex(2) has it.
+//
+//go:nosplit
+func semasleep(ns int64) int {
+	count := &getg().m.waitsemacount
+	until := int64(0)
+	if ns >= 0 {
+		until = nanotime() + ns
+	}
+	for {
+		if n := atomic.Load(count); n > 0 {
+			if atomic.Cas(count, n, n-1) {
+				return 0
+			}
+			continue
+		}
+		left := int64(-1)
+		if ns >= 0 {
+			if left = until - nanotime(); left <= 0 {
+				return -1
+			}
+		}
+		goos.FutexWait(count, 0, left)
+	}
+}
+
+//go:nosplit
+func semawakeup(mp *m) {
+	atomic.Xadd(&mp.waitsemacount, 1)
+	goos.FutexWake(&mp.waitsemacount)
+}
+
+// beforeIdle has nothing to do: a thread without work gives its P back and waits for its semaphore, or as netpoll.
+func beforeIdle(now, pollUntil int64) (*g, bool) { return nil, false }
+
+// What is polled is timers only: a thread waits until the first, or until it is told of an earlier one.
+
+var pollBroken uint32
+
+func netpollBreak() {
+	if atomic.Cas(&pollBroken, 0, 1) {
+		goos.FutexWake(&pollBroken)
+	}
+}
+
+func netpoll(delay int64) (gList, int32) {
+	if delay != 0 {
+		goos.FutexWait(&pollBroken, 0, delay)
+		atomic.Store(&pollBroken, 0)
+	}
+	return gList{}, 0
+}
