@@ -24,9 +24,10 @@ var (
 	InitRNG = func() {}
 	Exit    = exit
 
-	// What runtime does itself.
-	Idle func(until int64)
-	Task func(sp, mp, gp, fn unsafe.Pointer)
+	// The runtime asks nothing of these: what would have is Keel's, as is what would call Printk.
+	Idle   func(until int64)
+	Printk func(c byte)
+	Task   func(sp, mp, gp, fn unsafe.Pointer)
 )
 
 // CPUInit is the first code of the runtime.
@@ -40,9 +41,6 @@ func Nanotime() int64
 // Walltime is CLOCK_REALTIME in ns since 1970.
 func Walltime() int64
 
-// Printk writes a byte to the console.
-func Printk(c byte)
-
 //go:noescape
 func getrandom(p *byte, n int) int
 
@@ -54,6 +52,14 @@ func GetRandomData(b []byte) {
 }
 
 // What follows is for the functions of package runtime that are Keel's: Linux's system calls, without their errors.
+
+// Write writes n bytes at buf to a file, and returns how many it has written.
+//
+//go:noescape
+func Write(fd uintptr, buf unsafe.Pointer, n int32) int32
+
+// GiveBack takes the memory from n bytes of address space at v.
+func GiveBack(v unsafe.Pointer, n uintptr)
 
 // CPUs is a bit for each processor.
 func CPUs() uint64
@@ -76,6 +82,18 @@ func ProcID() uint64
 //
 //go:noescape
 func SetSignalStack(lo unsafe.Pointer, n uintptr)
+
+// Preempted sends SIGURG to the thread with number id: it calls the function at Preempt, of Go's own ABI, with its g and the
+// signal's context, on its stack for signals.
+func Preempted(id uint64)
+
+var Preempt uintptr
+
+// A Context is a signal's, a ucontext: where what it interrupted goes on.
+type Context struct {
+	_        [20]uint64
+	RSP, RIP uintptr
+}
 
 // Sleep waits for ns.
 func Sleep(ns int64)

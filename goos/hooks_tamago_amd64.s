@@ -8,6 +8,7 @@
 #define SYS_rt_sigaction      13
 #define SYS_rt_sigreturn      15
 #define SYS_sched_yield       24
+#define SYS_madvise           28
 #define SYS_nanosleep         35
 #define SYS_clone             56
 #define SYS_exit              60
@@ -17,9 +18,11 @@
 #define SYS_futex             202
 #define SYS_sched_getaffinity 204
 #define SYS_exit_group        231
+#define SYS_tgkill            234
 #define SYS_getrandom         318
 
 #define SIGSEGV 11
+#define SIGURG  23
 
 // CPUInit maps memory for the heap, which isn't counted before it is touched, and says where faults of Go code go.
 TEXT ·CPUInit(SB), NOSPLIT|NOFRAME, $0
@@ -46,11 +49,18 @@ mapped:
 	MOVQ AX, -24(SP)
 	MOVQ $·restore(SB), AX
 	MOVQ AX, -16(SP)
-	MOVQ $0, -8(SP)
+	MOVQ $(1<<(SIGSEGV-1) | 1<<(SIGURG-1)), AX // blocked meanwhile
+	MOVQ AX, -8(SP)
 	MOVL $SIGSEGV, DI
 	LEAQ -32(SP), SI
 	XORL DX, DX
 	MOVL $8, R10
+	MOVL $SYS_rt_sigaction, AX
+	SYSCALL
+	MOVQ $·preempt(SB), AX
+	MOVQ AX, -32(SP)
+	MOVL $SIGURG, DI
+	LEAQ -32(SP), SI
 	MOVL $SYS_rt_sigaction, AX
 	SYSCALL
 	JMP  runtime·rt0_amd64_tamago(SB)
@@ -88,7 +98,29 @@ TEXT ·enter(SB), NOSPLIT|NOFRAME, $0
 	MOVQ (DX), CX
 	JMP  CX
 
-// restore is where signal returns to.
+// preempt calls the function at Preempt.
+TEXT ·preempt(SB), NOSPLIT, $24
+	MOVQ -8(FS), AX
+	TESTQ AX, AX
+	JZ   none
+	MOVQ DX, BX
+	MOVQ AX, R14
+	XORPS X15, X15
+	MOVQ ·Preempt(SB), CX
+	CALL CX
+none:
+	RET
+
+// func Preempted(id uint64)
+TEXT ·Preempted(SB), NOSPLIT, $0-8
+	MOVL $1, DI
+	MOVQ id+0(FP), SI
+	MOVL $SIGURG, DX
+	MOVL $SYS_tgkill, AX
+	SYSCALL
+	RET
+
+// restore is where signal and preempt return to.
 TEXT ·restore(SB), NOSPLIT|NOFRAME, $0
 	MOVL $SYS_rt_sigreturn, AX
 	SYSCALL
@@ -249,11 +281,22 @@ TEXT ·Nanotime(SB), NOSPLIT|NOFRAME, $0-8
 TEXT ·Walltime(SB), NOSPLIT|NOFRAME, $0-8
 	JMP keel∕vmkernel∕core·vdsoRealtime(SB)
 
-TEXT ·Printk(SB), NOSPLIT, $0-1
-	MOVL $2, DI
-	LEAQ c+0(FP), SI
-	MOVL $1, DX
+// func Write(fd uintptr, buf unsafe.Pointer, n int32) int32
+TEXT ·Write(SB), NOSPLIT, $0-28
+	MOVQ fd+0(FP), DI
+	MOVQ buf+8(FP), SI
+	MOVLQSX n+16(FP), DX
 	MOVL $SYS_write, AX
+	SYSCALL
+	MOVL AX, ret+24(FP)
+	RET
+
+// func GiveBack(v unsafe.Pointer, n uintptr)
+TEXT ·GiveBack(SB), NOSPLIT, $0-16
+	MOVQ v+0(FP), DI
+	MOVQ n+8(FP), SI
+	MOVL $4, DX                     // MADV_DONTNEED
+	MOVL $SYS_madvise, AX
 	SYSCALL
 	RET
 

@@ -45,7 +45,7 @@ type host struct {
 func main() {
 	h := &host{}
 	level := &slog.LevelVar{}
-	h.startLog(sys.Console{}, level)
+	h.startLog(os.Stdout, level)
 	if err := sys.GetInfo(&h.info); err != nil {
 		h.log.Error("not on the bare machine: boot this image with GRUB or QEMU's -kernel", "error", err)
 		os.Exit(1)

@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"internal/abi"
+	"internal/goarch"
 	"internal/runtime/atomic"
 	"internal/runtime/sys"
 	"runtime/goos"
@@ -20,6 +21,7 @@ func hwinit0() { goos.SetTLS(unsafe.Pointer(&m0.tls)) }
 func osinit() {
 	physPageSize = 4096
 	numCPUStartup = int32(sys.OnesCount64(goos.CPUs()))
+	goos.Preempt = abi.FuncPCABIInternal(keelPreempt)
 	bloc = goos.Bloc
 	blocMax = bloc + goos.HeapSize
 }
@@ -54,6 +56,40 @@ func osyield() { goos.Yield() }
 
 //go:nosplit
 func osyield_no_g() { goos.Yield() }
+
+// sysUnusedOS gives memory back. What is used again is backed anew, with zeros.
+func sysUnusedOS(v unsafe.Pointer, n uintptr) { goos.GiveBack(v, n) }
+
+//go:nosplit
+func write1(fd uintptr, buf unsafe.Pointer, n int32) int32 { return goos.Write(fd, buf, n) }
+
+const preemptMSupported = true
+
+func preemptM(mp *m) {
+	if mp.signalPending.CompareAndSwap(0, 1) {
+		goos.Preempted(mp.procid)
+	}
+}
+
+// keelPreempt is the signal's handler, which interrupted gp and has the context c: where gp may stop there, it goes on as if it had
+// called asyncPreempt.
+//
+//go:nosplit
+//go:nowritebarrierrec
+func keelPreempt(gp *g, c *goos.Context) {
+	mp := gp.m
+	setg(mp.gsignal)
+	if wantAsyncPreempt(gp) {
+		if ok, pc := isAsyncSafePoint(gp, c.RIP, c.RSP, 0); ok {
+			c.RSP -= goarch.PtrSize
+			*(*uintptr)(unsafe.Pointer(c.RSP)) = pc
+			c.RIP = abi.FuncPCABI0(asyncPreempt)
+		}
+	}
+	mp.preemptGen.Add(1)
+	mp.signalPending.Store(0)
+	setg(gp)
+}
 
 // A thread waits for its semaphore's count, which semawakeup adds to, as futex(2) has it.
 //

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"keel/test/machine"
-	"keel/tools/kernel/toolchain"
 )
 
 // What the program worlds and the lower half say, see test/worlds.
@@ -27,12 +26,6 @@ var worldsHeld = map[int]string{
 	4: "tickless,shares,limit,poollimit,affinity,exclusive,reservation,flood,interruptsoff,pit,control,refusals,destroy,counters,skew,pause",
 }
 
-// worldsHeldByTamaGo are those that are known to hold with an image by TamaGo, in two runs each.
-var worldsHeldByTamaGo = map[int]string{
-	1: "tickless,shares,limit,affinity,reservation,flood,interruptsoff,control,refusals,destroy,counters,skew,pause,costs",
-	2: "tickless,shares,limit,affinity,exclusive,reservation,flood,interruptsoff,pit,control,refusals,destroy,counters,skew,pause",
-}
-
 // TestWorlds holds the scheduler to what it promises on the machine, in Bochs, whose time is its own: shares, reservations, limits,
 // pacing, pauses, kills, and worlds made and ended at random. KEEL_WORLDS=NAME runs that check only, on 1, 2 and 4 processors;
 // what follows the name, as in KEEL_WORLDS="churn events=100000", is for the program.
@@ -42,14 +35,8 @@ func TestWorlds(t *testing.T) {
 	for _, cpus := range []int{1, 2, 4} {
 		t.Run(fmt.Sprintf("Bochs/%d", cpus), func(t *testing.T) {
 			words := worldsHeld[cpus]
-			if os.Getenv("TOOLCHAIN") == toolchain.TamaGo {
-				words = worldsHeldByTamaGo[cpus]
-			}
 			if only := os.Getenv("KEEL_WORLDS"); only != "" {
 				words = only
-			}
-			if words == "" {
-				t.Skip("no check is known to hold yet on so many processors, see worldsHeld and worldsHeldByTamaGo: KEEL_WORLDS names those to try")
 			}
 			t.Parallel()
 			runWorlds(t, machine.Bochs{ISO: machine.BuildISO(t, image, "worlds="+words), CPUs: cpus, MemMiB: 1024}, 20*time.Minute)
@@ -86,9 +73,6 @@ func TestBochsRunsAreEqual(t *testing.T) {
 func TestWorldsUnderAMDV(t *testing.T) {
 	image := machine.BuildImage(t, "./test/worlds")
 	checks := []string{"counters", "refusals", "churn events=5000"}
-	if os.Getenv("TOOLCHAIN") == toolchain.TamaGo {
-		checks = checks[:2] // this runtime keeps what its threads had, which churn takes for lost
-	}
 	limit := 5 * time.Minute
 	only := os.Getenv("KEEL_WORLDS")
 	if only != "" {

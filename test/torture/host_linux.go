@@ -6,9 +6,3 @@ import "syscall"
 func limitAddresses() error {
 	return syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: 2 << 30, Max: 2 << 30})
 }
-
-// givesBack is whether the runtime gives memory back that its heap has had.
-const givesBack = true
-
-// step does nothing: the stock runtime pre-empts loops without a call.
-func step() {}

@@ -133,8 +133,7 @@ func pauses(before *runtime.MemStats) string {
 	return fmt.Sprintf(" collections=%d longest pause=%v", n, worst.Round(time.Microsecond))
 }
 
-// checkMemory takes a third of what it may have, checks it, and gives it back. Where the runtime gives nothing back it may be
-// that of earlier checks; it takes the same once more then, which must not be more for it.
+// checkMemory takes a third of what it may have, checks it, and gives it back.
 func checkMemory(e *env) (string, error) {
 	debug.FreeOSMemory()
 	base := e.backed()
@@ -143,25 +142,14 @@ func checkMemory(e *env) (string, error) {
 		return "", err
 	}
 	full := e.backed()
-	if givesBack && full < base+size*9/10 {
+	if full < base+size*9/10 {
 		return "", fmt.Errorf("before=%dMiB full=%dMiB, want %d MiB taken", base>>20, full>>20, size>>20)
 	}
 	debug.FreeOSMemory()
 	end := e.backed()
 	report := fmt.Sprintf("before=%dMiB full=%dMiB given back=%dMiB", base>>20, full>>20, int64(full-end)>>20)
-	if givesBack {
-		if end > full || full-end < size*9/10 {
-			return "", fmt.Errorf("%s, want %d MiB", report, size>>20)
-		}
-		return report, nil
-	}
-	if err := takeMemory(size); err != nil {
-		return "", err
-	}
-	again := e.backed()
-	report += fmt.Sprintf(" (this runtime gives none back) full again=%dMiB", again>>20)
-	if again > full+size/10 {
-		return "", fmt.Errorf("%s, want the same memory used again", report)
+	if end > full || full-end < size*9/10 {
+		return "", fmt.Errorf("%s, want %d MiB", report, size>>20)
 	}
 	return report, nil
 }

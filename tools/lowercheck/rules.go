@@ -82,8 +82,8 @@ var fromRuntimeFast = regexp.MustCompile(`^runtime\.(panic\w+|goPanic\w+|moresta
 // Go code. It knows no other way there.
 const upperWRMSR = "runtime.settls.abi0"
 
-// upperClock is the clock that package goos jumps to, code of the upper half's as the vDSO is: a leaf that keeps no state.
-const upperClock = "keel/vmkernel/core.vdsoRealtime.abi0"
+// upperClocks are the clocks that package goos jumps to, code of the upper half's as the vDSO is: leaves that keep no state.
+var upperClocks = []string{"keel/vmkernel/core.vdsoMonotonic.abi0", "keel/vmkernel/core.vdsoRealtime.abi0"}
 
 // privileged are instructions that only ring 0 may execute, or that only a host has a use for.
 var privileged = map[string]bool{}
@@ -284,6 +284,6 @@ func (c *checker) upperHalf() (functions int) {
 // forbidden says whether the upper half may not call f: what executes for the lower half alone. The
 // lower half's device models are plain Go, and give names and numbers to both.
 func forbidden(f *image.Func) bool {
-	return f.Name != upperClock && image.HalfOf(f.Package) == image.Lower && !strings.HasPrefix(f.Package, "keel/vmkernel/device/") &&
+	return !slices.Contains(upperClocks, f.Name) && image.HalfOf(f.Package) == image.Lower && !strings.HasPrefix(f.Package, "keel/vmkernel/device/") &&
 		f.Package != "keel/arch/amd64/virt"
 }

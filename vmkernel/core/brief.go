@@ -134,12 +134,11 @@ func (c *cpu) mayBrief(v *vcpu) int64 {
 	// What the run takes is to be the virtual processor's, so the policy has to take it for running.
 	w, g := at[world](c.world), worldAt(v.world)
 	r := int64(sys.BriefOver)
-	w.spun = 0 // it works
 	sched.lock()
 	now := nanotime()
 	c.settle(now)
 	switch {
-	case sched.Contended(c.id) && !pacedOnly(c):
+	case sched.Contended(c.id):
 		// Threads that wait run first, for a short while most likely, and the P is kept: given away it would call for
 		// the runtime's monitor, which keeps coming then. That isn't done all the time: a thread that goes on for long
 		// does so in fewer turns while this one is blocked in vmrun.

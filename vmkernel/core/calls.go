@@ -26,8 +26,6 @@ func (c *cpu) call(w *world, n, a0, a1, a2, a3 uint64) int64 {
 		return callPage(uintptr(a0))
 	case sys.NumCrash:
 		return callCrash(uintptr(a0))
-	case sys.NumSpins:
-		return callSpins(a0, a1, a2, a3)
 	case sys.NumPolicy:
 		restartOnPanic = a0 == 1
 		return 0

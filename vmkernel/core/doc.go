@@ -11,7 +11,7 @@
 // A panic here, having no goroutine to happen in, faults on the nil m of that g and is reported as
 // a fatal fault.
 //
-// Two functions of the package run in the upper half, in its threads and on their stacks: the vDSO's and its like for TamaGo
+// Three functions of the package run in the upper half, in its threads and on their stacks: the vDSO's and their like for TamaGo
 // (vdso_amd64.s), by which the runtime reads the clock without a system call. They read three words of the lower half's and
 // write none.
 //

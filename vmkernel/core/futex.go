@@ -118,10 +118,6 @@ func (w *world) timeout() {
 			leaveList(&event.waiters, w)
 		}
 		w.setResult(0)
-	case waitSpin:
-		spinners.remove(w)
-	case waitIdle:
-		w.leaveIdle()
 	}
 }
 

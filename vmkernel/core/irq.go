@@ -128,7 +128,6 @@ func (w *world) waitIRQ(irq, seen uint64, poll bool) int64 {
 		if l.level {
 			l.mask(false)
 		}
-		hint()
 		w.block(waitIRQ, 0)
 	}
 	sched.unlock()

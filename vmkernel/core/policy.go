@@ -138,9 +138,6 @@ func (c *cpu) look() {
 	began := amd64.RDTSC()
 	now := tscToNS(began)
 	c.expireTimers(now)
-	if spinners.n != 0 && c.world != 0 {
-		wakeSpinners() // the thread that was here may have woken some: others are looked at where they run
-	}
 	if sched.Kicked() {
 		sched.kick()
 	}

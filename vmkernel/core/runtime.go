@@ -16,6 +16,10 @@ const (
 func runtimeEntryPC() uintptr
 func vdsoAddress() uintptr
 
+// For package goos.
+func vdsoMonotonic() int64
+func vdsoRealtime() int64
+
 // upperLimit is how much memory the upper half may map at most: a quarter of the machine's, at
 // least 96 MiB and at most 1 GiB, in pages.
 func upperLimit() uint64 {

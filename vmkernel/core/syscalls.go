@@ -99,8 +99,6 @@ func (c *cpu) answer(w *world) {
 		r = sysGetrandomInto(uintptr(a0), a1)
 	case linux.SYS_PRCTL:
 		r = -int64(linux.EINVAL)
-	case sys.NumIdle:
-		r = w.idle(a0)
 	case sys.NumIRQWait:
 		r = w.waitIRQ(a0, a1, a2 != 0)
 	default:
@@ -328,6 +326,16 @@ var event struct {
 	data    uint64
 	watched bool
 	waiters uint32 // list by world.waitNext
+}
+
+// leaveList takes w out of a list that goes on by waitNext. The lock is held.
+func leaveList(first *uint32, w *world) {
+	for p := first; *p != 0; p = &worldAt(*p).waitNext {
+		if *p == w.id {
+			*p, w.waitNext = w.waitNext, 0
+			return
+		}
+	}
 }
 
 func sysEpollCtl(op, fd uint64, ev uintptr) int64 {

@@ -134,11 +134,6 @@ func (c *cpu) arm(now uint64) {
 	if t := c.serialDue(); t != 0 && (next == 0 || t < next) {
 		next = t
 	}
-	if c.current != 0 && worldAt(c.current).kind == kindThread {
-		if t := worldAt(c.current).spinDue(now); t != 0 && (next == 0 || t < next) {
-			next = t
-		}
-	}
 	if next == 0 {
 		if c.armed != 0 {
 			c.armed = 0
@@ -152,11 +147,5 @@ func (c *cpu) arm(now uint64) {
 	}
 }
 
-// timerFired is the local APIC's timer interrupt: dispatch does the work, which the processor is to come to even from a
-// brief run where threads spin.
-func (c *cpu) timerFired() {
-	c.armed = 0
-	if spins.n != 0 {
-		c.resched = true
-	}
-}
+// timerFired is the local APIC's timer interrupt: dispatch does the work.
+func (c *cpu) timerFired() { c.armed = 0 }

@@ -101,18 +101,7 @@ func interrupt(vector, code uint64) {
 		w.exception(vector, code)
 	}
 	c.drainPending()
-	if l := w.spinning(); l != nil {
-		w.sleepSpinning(l)
-	} else {
-		w.spun = 0
-		w.worked()
-		if idlers != 0 && vector == vecTimer {
-			sched.lock()
-			hint()
-			sched.unlock()
-		}
-	}
-	if vector == vecFlush && w.spun == 0 && atomic.LoadUint32(&c.kicked) == 0 && !c.resched {
+	if vector == vecFlush && atomic.LoadUint32(&c.kicked) == 0 && !c.resched {
 		return
 	}
 	c.dispatch()

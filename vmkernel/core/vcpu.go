@@ -33,7 +33,6 @@ type vcpu struct {
 	started  bool   // it isn't waiting for SIPI
 	halted   bool   // it executed HLT
 	exitReq  uint32 // atomic: leave for the upper half
-	until    uint64 // host TSC until which it may run if the run is short (sys.RunShort), else 0
 	flags    uint64 // sys.Run flags to obey before the next entry
 	event    virt.Event
 	nextTSC  uint64 // host TSC of its next timer, never for none
@@ -241,20 +240,9 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 	if v.index == 0 && !v.vm().running {
 		v.vm().startClock()
 	}
-	v.ask(flags&^sys.RunShort, event)
-	v.until = 0
-	if flags&sys.RunShort != 0 {
-		v.until = amd64.RDTSC() + nsToTicks(shortNS)
-	}
+	v.ask(flags, event)
 	w.setResult(0)
-	w.spun = 0 // it works
 	sched.lock()
-	if spins.n != 0 {
-		wakeSpinners() // the thread may have woken some that are to take its P
-		if v.until == 0 {
-			hint()
-		}
-	}
 	g := worldAt(v.world)
 	g.caller = w.id
 	if c.lent == g.id {
@@ -274,9 +262,6 @@ func (c *cpu) vmrun(w *world, id, flags, event uint64) {
 	c.world = 0
 	if v.nextNS != 0 {
 		c.armGuest(v.nextNS)
-	}
-	if v.until != 0 {
-		c.armGuest(tscToNS(v.until) + 1)
 	}
 	c.runVCPU(g)
 	if c.current == w.id {
@@ -301,13 +286,6 @@ func (c *cpu) begin(w, g *world, v *vcpu) {
 	}
 	now := nanotime()
 	c.settle(now)
-	if v.until != 0 {
-		if r := c.mayBeShort(g, now); r != 0 {
-			w.setResult(r)
-			atomic.StoreUint32(&v.taken, 0)
-			return
-		}
-	}
 	// The goroutine that runs g may have come to another thread since g's last exit. The one that was handed the
 	// processor then still runs in g's name, and must not any more.
 	if o := &cpus[sched.CPU(g.node)]; atomic.LoadUint32(&o.lent) == g.id { // by the policy: a brief run changes g.cpu
@@ -316,7 +294,7 @@ func (c *cpu) begin(w, g *world, v *vcpu) {
 	}
 	w.state, w.wait = stateBlocked, waitVCPU
 	g.wait = waitNone
-	if (!sched.Contended(c.id) || v.until != 0 && pacedOnly(c)) && sched.Switch(c.id, g.node, now) {
+	if !sched.Contended(c.id) && sched.Switch(c.id, g.node, now) {
 		w.repay(now)
 		g.state, g.cpu = stateRunning, c.id
 		c.current = g.id
@@ -362,11 +340,6 @@ func (c *cpu) handBack(w *world, v *vcpu) {
 	c.current = t.id
 	atomic.StoreUint32(&c.lent, w.id)
 	sched.unlock()
-	if spins.n != 0 && v.until == 0 {
-		t.spun = spinWoken // it needs a P, for which it may have to spin
-		t.began = nanotime()
-		c.armGuest(t.began + spinLook)
-	}
 	c.endVisit()
 	atomic.StoreUint32(&v.taken, 0)
 }
@@ -491,13 +464,9 @@ func (v *vcpu) requestExit() {
 }
 
 // lostTurn is called when a virtual processor has lost its processor. One that was asked to leave while it had that needn't
-// wait for another turn, which may never come: it may have been paused meanwhile. A short run is over. The lock is held.
+// wait for another turn, which may never come: it may have been paused meanwhile. The lock is held.
 func (v *vcpu) lostTurn(w *world) {
-	switch {
-	case atomic.LoadUint32(&v.exitReq) != 0:
-		v.giveBack(w)
-	case v.until != 0:
-		worldAt(w.caller).setResult(sys.RunOver)
+	if atomic.LoadUint32(&v.exitReq) != 0 {
 		v.giveBack(w)
 	}
 }
@@ -554,15 +523,7 @@ func (c *cpu) runVCPU(w *world) {
 			c.handBack(w, v)
 			return
 		}
-		if v.until != 0 && v.lastExit >= v.until {
-			c.over(w, v)
-			return
-		}
 		if v.attention() && !v.prepare(s) {
-			if v.until != 0 {
-				c.over(w, v)
-				return
-			}
 			if v.wait(c, w) {
 				v.unload()
 				return

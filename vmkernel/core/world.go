@@ -41,9 +41,6 @@ type world struct {
 	behalfUsed uint64
 
 	epollBuf uintptr
-	spun     uint64 // ns that it slept last for having been found spinning, 0 for having been found at work, or spinWoken
-	hinted   uint64 // hints when it was last told to look for work
-	began    uint64 // ns: when it last came from a wait, or was asked to give its goroutine's P to others
 	created  uint64 // ns; no two worlds that have had one index share it
 	billed   uint64 // ns, of a virtual processor: see repay
 }
@@ -77,8 +74,6 @@ const (
 	waitVCPU
 	waitInterrupt
 	waitIRQ
-	waitSpin
-	waitIdle
 )
 
 // worlds maps an index to the address of a world. Index 0 is none. Those above nWorlds were never used;
@@ -142,14 +137,10 @@ func wake(w *world) {
 	if w.state != stateBlocked {
 		return
 	}
-	if w.wait != waitSpin {
-		w.spun = spinWoken
-	}
 	w.wait = waitNone
 	cancelTimer(w)
 	w.state = stateRunnable
-	w.began = nanotime()
-	sched.Wake(w.node, w.began)
+	sched.Wake(w.node, nanotime())
 }
 
 // dispatch chooses the world to run and returns once that is a thread, for the assembly to resume.

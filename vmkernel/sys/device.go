@@ -1,8 +1,6 @@
 package sys
 
 import (
-	"fmt"
-	"time"
 	"unsafe"
 
 	"keel/vmkernel/linux"
@@ -96,21 +94,10 @@ func IRQWake(irq int) error {
 	return err
 }
 
-// OneClock says that the runtime's timers follow the time of day: those that are set wait for as much longer as the
-// clock is put back. Package boot sets it for runtimes that are so.
-var OneClock bool
-
-// mostBack is how far the clock may be put back where there is but one.
-const mostBack = time.Minute
-
-// SetClock sets the time of day, in ns since 1970. The monotonic clock goes on as it was, unless there is OneClock: then
-// the clock can't be put back by more than a minute.
+// SetClock sets the time of day, in ns since 1970. The monotonic clock goes on as it was.
 func SetClock(ns int64) error {
 	if ns < 0 {
 		return linux.EINVAL
-	}
-	if back := time.Until(time.Unix(0, ns)); OneClock && back < -mostBack {
-		return fmt.Errorf("the clock is %v ahead, and TamaGo's can't be put back by more than %v while it runs: set the machine's", -back.Round(time.Second), mostBack)
 	}
 	_, err := call(NumSetClock, uintptr(ns), 0, 0, 0)
 	return err

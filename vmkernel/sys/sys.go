@@ -53,8 +53,6 @@ const (
 	NumVMSetCPU
 	NumVMPause
 	NumCheckWorlds
-	NumSpins
-	NumIdle
 	End
 )
 
@@ -176,11 +174,4 @@ func flag(b bool) uintptr {
 		return 1
 	}
 	return 0
-}
-
-// Spins says that the runtime's threads wait for each other by spinning in the code [lo, hi), each until the 32-bit word
-// that lies so far from its FS base isn't zero, or where timed until some time: the lower half has them sleep instead. There may
-// be two such loops, of the same word, each told by a call.
-func Spins(lo, hi, word uintptr, timed bool) {
-	call(NumSpins, lo, hi, word, flag(timed))
 }

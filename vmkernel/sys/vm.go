@@ -56,7 +56,6 @@ type VCPUPage struct {
 const (
 	RunSetRIP   = 1 << 0 // take State.RIP
 	RunSetState = 1 << 1 // take all of State
-	RunShort    = 1 << 2 // return RunOver or RunAgain after some 100 µs, and when the guest waits or isn't to run now
 )
 
 // Exits that VCPURun returns beside those of package virt's Kinds: they need the upper half.
@@ -245,20 +244,6 @@ func VCPURunBriefly(h VMHandle, i int, flags uint64, event virt.Event) int64 {
 //go:noescape
 func vmbrief(id, flags, event uint64) int64
 
-// What the call NumVMRun returns with RunShort where there was no exit: the run is over, or threads that waited for the
-// processor have had it first and it may be called again.
-const (
-	RunOver  = 1
-	RunAgain = 2
-)
-
-// shortTries is how often a short run is tried while threads go before it.
-const shortTries = 3
-
-// KeepsP says that nothing in the runtime takes the P from a thread that is long in a call which was announced by
-// entersyscall. Package boot sets it for runtimes that are so.
-var KeepsP bool
-
 // VCPURun lets virtual processor i run until an exit needs the upper half. flags are the Run
 // constants; event, where valid, is injected. The world of the calling thread waits meanwhile;
 // block says that exits have become rare, so that the P is handed on at once.
@@ -269,19 +254,6 @@ var KeepsP bool
 //
 //go:nosplit
 func VCPURun(h VMHandle, i int, flags uint64, event virt.Event, block bool) linux.Errno {
-	if KeepsP && !block {
-		// The P stays, so it mustn't be for long. Handed on and asked for again, it costs several times as much.
-		for range shortTries {
-			r := raw(NumVMRun, uintptr(h)<<8|uintptr(i), uintptr(flags|RunShort), uintptr(event), 0)
-			flags, event = 0, 0 // the lower half keeps them
-			if r == RunOver {
-				break
-			} else if r != RunAgain {
-				return errnoOf(r)
-			}
-		}
-		block = true
-	}
 	if block {
 		entersyscallblock()
 	} else {

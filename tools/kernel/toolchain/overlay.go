@@ -9,12 +9,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // runtimeFile declares what takes the place of functions and constants of TamaGo's package runtime, which stand in runtimeSources.
 const runtimeFile = "goos/runtime/runtime_tamago.go"
 
-var runtimeSources = []string{"os_tamago.go", "idle_tamago.go", "netpoll_fake.go", "proc.go"}
+// added begins the names of what it adds.
+const added = "keel"
+
+var runtimeSources = []string{"os_tamago.go", "idle_tamago.go", "netpoll_fake.go", "mem_sbrk.go", "proc.go"}
 
 // overlay writes what the go command's flag -overlay takes to dir, and returns the flag: package runtime, whose source is in src,
 // gets runtimeFile of Keel's source in root, and the names of what that replaces are changed.
@@ -29,7 +33,9 @@ func overlay(dir, src, root string) (string, error) {
 	}
 	var missing []string
 	for _, n := range replaceable(f) {
-		missing = append(missing, n.Name)
+		if !strings.HasPrefix(n.Name, added) {
+			missing = append(missing, n.Name)
+		}
 	}
 	files := map[string]string{filepath.Join(src, "keel_tamago.go"): ours}
 	for _, name := range runtimeSources {
