@@ -83,6 +83,9 @@ func ProcID() uint64
 //go:noescape
 func SetSignalStack(lo unsafe.Pointer, n uintptr)
 
+// BlockSignals keeps all signals from the thread.
+func BlockSignals()
+
 // Preempted sends SIGURG to the thread with number id: it calls the function at Preempt, of Go's own ABI, with its g and the
 // signal's context, on its stack for signals.
 func Preempted(id uint64)

@@ -6,6 +6,7 @@
 #define SYS_write             1
 #define SYS_mmap              9
 #define SYS_rt_sigaction      13
+#define SYS_rt_sigprocmask    14
 #define SYS_rt_sigreturn      15
 #define SYS_sched_yield       24
 #define SYS_madvise           28
@@ -109,6 +110,17 @@ TEXT ·preempt(SB), NOSPLIT, $24
 	MOVQ ·Preempt(SB), CX
 	CALL CX
 none:
+	RET
+
+// func BlockSignals()
+TEXT ·BlockSignals(SB), NOSPLIT, $8
+	MOVQ $-1, mask-8(SP)
+	MOVL $2, DI                     // SIG_SETMASK
+	LEAQ mask-8(SP), SI
+	XORL DX, DX
+	MOVL $8, R10
+	MOVL $SYS_rt_sigprocmask, AX
+	SYSCALL
 	RET
 
 // func Preempted(id uint64)

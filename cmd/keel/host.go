@@ -112,8 +112,8 @@ func virtName(virt uint64) string {
 	return "none"
 }
 
-// handover is when the boot loader handed over, by the clock as it is now. The lower half says it each time: a runtime
-// may have but one clock, so that what it remembers of a time before the clock was set tells nothing.
+// handover is when the boot loader handed over, by the clock as it is now: the lower half says it each time, since the clock may
+// have been set.
 func handover() time.Time {
 	var info sys.Info
 	sys.GetInfo(&info)

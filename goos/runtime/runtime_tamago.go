@@ -1,5 +1,7 @@
 //go:build tamago
 
+// Package runtime has what TamaGo's package runtime gets from Keel, instead of its own under the same names, see package goos. What
+// is added begins with keel. Each is what the stock runtime has for Linux, in its own words.
 package runtime
 
 import (
@@ -62,6 +64,15 @@ func sysUnusedOS(v unsafe.Pointer, n uintptr) { goos.GiveBack(v, n) }
 
 //go:nosplit
 func write1(fd uintptr, buf unsafe.Pointer, n int32) int32 { return goos.Write(fd, buf, n) }
+
+// sigblock keeps signals from a thread that is about to leave its stacks.
+//
+//go:nosplit
+func sigblock(exiting bool) {
+	if exiting {
+		goos.BlockSignals()
+	}
+}
 
 const preemptMSupported = true
 

@@ -73,7 +73,9 @@ func startFlood(e *env) *flood {
 		f.wg.Go(func() {
 			x := uint64(i)
 			for !f.quit.Load() {
-				x = labour(x)
+				for range 1000 {
+					x = x*6364136223846793005 + 1442695040888963407
+				}
 				if i%2 == 0 { // the others spin only
 					sink[x>>58].Store(new([4096]byte))
 					f.made.Add(4096)
@@ -82,25 +84,6 @@ func startFlood(e *env) *flood {
 		})
 	}
 	return f
-}
-
-// labour is some work, in a function that calls another: TamaGo's runtime has other goroutines go first only where there is such a
-// call.
-//
-//go:noinline
-func labour(x uint64) uint64 {
-	for range 10 {
-		x = mix(x)
-	}
-	return x
-}
-
-//go:noinline
-func mix(x uint64) uint64 {
-	for range 100 {
-		x = x*6364136223846793005 + 1442695040888963407
-	}
-	return x
 }
 
 func (f *flood) stop() {

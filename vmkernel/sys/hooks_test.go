@@ -21,8 +21,9 @@ func TestHooksCallByTheSameNumbers(t *testing.T) {
 		"SYS_rt_sigreturn": linux.SYS_RT_SIGRETURN, "SYS_clone": linux.SYS_CLONE, "SYS_exit": linux.SYS_EXIT,
 		"SYS_sigaltstack": linux.SYS_SIGALTSTACK, "SYS_arch_prctl": linux.SYS_ARCH_PRCTL, "SYS_gettid": linux.SYS_GETTID,
 		"SYS_exit_group": linux.SYS_EXIT_GROUP, "SYS_getrandom": 318, "SYS_sched_yield": linux.SYS_SCHED_YIELD,
-		"SYS_tgkill":  linux.SYS_TGKILL,
-		"SYS_madvise": linux.SYS_MADVISE, "SYS_nanosleep": linux.SYS_NANOSLEEP, "SYS_futex": linux.SYS_FUTEX,
+		"SYS_rt_sigprocmask": linux.SYS_RT_SIGPROCMASK,
+		"SYS_tgkill":         linux.SYS_TGKILL,
+		"SYS_madvise":        linux.SYS_MADVISE, "SYS_nanosleep": linux.SYS_NANOSLEEP, "SYS_futex": linux.SYS_FUTEX,
 		"SYS_sched_getaffinity": linux.SYS_SCHED_GETAFFINITY,
 	}
 	found := regexp.MustCompile(`(?m)^#define (SYS_\w+)\s+(\w+)`).FindAllStringSubmatch(string(text), -1)
