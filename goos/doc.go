@@ -2,7 +2,7 @@
 // half, and the same Linux system calls, that the stock runtime uses.
 //
 // The rule that it keeps: it only passes on. Memory, threads, time and signals are the lower half's; nothing here has
-// state that the lower half hasn't. It may import only what the runtime itself may. The runtime calls it, partly before
+// state that the lower half hasn't, but a flag. It may import only what the runtime itself may. The runtime calls it, partly before
 // there is a goroutine: what is called then is assembly.
 //
 // TamaGo's runtime is made for machines with nothing below it. So it has no threads beyond the processors, which wait for each

@@ -5,17 +5,20 @@ package goos
 import "unsafe"
 
 // The heap's place, bytes: addresses that the lower half backs where they are touched, up to a limit of its own. The
-// first thread's stack is at their end.
-var (
-	RamStart       uint = 0x4000_0000
-	RamSize        uint = 0x8000_0000
-	RamStackOffset uint = 64
-
-	Bloc = uintptr(RamStart)
+// first thread's stack is at their end, and HeapSize leaves out more than it has.
+const (
+	ramStart = 0x4000_0000
+	ramSize  = 0x8000_0000
+	HeapSize = ramSize - 1<<20
 )
 
-// HeapSize leaves out more than the first thread's stack has, bytes.
-const HeapSize = 0x8000_0000 - 1<<20
+var (
+	RamStart       uint = ramStart
+	RamSize        uint = ramSize
+	RamStackOffset uint = 64
+
+	Bloc uintptr = ramStart
+)
 
 // The hooks, see the runtime's own documentation of package goos.
 var (
@@ -67,10 +70,10 @@ func CPUs() uint64
 // SetTLS sets the first thread's FS base to the end of the word at tls.
 func SetTLS(tls unsafe.Pointer)
 
-// Clone starts a thread on a stack that ends at sp, with g and m in gp and mp and the former in the word at tls. It runs fn.
+// Clone starts a thread on a stack that ends at sp, with its g in the word at tls. It runs fn.
 //
 //go:noescape
-func Clone(sp, tls, mp, gp, fn unsafe.Pointer)
+func Clone(sp, tls, gp, fn unsafe.Pointer)
 
 // ExitThread ends the thread, after it has set *wait to 0.
 func ExitThread(wait *uint32)
@@ -83,8 +86,8 @@ func ProcID() uint64
 //go:noescape
 func SetSignalStack(lo unsafe.Pointer, n uintptr)
 
-// BlockSignals keeps all signals from the thread.
-func BlockSignals()
+// SetSignalMask keeps from the thread those signals whose bits, that of signal n being n-1, are set.
+func SetSignalMask(mask uint64)
 
 // Preempted sends SIGURG to the thread with number id: it calls the function at Preempt, of Go's own ABI, with its g and the
 // signal's context, on its stack for signals.

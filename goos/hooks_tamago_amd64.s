@@ -112,11 +112,10 @@ TEXT ·preempt(SB), NOSPLIT, $24
 none:
 	RET
 
-// func BlockSignals()
-TEXT ·BlockSignals(SB), NOSPLIT, $8
-	MOVQ $-1, mask-8(SP)
+// func SetSignalMask(mask uint64)
+TEXT ·SetSignalMask(SB), NOSPLIT, $0-8
 	MOVL $2, DI                     // SIG_SETMASK
-	LEAQ mask-8(SP), SI
+	LEAQ mask+0(FP), SI
 	XORL DX, DX
 	MOVL $8, R10
 	MOVL $SYS_rt_sigprocmask, AX
@@ -159,14 +158,13 @@ TEXT ·CPUs(SB), NOSPLIT, $8-8
 	MOVQ AX, ret+0(FP)
 	RET
 
-// func Clone(sp, tls, mp, gp, fn unsafe.Pointer)
-TEXT ·Clone(SB), NOSPLIT|NOFRAME, $0-40
+// func Clone(sp, tls, gp, fn unsafe.Pointer)
+TEXT ·Clone(SB), NOSPLIT|NOFRAME, $0-32
 	MOVL $0x90F00, DI               // CLONE_VM, FS, FILES, SIGHAND, THREAD, SETTLS
 	MOVQ sp+0(FP), SI
 	MOVQ tls+8(FP), R8
-	MOVQ mp+16(FP), R13
-	MOVQ gp+24(FP), R9
-	MOVQ fn+32(FP), R12
+	MOVQ gp+16(FP), R9
+	MOVQ fn+24(FP), R12
 	MOVQ R9, (R8)
 	ADDQ $8, R8
 	XORL DX, DX

@@ -29,17 +29,21 @@ func osinit() {
 }
 
 func newosproc(mp *m) {
-	goos.Clone(unsafe.Pointer(mp.g0.stack.hi), unsafe.Pointer(&mp.tls), unsafe.Pointer(mp), unsafe.Pointer(mp.g0), unsafe.Pointer(abi.FuncPCABI0(mstart)))
+	goos.Clone(unsafe.Pointer(mp.g0.stack.hi), unsafe.Pointer(&mp.tls), unsafe.Pointer(mp.g0), unsafe.Pointer(abi.FuncPCABI0(mstart)))
 }
 
 func minit() {
 	mp := getg().m
 	mp.procid = goos.ProcID()
 	goos.SetSignalStack(unsafe.Pointer(mp.gsignal.stack.lo), mp.gsignal.stack.hi-mp.gsignal.stack.lo)
+	goos.SetSignalMask(0) // a thread begins with its maker's, which may be about to exit
 }
 
 //go:nosplit
-func unminit() { goos.SetSignalStack(nil, 0) }
+func unminit() {
+	getg().m.procid = 0
+	goos.SetSignalStack(nil, 0)
+}
 
 // exitThread ends a thread, and says at wait that it has left its stack.
 func exitThread(wait *atomic.Uint32) { goos.ExitThread((*uint32)(unsafe.Pointer(wait))) }
@@ -62,6 +66,8 @@ func osyield_no_g() { goos.Yield() }
 // sysUnusedOS gives memory back. What is used again is backed anew, with zeros.
 func sysUnusedOS(v unsafe.Pointer, n uintptr) { goos.GiveBack(v, n) }
 
+func needZeroAfterSysUnusedOS() bool { return false }
+
 //go:nosplit
 func write1(fd uintptr, buf unsafe.Pointer, n int32) int32 { return goos.Write(fd, buf, n) }
 
@@ -70,7 +76,7 @@ func write1(fd uintptr, buf unsafe.Pointer, n int32) int32 { return goos.Write(f
 //go:nosplit
 func sigblock(exiting bool) {
 	if exiting {
-		goos.BlockSignals()
+		goos.SetSignalMask(^uint64(0))
 	}
 }
 
@@ -139,18 +145,18 @@ func beforeIdle(now, pollUntil int64) (*g, bool) { return nil, false }
 
 // What is polled is timers only: a thread waits until the first, or until it is told of an earlier one.
 
-var pollBroken uint32
+var keelPollBroken uint32
 
 func netpollBreak() {
-	if atomic.Cas(&pollBroken, 0, 1) {
-		goos.FutexWake(&pollBroken)
+	if atomic.Cas(&keelPollBroken, 0, 1) {
+		goos.FutexWake(&keelPollBroken)
 	}
 }
 
 func netpoll(delay int64) (gList, int32) {
 	if delay != 0 {
-		goos.FutexWait(&pollBroken, 0, delay)
-		atomic.Store(&pollBroken, 0)
+		goos.FutexWait(&keelPollBroken, 0, delay)
+		atomic.Store(&keelPollBroken, 0)
 	}
 	return gList{}, 0
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // mostPerCall is what a small call over an open connection may cost, in ticks, one after the other on a processor that
-// idles in between: 320,000 when this was written, and 330,000 by TamaGo.
+// idles in between: 320,000 when this was written.
 const mostPerCall = 400_000
 
 // mostToOpen is how many ticks may pass from Keel's start to its door being open, the DHCP server's answer included.

@@ -104,7 +104,7 @@ var hostileGuests = []struct{ name, letters, reason string }{
 func TestHostileGuestsHarmNobody(t *testing.T) {
 	t.Parallel()
 	for _, h := range []host{
-		{emulator: qemu, limit: 20 * time.Minute},    // by TamaGo, on a host of two processors with other work, 13
+		{emulator: qemu, limit: 20 * time.Minute},
 		{emulator: haswell, limit: 20 * time.Minute}, // beside three other emulators on two processors, 13
 	} {
 		t.Run(string(h.emulator), func(t *testing.T) {

@@ -20,8 +20,7 @@ var (
 
 // TestTorture runs the torture program on the metal: every check must pass, and the machine must
 // switch itself off. QEMU's processors are threads that share the host's with whatever else runs there: how work
-// speeds up and how late timers are is reported, and asserted in Bochs, whose time is its own. By TamaGo it took 338 s on
-// four processors, of a busy host of two.
+// speeds up and how late timers are is reported, and asserted in Bochs, whose time is its own.
 func TestTorture(t *testing.T) {
 	image := machine.BuildImage(t, "./test/torture")
 	for _, c := range []struct{ cpus, memMiB int }{{1, 256}, {2, 16384}, {4, 2048}} {

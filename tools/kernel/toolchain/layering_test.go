@@ -16,13 +16,7 @@ import (
 // knowing are the folders whose code may differ between the toolchains.
 var knowing = []string{"goos", "boot"}
 
-// excepted are files elsewhere that may, and why.
-var excepted = map[string]string{
-	"test/torture/host_tamago.go": "the program tests the runtime itself: what it may ask of one is the runtime's nature",
-}
-
-// TestOnlyGoosAndBootKnowTheToolchain reads all source: the rest has the same code for either toolchain, and is told by package boot
-// how the runtime behaves where that matters.
+// TestOnlyGoosAndBootKnowTheToolchain reads all source: the rest has the same code for either toolchain.
 func TestOnlyGoosAndBootKnowTheToolchain(t *testing.T) {
 	found := map[string]bool{}
 	files := 0
@@ -51,18 +45,13 @@ func TestOnlyGoosAndBootKnowTheToolchain(t *testing.T) {
 		why := dependence(name, string(text))
 		found[name] = why != ""
 		top, _, _ := strings.Cut(filepath.ToSlash(name), "/")
-		if why != "" && !slices.Contains(knowing, top) && excepted[filepath.ToSlash(name)] == "" {
+		if why != "" && !slices.Contains(knowing, top) {
 			t.Errorf("%s %s: only %s may depend on the toolchain", name, why, strings.Join(knowing, " and "))
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	for name := range excepted {
-		if !found[filepath.FromSlash(name)] {
-			t.Errorf("%s is excepted and doesn't depend on the toolchain", name)
-		}
 	}
 	// So that a check that reads nothing doesn't pass.
 	if files < 300 || !found[filepath.Join("goos", "hooks_tamago.go")] || !found[filepath.Join("boot", "runtime_amd64.s")] {

@@ -42,7 +42,7 @@ func overlay(dir, src, root string) (string, error) {
 		path := filepath.Join(src, name)
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("this is not the runtime of the supported TamaGo: %w", err)
 		}
 		fset := token.NewFileSet()
 		f, err := parser.ParseFile(fset, path, text, parser.SkipObjectResolution)
