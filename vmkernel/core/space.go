@@ -35,7 +35,7 @@ var space struct {
 	n       int
 	regions [maxRegions]region
 	limit   uint64 // pages that the upper half may map
-	mapped  uint64 // pages that it has mapped (promised)
+	mapped  uint64 // pages that it has mapped: promised, or in a sparse region and backed
 	backed  uint64 // of those, pages with a frame
 	next    uintptr
 	indexed bool // the runtime's index has been mapped
@@ -326,14 +326,16 @@ func backWith(va uintptr, pa uint64, write bool) (ok, used bool) {
 	if *e&amd64.PTE_P != 0 {
 		return true, false // another processor was faster
 	}
-	if kind == regionSparse && space.backed >= space.limit {
-		return false, false
+	if kind == regionSparse {
+		if space.mapped >= space.limit {
+			return false, false
+		}
+		space.mapped++
+	} else {
+		unpromise(1)
 	}
 	*e = pa | amd64.PTE_P | amd64.PTE_W | amd64.PTE_NX
 	space.backed++
-	if kind == regionAnon {
-		unpromise(1)
-	}
 	return true, true
 }
 

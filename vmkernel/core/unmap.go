@@ -10,7 +10,7 @@ import (
 const flushBatch = 256
 
 // unback takes the frames of [start, end) back. Where counted is set they stay promised to the upper
-// half, until the caller ends that. No lock is held: the frames of a batch are freed once no processor can have
+// half, until the caller ends that; others are mapped no more. No lock is held: the frames of a batch are freed once no processor can have
 // their translations any more.
 func unback(start, end uintptr, counted bool) {
 	c := me()
@@ -33,6 +33,8 @@ func unback(start, end uintptr, counted bool) {
 		space.backed -= uint64(n)
 		if counted {
 			repromise(uint64(n))
+		} else {
+			space.mapped -= uint64(n)
 		}
 		space.lock.unlock()
 		if n == 0 {

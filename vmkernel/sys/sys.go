@@ -83,7 +83,7 @@ const (
 type Stats struct {
 	UsedMemory  uint64 // by Keel itself: neither free, nor a VM's memory, nor a boot module's
 	FreeMemory  uint64 // free, and not promised to anybody
-	UpperMapped uint64 // by the upper half, backed or not
+	UpperMapped uint64 // by the upper half, backed or not; of what it mapped with MAP_NORESERVE, what is backed
 	UpperBacked uint64
 	UpperLimit  uint64
 
