@@ -1,7 +1,6 @@
 // Kernel builds a main package as a kernel, which tools/mkimage then makes bootable.
 //
 //	go run ./tools/kernel [-plain] -o build/keel.raw ./cmd/keel
-//	go run ./tools/kernel -check
 //
 // The environment says by which toolchain: TOOLCHAIN=go, or TOOLCHAIN=tamago TAMAGO=/path/to/tamago-go/bin/go.
 package main
@@ -19,12 +18,11 @@ import (
 func main() {
 	out := flag.String("o", "build/keel.raw", "`file` to write")
 	plain := flag.Bool("plain", false, "build without optimisation")
-	check := flag.Bool("check", false, "build nothing: say what is wrong with the toolchain")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	t, err := toolchain.FromEnvironment(ctx, ".")
-	if err == nil && !*check {
+	if err == nil {
 		if flag.NArg() != 1 {
 			err = fmt.Errorf("give one package, such as ./cmd/keel")
 		} else {
