@@ -93,7 +93,7 @@ func (s *Scheduler) Check() string {
 				return "a processor runs a world that isn't running there"
 			}
 		}
-		if p.prepaid > sub(p.started+Slice, p.since) || p.current == None && p.prepaid != 0 {
+		if p.prepaid > sub(p.started+Slice, p.since) || p.prepaid != 0 && (p.current == None || !p.dueTurn) {
 			return "a processor's turn has prepaid more than is left of it"
 		}
 		if s.bit(setIdle, c) && (p.current != None || p.nq != 0) || s.bit(setGuest, c) != (p.current != None && s.Nodes[p.current].flags&System == 0) {

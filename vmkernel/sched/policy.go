@@ -143,7 +143,8 @@ func (s *Scheduler) Create(parent, owner ID, flags uint8, p *Policy) ID {
 	return id
 }
 
-// addWorlds counts worlds into the groups above them. Where a limit can be reached from now on, who runs below it has to look.
+// addWorlds counts worlds into the groups above them. Where a limit can be reached from now on, who runs below it has to look: at once,
+// which is by 0, as Create isn't told the time. That would spare nobody a kick but a processor whose timer has just ended.
 func (s *Scheduler) addWorlds(g ID, n int32) {
 	for ; g != Root; g = s.Nodes[g].parent {
 		x := &s.Nodes[g]
@@ -302,11 +303,11 @@ func apart(a, b uint64) uint64 {
 	return a - b
 }
 
-// kickBusy has all processors look again.
-func (s *Scheduler) kickBusy(now uint64) {
+// kickBusy has all processors that run guests look again by a time, as kick does.
+func (s *Scheduler) kickBusy(by uint64) {
 	for w := uint32(0); w < s.words; w++ {
 		for m := s.Bits[setGuest*s.words+w]; m != 0; m &= m - 1 {
-			s.kick(w*64+lowest(m), now)
+			s.kick(w*64+lowest(m), by)
 		}
 	}
 }

@@ -60,6 +60,38 @@ func TestAReservationMayChangeInATurnForIt(t *testing.T) {
 	}
 }
 
+// TestWhatATurnLeavesStaysWithNoPool: of a VM that goes to another pool in a turn for its own's reservation, nothing is prepaid there or
+// here from then on, and each pool is charged what it had in it.
+func TestWhatATurnLeavesStaysWithNoPool(t *testing.T) {
+	s, _, _ := small(t, 1)
+	from := s.Create(Root, 3, Group, &Policy{Shares: 1, Reservation: 500})
+	to := s.Create(Root, 4, Group, &Policy{Shares: 1, Reservation: 500})
+	vm := s.Create(from, 30, Group|Cosched, &Policy{Shares: 1000})
+	a := s.Create(vm, 31, 0, &Policy{Shares: 1000})
+	now := uint64(1_000_000_000)
+	s.Wake(a, now)
+	if s.Pick(0, now); s.Nodes[from].prepaid != Slice {
+		t.Fatal("no turn for a reservation")
+	}
+	if !s.Move(vm, to, now+Slice/4) {
+		t.Fatal("no move")
+	}
+	for _, id := range []ID{from, to, vm, a} {
+		if got := s.Nodes[id].prepaid; got != 0 {
+			t.Errorf("%d ns are prepaid of node %d", got, id)
+		}
+	}
+	s.Block(0, now+Slice/2)
+	for _, id := range []ID{from, to} {
+		if got := s.Used(id); got != Slice/4 {
+			t.Errorf("pool %d had %d ns, want %d", id, got, Slice/4)
+		}
+	}
+	if bad := s.Check(); bad != "" {
+		t.Error(bad)
+	}
+}
+
 // TestNothingIsPrepaidBeyondATurn: whoever has what is left of another's turn has no more, and what isn't the world's of a turn,
 // as the processor was on its way there, isn't in the account when it is asked whether the next is due.
 func TestNothingIsPrepaidBeyondATurn(t *testing.T) {
