@@ -27,73 +27,6 @@ func (s *Scheduler) Online(c uint32, now uint64) bool {
 	return true
 }
 
-// SetMember says whether processor c belongs to an affinity set, 1 to the number of sets less 1: 0 is
-// all processors. It isn't changed while worlds have it.
-func (s *Scheduler) SetMember(set, c uint32, member bool) bool {
-	if set == 0 || set >= s.sets || c >= uint32(len(s.CPUs)) {
-		return false
-	}
-	if member {
-		s.setBit(fixedSets+set, c)
-	} else {
-		s.clearBit(fixedSets+set, c)
-	}
-	return true
-}
-
-// SetExclusive gives processor c to the worlds of an affinity set alone; 0 gives it back to all. It
-// refuses to leave set 0, or a set that isn't empty and no home, without a processor, and to take one from another set.
-func (s *Scheduler) SetExclusive(c, set uint32, now uint64) bool {
-	if c >= uint32(len(s.CPUs)) || !s.CPUs[c].online || set >= s.sets || set != 0 && !s.bit(fixedSets+set, c) {
-		return false
-	}
-	p := &s.CPUs[c]
-	old := p.exclusive
-	if old != 0 && set != 0 && old != set {
-		return false
-	}
-	p.exclusive = set
-	if set != 0 {
-		s.clearBit(fixedSets, c)
-	} else {
-		s.setBit(fixedSets, c)
-	}
-	for i := uint32(0); i < s.affinities(); i++ {
-		if i != set && s.bit(fixedSets+i, c) || i == 0 {
-			if !s.usable(i) {
-				p.exclusive = old
-				if old == 0 {
-					s.setBit(fixedSets, c)
-				} else {
-					s.clearBit(fixedSets, c)
-				}
-				return false
-			}
-		}
-	}
-	s.kick(c, now)
-	return true
-}
-
-// affinities is the number of sets that may be an affinity.
-func (s *Scheduler) affinities() uint32 {
-	if s.Homes != 0 {
-		return min(s.Homes, s.sets)
-	}
-	return s.sets
-}
-
-// usable says whether the worlds of a set have a processor.
-func (s *Scheduler) usable(set uint32) bool {
-	for c := range s.CPUs {
-		p := &s.CPUs[c]
-		if p.online && s.bit(fixedSets+set, uint32(c)) && (p.exclusive == 0 || p.exclusive == set) {
-			return true
-		}
-	}
-	return false
-}
-
 // Create makes a node below a group: another group, or a world, blocked. flags are Group, System (one
 // group below the root, once; what is below inherits it) and Cosched. owner is the caller's. None
 // where that can't be: no free node, too deep, values out of range.
@@ -185,6 +118,8 @@ func (s *Scheduler) Destroy(id ID, now uint64) bool {
 	g.children--
 	if n.flags&Group == 0 {
 		s.addWorlds(n.parent, -1)
+		s.addSets(n.parent, -uint64(n.set), -uint64(n.set)*uint64(n.set))
+		s.followRest(n.parent, now)
 	}
 	s.nodes--
 	s.setRates(n, 0, 0)
@@ -310,34 +245,6 @@ func (s *Scheduler) kickBusy(by uint64) {
 			s.kick(w*64+lowest(m), by)
 		}
 	}
-}
-
-// SetAffinity has a world run on the processors of a set only, 0: on all that aren't exclusive.
-func (s *Scheduler) SetAffinity(id ID, set uint32, now uint64) bool {
-	if id <= Root || int(id) >= len(s.Nodes) || set >= s.affinities() || !s.usable(set) {
-		return false
-	}
-	n := &s.Nodes[id]
-	if n.state == Free || n.flags&Group != 0 {
-		return false
-	}
-	was := n.state
-	s.withdraw(id, now)
-	n.set = set
-	s.settle(id)
-	n.flags &^= movable | anywhere
-	if set == 0 {
-		n.flags |= movable | anywhere
-	} else if s.count(fixedSets+set) > 1 {
-		n.flags |= movable
-	}
-	switch {
-	case was == Running && !s.allowed(id, n.cpu):
-		s.kick(n.cpu, now)
-	case was == Ready || was == Parked:
-		s.arrive(id, s.place(id, now), now)
-	}
-	return true
 }
 
 // Requeue has a world that waits or is parked begin to wait anew, so that a change of what it or a group
