@@ -118,7 +118,7 @@ func (s *Scheduler) charge(c uint32, now uint64) {
 
 func (s *Scheduler) chargeTo(p *CPU, now uint64) {
 	total := s.contendedAt(now)
-	d, fair := now-p.since, total-p.contended
+	d, fair := now-p.since, sub(total, p.contended) // a clock that is behind may have ended it
 	if p.nq != 0 || fair > d {
 		fair = d
 	}
