@@ -34,7 +34,7 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 		}
 		if stays {
 			if now >= p.started+Slice {
-				p.started, p.excess = now, 0
+				p.started, p.excess, p.dueTurn = now, 0, false
 			}
 			if s.waiting|p.nq != 0 && !p.dueTurn {
 				s.raise(was, c, 0)

@@ -220,3 +220,38 @@ func TestNothingIsPrepaidTwice(t *testing.T) {
 		t.Errorf("%d ns are prepaid, and nobody runs", p)
 	}
 }
+
+// TestATurnForAReservationEnds: also where nobody else wants the processor when it does, and its world goes on: it keeps that from nobody
+// who wakes later.
+func TestATurnForAReservationEnds(t *testing.T) {
+	s, _, _ := small(t, 1)
+	pool := s.Create(Root, 5, Group, &Policy{Shares: 1000, Reservation: 100, Limit: 1500})
+	a := s.Create(pool, 51, 0, &Policy{Shares: 1000})
+	s.Create(pool, 52, 0, &Policy{Shares: 1000}) // so that the limit could be reached, and the processor looks
+	b := s.Create(Root, 6, 0, &Policy{Shares: 1000})
+	s.Wake(a, 1_000_000_000)
+	m := drive(s, 1_000_000_000)
+	m.run(3e9)
+	for i := range uint64(40) {
+		m.run(20e6)
+		s.Block(0, m.now)
+		m.pick(0)
+		m.run(100e6)
+		s.Wake(a, m.now)
+		m.run(20e6 + i*97_000)
+		s.Wake(b, m.now)
+		began := m.now
+		for s.State(b) != Running {
+			m.run(10_000)
+		}
+		if m.now > began+50_000 {
+			t.Errorf("who woke %d us after the other waited for %d", 20_000+i*97, (m.now-began)/1000)
+		}
+		m.run(20_000)
+		s.Block(0, m.now)
+		m.pick(0)
+	}
+	if bad := s.Check(); bad != "" {
+		t.Error(bad)
+	}
+}
