@@ -155,9 +155,11 @@ func (s *Scheduler) SetPolicy(id ID, p *Policy, now uint64) bool {
 	n := &s.Nodes[id]
 	s.reshare(id, p.Shares)
 	if p.Reservation != n.reservation || p.Limit != n.limit {
+		if p.Reservation != n.reservation {
+			n.reserve(perRate(p.Reservation), now)
+		}
 		s.setRates(n, p.Reservation, p.Limit)
 		n.limTag = min(n.limTag, now+LimitBurst)
-		n.resTag = now
 		s.bringForward(id, noCPU, now)
 		s.pace(now)
 		s.kickBusy(now)
@@ -199,7 +201,10 @@ func (s *Scheduler) setRates(n *Node, reservation, limit uint32) {
 		s.limits += one(limit) - one(n.limit)
 	}
 	n.reservation, n.limit = reservation, limit
-	n.perReserved, n.perLimit = perRate(reservation), perRate(limit)
+	n.perLimit = perRate(limit)
+	if reservation != 0 {
+		n.perReserved = perRate(reservation) // else what it was is remembered, see reserve
+	}
 }
 
 func one(rate uint32) uint32 { return min(rate, 1) }

@@ -86,6 +86,16 @@ func (x *Node) serveReservation(d, now uint64) {
 	x.resTag = min(t+mul20(d, x.perReserved), now+ReserveLag+mul20(keepTurns*Slice, x.perReserved))
 }
 
+// reserve keeps, at a change of a reservation, what a node was served ahead of it, in service: else who changes it to and fro would
+// be due each time. A node that has none for a time keeps it by the one that it had, perReserved. What is behind isn't kept.
+func (x *Node) reserve(per, now uint64) {
+	ahead := min(sub(x.resTag, now), ReserveLag+mul20(keepTurns*Slice, x.perReserved))
+	if per != 0 && x.perReserved != 0 {
+		ahead = mul20(ahead<<20/x.perReserved, per)
+	}
+	x.resTag = now + ahead
+}
+
 func (x *Node) serveLimit(d, now uint64) {
 	if d > maxCharge {
 		d = maxCharge
