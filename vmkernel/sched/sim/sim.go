@@ -327,7 +327,7 @@ func (m *machine) run() (*Result, error) {
 	return r, m.err
 }
 
-// skew notes how far a world that runs is ahead of those of its VM that want to run.
+// skew notes how far a world that runs is ahead of those of its VM that want to run, and didn't give their turn up.
 func (m *machine) skew(w *world) {
 	g := &m.groups[w.group]
 	if g.Flags&sched.Cosched == 0 || m.now < m.sc.Warmup {
@@ -346,7 +346,9 @@ func (m *machine) skew(w *world) {
 			most = max(most, p)
 			least = min(least, p)
 		case sched.Ready, sched.Parked:
-			least = min(least, p)
+			if !m.s.GaveUp(x.id) {
+				least = min(least, p)
+			}
 		}
 	}
 	g.maxSkew = max(g.maxSkew, sub(most, least))
