@@ -47,10 +47,11 @@ func TestAReservationMayChangeInATurnForIt(t *testing.T) {
 		s.charge(0, now+20_000)
 		s.SetPolicy(group, &Policy{Shares: 1, Reservation: to}, now+20_000)
 		s.Block(0, now+50_000)
-		want := now + 20_000
-		if to != 0 {
-			want += 30_000 * 1000 / uint64(to)
+		rate := uint64(to)
+		if to == 0 {
+			rate = 500 // as it was
 		}
+		want := now + 20_000 + 30_000*1000/rate
 		if got := s.Nodes[group].resTag; got > want || want-got > 10 {
 			t.Errorf("from 50 %% to %d/1000: served up to %d ns later, want %d", to, int64(got-now), want-now)
 		}

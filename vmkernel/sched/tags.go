@@ -175,7 +175,7 @@ func (s *Scheduler) bill(id ID, d, fair, free, paid, now uint64) {
 			s.forgive(n, LimitBurst/2) // it may be unable to use more
 		}
 		x.prepaid -= paid
-		if x.reservation != 0 {
+		if x.perReserved != 0 {
 			x.serveReservation(d, now)
 		}
 		if x.limit != 0 {
