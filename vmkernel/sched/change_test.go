@@ -37,3 +37,35 @@ func TestChangesOfRatesEarnNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestAFirstReservationIsDueAtOnce: of a world and of a pool that wait without one, whoever waits with them.
+func TestAFirstReservationIsDueAtOnce(t *testing.T) {
+	for name, of := range map[string]func(group, a ID) ID{
+		"a pool":  func(group, a ID) ID { return group },
+		"a world": func(group, a ID) ID { return a },
+	} {
+		s, group, a, b, rich := rivals(t, 1, 0)
+		m := drive(s, 1_000_000_000)
+		s.Wake(rich, m.now)
+		for i := range ID(20) {
+			s.Wake(s.Create(Root, 40+i, 0, &Policy{Shares: MaxShares}), m.now)
+		}
+		m.run(1e9)
+		for _, id := range []ID{a, b} {
+			s.Wake(id, m.now)
+		}
+		m.run(1e7)
+		if s.State(a) != Ready || s.State(b) != Ready {
+			t.Fatalf("%s doesn't wait", name)
+		}
+		s.SetPolicy(of(group, a), &Policy{Shares: 1, Reservation: 500}, m.now)
+		had := s.Used(of(group, a))
+		m.run(4e6)
+		if u := s.Used(of(group, a)) - had; u < Slice {
+			t.Errorf("%s with half of the processor reserved has had %d us of 4 ms", name, u/1000)
+		}
+		if bad := s.Check(); bad != "" {
+			t.Error(bad)
+		}
+	}
+}

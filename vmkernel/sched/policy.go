@@ -155,16 +155,36 @@ func (s *Scheduler) SetPolicy(id ID, p *Policy, now uint64) bool {
 	n := &s.Nodes[id]
 	s.reshare(id, p.Shares)
 	if p.Reservation != n.reservation || p.Limit != n.limit {
+		first := n.reservation == 0 && p.Reservation != 0
 		if p.Reservation != n.reservation {
 			n.reserve(perRate(p.Reservation), now)
 		}
 		s.setRates(n, p.Reservation, p.Limit)
+		if first {
+			s.queueByDue(id, now)
+		}
 		n.limTag = min(n.limTag, now+LimitBurst)
 		s.bringForward(id, noCPU, now)
 		s.pace(now)
 		s.kickBusy(now)
 	}
 	return true
+}
+
+// queueByDue has the world that is owed most of those that wait below a node, which got a reservation, wait for that as well. The turns
+// of others are its own until they are looked at, see review.
+func (s *Scheduler) queueByDue(id ID, now uint64) {
+	if g := &s.Nodes[id]; g.flags&Group != 0 {
+		if g.least == None {
+			return
+		}
+		id = s.leastBelow(id)
+	}
+	if n := &s.Nodes[id]; n.state == Ready && n.timed == qLook {
+		s.dequeue(id, now)
+		s.enqueue(id, n.cpu, 0, now)
+		s.notice(id, n.cpu, now)
+	}
 }
 
 // reshare changes a node's shares, and what depends on them.
