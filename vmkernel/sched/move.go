@@ -1,7 +1,8 @@
 package sched
 
 // Move puts a group of virtual processors into another pool, Root for none, with all that its worlds do and had. It keeps
-// what it was served ahead of its part, up to LagMax, so that nobody gains by moving to and fro. False where it can't be:
+// what it was served ahead of its part, up to LagMax, so that nobody gains by moving to and fro; below the root by the clocks that
+// its worlds have, see affinity.go. False where it can't be:
 // no such group or pool, one of the system group, or it would be too deep.
 func (s *Scheduler) Move(id, to ID, now uint64) bool {
 	if id <= Root || int(id) >= len(s.Nodes) || to == None || int(to) >= len(s.Nodes) {
