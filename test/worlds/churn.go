@@ -111,7 +111,7 @@ func (c *churner) event() error {
 	case k < 9:
 		return c.thread()
 	case k < 12 && len(c.own) < 12:
-		g, err := newGuest(c.program(), 1+c.rng.IntN(3), c.policy(), 0)
+		g, err := newGuest(c.program(), 1+c.rng.IntN(3), c.policy())
 		if errors.Is(err, linux.EBUSY) {
 			return nil // a processor that it was to have for itself is another's, or another's only one
 		}

@@ -128,7 +128,7 @@ func control(e *env, program []byte) (report string, err error) {
 	if e2 != nil {
 		return report, e2
 	}
-	if all[0], e2 = newGuest(program, e.cpus, sys.CPUPolicy{Shares: 1000}, 0); e2 != nil {
+	if all[0], e2 = newGuest(program, e.cpus, sys.CPUPolicy{Shares: 1000}); e2 != nil {
 		all = all[1:]
 		return report, e2
 	}
@@ -176,7 +176,7 @@ func checkRefusals(e *env) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("a pool in a pool: %w", err)
 	}
-	g, err := newGuest(spin, 1, *with(func(p *sys.CPUPolicy) { p.Pool = inner }), 0)
+	g, err := newGuest(spin, 1, *with(func(p *sys.CPUPolicy) { p.Pool = inner }))
 	if err != nil {
 		return "", err
 	}
@@ -205,9 +205,9 @@ func checkRefusals(e *env) (string, error) {
 		want("changing a VM to "+c.what, sys.VMSetCPU(g.handle, &p), linux.EINVAL)
 	}
 	want("an affinity to a processor beyond the last", sys.VMSetCPU(g.handle, with(func(p *sys.CPUPolicy) { p.Pool, p.Affinity = inner, 1<<e.cpus })), linux.EINVAL)
-	_, e2 := newGuest(spin, 1, *with(func(p *sys.CPUPolicy) { p.Affinity = 1 << e.cpus }), 0)
+	_, e2 := newGuest(spin, 1, *with(func(p *sys.CPUPolicy) { p.Affinity = 1 << e.cpus }))
 	want("a VM with such an affinity", e2, linux.EINVAL)
-	_, e2 = newGuest(spin, 1, *with(func(p *sys.CPUPolicy) { p.Pool = 1 << 30 }), 0)
+	_, e2 = newGuest(spin, 1, *with(func(p *sys.CPUPolicy) { p.Pool = 1 << 30 }))
 	want("a VM in an unknown pool", e2, linux.EINVAL)
 	_, e2 = sys.PoolCreate(with(func(p *sys.CPUPolicy) { p.Pool = 7777 }))
 	want("a pool in an unknown pool", e2, linux.EINVAL)

@@ -30,8 +30,13 @@ type guest struct {
 	failed atomic.Pointer[string]
 }
 
-// newGuest makes a guest that doesn't run yet, with memory of a NUMA node.
-func newGuest(program []byte, vcpus int, p sys.CPUPolicy, node int) (*guest, error) {
+// newGuest makes a guest that doesn't run yet.
+func newGuest(program []byte, vcpus int, p sys.CPUPolicy) (*guest, error) {
+	return newGuestOn(0, program, vcpus, p)
+}
+
+// newGuestOn makes one with memory of a NUMA node.
+func newGuestOn(node int, program []byte, vcpus int, p sys.CPUPolicy) (*guest, error) {
 	g := &guest{policy: p}
 	c := sys.VMConfig{Memory: guestMemory, Overhead: uint64(20+14*vcpus) << 12, VCPUs: uint64(vcpus), Node: uint64(node), CPU: p}
 	var err error
@@ -218,7 +223,7 @@ func stopAll(all []*guest) (err error) {
 
 // of is a guest for guests.
 func of(program []byte, vcpus int, p sys.CPUPolicy) func() (*guest, error) {
-	return func() (*guest, error) { return newGuest(program, vcpus, p, 0) }
+	return func() (*guest, error) { return newGuest(program, vcpus, p) }
 }
 
 // A span is what guests had between two readings, wall apart. Under a flood the thread that reads waits in between for its turns:

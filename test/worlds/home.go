@@ -27,7 +27,7 @@ func checkHome(e *env) (string, error) {
 	if last == 0 || bits.OnesCount64(home) < 2 || elsewhere == 0 {
 		return "", fmt.Errorf("the machine has no two NUMA nodes with processors, two in the last: %#b and %#b", elsewhere, home)
 	}
-	g, err := pitGuest(sys.CPUPolicy{Shares: 1000, Affinity: elsewhere}, last)
+	g, err := pitGuest(last, sys.CPUPolicy{Shares: 1000, Affinity: elsewhere})
 	if err != nil {
 		return "", err
 	}

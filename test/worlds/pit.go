@@ -7,9 +7,9 @@ import (
 	"keel/vmkernel/sys"
 )
 
-// pitGuest has two virtual processors: 0 sleeps until the PIT's next interrupt, 1 sets it again and again.
-func pitGuest(p sys.CPUPolicy, node int) (*guest, error) {
-	g, err := newGuest(hearPIT, 2, p, node)
+// pitGuest has memory of a NUMA node and two virtual processors: 0 sleeps until the PIT's next interrupt, 1 sets it again and again.
+func pitGuest(node int, p sys.CPUPolicy) (*guest, error) {
+	g, err := newGuestOn(node, hearPIT, 2, p)
 	if err == nil {
 		copy(g.code(0)[handlerAt:], countPIT)
 		copy(g.code(1), setPIT)
@@ -20,7 +20,7 @@ func pitGuest(p sys.CPUPolicy, node int) (*guest, error) {
 // checkPIT has one virtual processor set the PIT again and again, whose interrupts another one waits for: none is lost, whenever that
 // one goes to sleep.
 func checkPIT(e *env) (string, error) {
-	g, err := pitGuest(sys.CPUPolicy{Shares: 1000}, 0)
+	g, err := pitGuest(0, sys.CPUPolicy{Shares: 1000})
 	if err != nil {
 		return "", err
 	}

@@ -31,6 +31,7 @@ A scenario has a line for each thing; # begins a comment:
   seed 1                                  of the random numbers
   ipi 1us                                 until a kick is felt
   group web shares=2000 reservation=50% limit=200% parent=pools cosched
+  group late at=20s                       created then, its worlds by at ... add
   group system system limit=20%           Keel's own: goes before guests up to its limit, is paced above it
   world web count=4                       four worlds that spin; cosched bounds how far they drift apart
   world web run=300us sleep=1ms           run and sleep, with jitter=50% of both

@@ -24,12 +24,6 @@ func (s *Scheduler) allowed(id ID, c uint32) bool {
 	return p.online && (p.exclusive == 0 || p.exclusive == n.set) && s.bit(fixedSets+n.set, c)
 }
 
-// find returns a processor of a set (setIdle, setGuest) on which the world may run, the first from
-// processor from on, noCPU where there is none. It looks at one word for 64 processors.
-func (s *Scheduler) find(set uint32, id ID, from uint32) uint32 {
-	return s.findIn(set, fixedSets+s.Nodes[id].set, id, from)
-}
-
 // after is the first processor of a set after processor c, which is the last of them itself, noCPU where the set is empty.
 func (s *Scheduler) after(set, c uint32) uint32 {
 	for i := uint32(0); i <= s.words; i++ {
@@ -43,6 +37,12 @@ func (s *Scheduler) after(set, c uint32) uint32 {
 		}
 	}
 	return noCPU
+}
+
+// find returns a processor of a set (setIdle, setGuest) on which the world may run, the first from
+// processor from on, noCPU where there is none. It looks at one word for 64 processors.
+func (s *Scheduler) find(set uint32, id ID, from uint32) uint32 {
+	return s.findIn(set, fixedSets+s.Nodes[id].set, id, from)
 }
 
 // findIn is that of the processors that are in another set as well.

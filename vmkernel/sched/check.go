@@ -93,7 +93,7 @@ func (s *Scheduler) Check() string {
 				return "a processor runs a world that isn't running there"
 			}
 		}
-		if p.prepaid > sub(p.started+Slice, p.since) || p.current == None && p.prepaid != 0 {
+		if p.prepaid > sub(p.started+Slice, p.since) || p.prepaid != 0 && (p.current == None || !p.dueTurn) {
 			return "a processor's turn has prepaid more than is left of it"
 		}
 		if s.bit(setIdle, c) && (p.current != None || p.nq != 0) || s.bit(setGuest, c) != (p.current != None && s.Nodes[p.current].flags&System == 0) {
@@ -123,7 +123,7 @@ func (s *Scheduler) Check() string {
 func (s *Scheduler) checkGroup(id ID) string {
 	n := &s.Nodes[id]
 	var children, worlds, nactive, nwait, nrun, awaited uint32
-	var active uint64
+	var active, sets, squares uint64
 	for i := range s.Nodes[Root+1:] {
 		x := &s.Nodes[Root+1+ID(i)]
 		if x.state == Free || x.parent != id {
@@ -135,8 +135,10 @@ func (s *Scheduler) checkGroup(id ID) string {
 			active += uint64(x.shares)
 		}
 		worlds += x.worlds
+		sets, squares = sets+x.sets, squares+x.squares
 		if x.flags&Group == 0 {
 			worlds++
+			sets, squares = sets+uint64(x.set), squares+uint64(x.set)*uint64(x.set)
 		}
 		if x.flags&Group != 0 {
 			nwait += x.nwait
@@ -154,7 +156,7 @@ func (s *Scheduler) checkGroup(id ID) string {
 	if id == Root {
 		nwait, nrun = n.nwait, n.nrun // not kept
 	}
-	if id != Root && worlds != n.worlds || children != n.children || nactive != n.nactive || active != n.active || nwait != n.nwait || nrun != n.nrun {
+	if id != Root && (worlds != n.worlds || sets != n.sets || squares != n.squares) || children != n.children || nactive != n.nactive || active != n.active || nwait != n.nwait || nrun != n.nrun {
 		return "a group's sums are wrong"
 	}
 	waiting, contending := uint32(0), uint64(0)

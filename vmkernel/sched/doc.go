@@ -29,8 +29,8 @@
 // The lower half, at run time: Pick, Wake, Block, Urge, Withdraw, Yield, Switch, Bill and TakeKick; on behalf of the
 // upper half: Create, Destroy, Move, SetPolicy, SetAffinity, SetHome, SetMember, SetExclusive, Requeue, Pause and Resume. None of
 // them allocates, stores a Go pointer, blocks, or touches more than a logarithm of the worlds; the
-// walks over processors take one step for 64 of them, but those of SetPolicy and SetExclusive one for
-// each. The package has no state but a Scheduler's, which
+// walks over processors take one step for 64 of them, but those of SetPolicy, SetAffinity, Move, Bring, and of Destroy in a pool
+// one for each, and that of SetExclusive one for each affinity set and processor. The package has no state but a Scheduler's, which
 // lives in arrays that the caller made; nodes and processors are indices. It decides and does nothing:
 // Pick returns a world, and TakeKick the processors that have to call Pick soon.
 //

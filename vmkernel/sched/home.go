@@ -29,17 +29,26 @@ func (s *Scheduler) SetHome(id ID, set uint32) bool {
 // settle notes whether a world's affinity set has a processor of its home, which may have none at all, and whether it is away.
 func (s *Scheduler) settle(id ID) {
 	n := &s.Nodes[id]
-	common := n.set == 0 && s.count(fixedSets+n.home) != 0 // a NUMA node may have memory only
-	for w := uint32(0); w < s.words && n.set != 0 && !common; w++ {
-		common = s.Bits[(fixedSets+n.home)*s.words+w]&s.Bits[(fixedSets+n.set)*s.words+w] != 0
-	}
 	n.flags &^= homeless
-	if !common {
+	if !s.reaches(n.set, n.home) {
 		n.flags |= homeless
 	}
 	if n.state == Running {
 		s.noteAway(id, n.cpu)
 	}
+}
+
+// reaches says whether an affinity set, 0 being all processors, has one of a home: a NUMA node may have memory only.
+func (s *Scheduler) reaches(set, home uint32) bool {
+	if set == 0 {
+		return s.count(fixedSets+home) != 0
+	}
+	for w := uint32(0); w < s.words; w++ {
+		if s.Bits[(fixedSets+set)*s.words+w]&s.Bits[(fixedSets+home)*s.words+w] != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // atHome says whether processor c is one of a world's home.

@@ -64,8 +64,8 @@ func (s *Scheduler) leastTag(g *Node, tag uint64) uint64 {
 }
 
 // divide is a quotient and its rest, 0 where the quotient is too large: it isn't while tags of a group are less than 2^63 apart. Those of
-// a child that has a processor for itself, which isn't charged, and of its siblings are after five hours of contended service with one share, 200 days with
-// 1,000 shares. Then the mean is wrong until the pool has been empty, and keys are by no more than EarlyMax.
+// a child that has a processor for itself, which isn't charged, and of its siblings are after five hours of contended service with one
+// share, 200 days with 1,000 shares. Then the mean is wrong until the pool has been empty, and keys are by no more than EarlyMax.
 func divide(hi, lo, by uint64) (q, r uint64) {
 	if hi >= by {
 		return 0, 0

@@ -1,7 +1,8 @@
 package sched
 
 // Move puts a group of virtual processors into another pool, Root for none, with all that its worlds do and had. It keeps
-// what it was served ahead of its part, up to LagMax, so that nobody gains by moving to and fro. False where it can't be:
+// what it was served ahead of its part, up to LagMax, so that nobody gains by moving to and fro; below the root by the clocks that
+// its worlds have, see affinity.go. False where it can't be:
 // no such group or pool, one of the system group, or it would be too deep.
 func (s *Scheduler) Move(id, to ID, now uint64) bool {
 	if id <= Root || int(id) >= len(s.Nodes) || to == None || int(to) >= len(s.Nodes) {
@@ -16,16 +17,24 @@ func (s *Scheduler) Move(id, to ID, now uint64) bool {
 	}
 	waited := s.leaveParent(id, now)
 	old := &s.Nodes[n.parent]
-	ahead := uint64(0)
-	if before(old.clock, n.tag) {
-		ahead = min(n.tag-old.clock, mul20(LagMax, n.inverse))
+	clock := old.clock
+	if n.parent == Root {
+		s.Bring(now)
+		clock = s.clockOfSet(n.base, id, now)
 	}
+	ahead := s.debt(n, clock)
 	old.children--
 	g.children++
 	s.addWorlds(n.parent, -int32(n.children))
 	s.addWorlds(to, int32(n.children))
+	s.addSets(n.parent, -n.sets, -n.squares)
+	s.addSets(to, n.sets, n.squares)
+	s.followRest(n.parent, now)
 	n.parent, n.depth = to, g.depth+1
-	n.tag, n.slept = g.clock+ahead, g.free
+	n.tag, n.slept, n.base = g.clock+ahead, g.free, 0
+	if n.first != None {
+		s.follow(id, s.Nodes[n.first].set, now)
+	}
 	s.joinParent(id, waited, now)
 	return true
 }

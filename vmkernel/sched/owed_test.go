@@ -72,8 +72,9 @@ func TestAReservationMovesNobodyForLittle(t *testing.T) {
 	}
 }
 
-// TestAHigherReservationIsDueAtOnce: who waits for a pool's doesn't wait on for when it would have been due by the lower one.
-func TestAHigherReservationIsDueAtOnce(t *testing.T) {
+// TestAHigherReservationIsDueBeforeTheLowerWas: who waits for a pool's doesn't wait on for when it would have been due by the lower one, but
+// for as long as the higher one takes to make up for what it had.
+func TestAHigherReservationIsDueBeforeTheLowerWas(t *testing.T) {
 	s, group, a, b, rich := rivals(t, 1, 10)
 	now := uint64(1_000_000_000)
 	for _, id := range []ID{rich, a, b} {
@@ -85,9 +86,13 @@ func TestAHigherReservationIsDueAtOnce(t *testing.T) {
 	if key := s.Nodes[s.Nodes[group].least].link[byDue].key; key < now+50*Slice {
 		t.Fatalf("it is due in %d us", (key-now)/1000)
 	}
+	had, began := s.Used(group), now
 	s.SetPolicy(group, &Policy{Shares: 1, Reservation: 900}, now)
-	s.Pick(0, now)
-	if id := s.Current(0); id != a && id != b {
-		t.Errorf("node %d runs", id)
+	kicks(s)
+	for s.Current(0) == rich {
+		_, now = s.Pick(0, now)
+	}
+	if now > began+had*1000/900+Slice {
+		t.Errorf("it had %d us, and waits for %d", had/1000, (now-began)/1000)
 	}
 }

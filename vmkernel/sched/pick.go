@@ -34,7 +34,7 @@ func (s *Scheduler) Pick(c uint32, now uint64) (ID, uint64) {
 		}
 		if stays {
 			if now >= p.started+Slice {
-				p.started, p.excess = now, 0
+				p.started, p.excess, p.dueTurn = now, 0, false
 			}
 			if s.waiting|p.nq != 0 && !p.dueTurn {
 				s.raise(was, c, 0)
@@ -235,14 +235,14 @@ func (s *Scheduler) unparkDue(c uint32, now uint64) {
 }
 
 // heir takes the world out of its queue that the running one gave the rest of its turn to, None
-// where there is none. The turn isn't prolonged by that, so who yields to and fro gains nothing.
+// where there is none, or it is too far ahead. The turn isn't prolonged by that, so who yields to and fro gains nothing.
 func (s *Scheduler) heir(c uint32, now uint64) ID {
 	p := &s.CPUs[c]
 	id := p.next
 	if id == None || now >= p.started+Slice || p.queue[qSystem] != None {
 		return None
 	}
-	if !s.allowed(id, c) || !s.recall(id, c, now) {
+	if !s.allowed(id, c) || !s.recall(id, c, now) || s.ahead(id, now) {
 		return None
 	}
 	return s.take(id, c, now)

@@ -27,73 +27,6 @@ func (s *Scheduler) Online(c uint32, now uint64) bool {
 	return true
 }
 
-// SetMember says whether processor c belongs to an affinity set, 1 to the number of sets less 1: 0 is
-// all processors. It isn't changed while worlds have it.
-func (s *Scheduler) SetMember(set, c uint32, member bool) bool {
-	if set == 0 || set >= s.sets || c >= uint32(len(s.CPUs)) {
-		return false
-	}
-	if member {
-		s.setBit(fixedSets+set, c)
-	} else {
-		s.clearBit(fixedSets+set, c)
-	}
-	return true
-}
-
-// SetExclusive gives processor c to the worlds of an affinity set alone; 0 gives it back to all. It
-// refuses to leave set 0, or a set that isn't empty and no home, without a processor, and to take one from another set.
-func (s *Scheduler) SetExclusive(c, set uint32, now uint64) bool {
-	if c >= uint32(len(s.CPUs)) || !s.CPUs[c].online || set >= s.sets || set != 0 && !s.bit(fixedSets+set, c) {
-		return false
-	}
-	p := &s.CPUs[c]
-	old := p.exclusive
-	if old != 0 && set != 0 && old != set {
-		return false
-	}
-	p.exclusive = set
-	if set != 0 {
-		s.clearBit(fixedSets, c)
-	} else {
-		s.setBit(fixedSets, c)
-	}
-	for i := uint32(0); i < s.affinities(); i++ {
-		if i != set && s.bit(fixedSets+i, c) || i == 0 {
-			if !s.usable(i) {
-				p.exclusive = old
-				if old == 0 {
-					s.setBit(fixedSets, c)
-				} else {
-					s.clearBit(fixedSets, c)
-				}
-				return false
-			}
-		}
-	}
-	s.kick(c, now)
-	return true
-}
-
-// affinities is the number of sets that may be an affinity.
-func (s *Scheduler) affinities() uint32 {
-	if s.Homes != 0 {
-		return min(s.Homes, s.sets)
-	}
-	return s.sets
-}
-
-// usable says whether the worlds of a set have a processor.
-func (s *Scheduler) usable(set uint32) bool {
-	for c := range s.CPUs {
-		p := &s.CPUs[c]
-		if p.online && s.bit(fixedSets+set, uint32(c)) && (p.exclusive == 0 || p.exclusive == set) {
-			return true
-		}
-	}
-	return false
-}
-
 // Create makes a node below a group: another group, or a world, blocked. flags are Group, System (one
 // group below the root, once; what is below inherits it) and Cosched. owner is the caller's. None
 // where that can't be: no free node, too deep, values out of range.
@@ -143,7 +76,8 @@ func (s *Scheduler) Create(parent, owner ID, flags uint8, p *Policy) ID {
 	return id
 }
 
-// addWorlds counts worlds into the groups above them. Where a limit can be reached from now on, who runs below it has to look.
+// addWorlds counts worlds into the groups above them. Where a limit can be reached from now on, who runs below it has to look: at once,
+// which is by 0, as Create isn't told the time. That would spare nobody a kick but a processor whose timer has just ended.
 func (s *Scheduler) addWorlds(g ID, n int32) {
 	for ; g != Root; g = s.Nodes[g].parent {
 		x := &s.Nodes[g]
@@ -184,6 +118,8 @@ func (s *Scheduler) Destroy(id ID, now uint64) bool {
 	g.children--
 	if n.flags&Group == 0 {
 		s.addWorlds(n.parent, -1)
+		s.addSets(n.parent, -uint64(n.set), -uint64(n.set)*uint64(n.set))
+		s.followRest(n.parent, now)
 	}
 	s.nodes--
 	s.setRates(n, 0, 0)
@@ -219,14 +155,36 @@ func (s *Scheduler) SetPolicy(id ID, p *Policy, now uint64) bool {
 	n := &s.Nodes[id]
 	s.reshare(id, p.Shares)
 	if p.Reservation != n.reservation || p.Limit != n.limit {
+		first := n.reservation == 0 && p.Reservation != 0
+		if p.Reservation != n.reservation {
+			n.reserve(perRate(p.Reservation), now)
+		}
 		s.setRates(n, p.Reservation, p.Limit)
+		if first {
+			s.queueByDue(id, now)
+		}
 		n.limTag = min(n.limTag, now+LimitBurst)
-		n.resTag = now
 		s.bringForward(id, noCPU, now)
 		s.pace(now)
 		s.kickBusy(now)
 	}
 	return true
+}
+
+// queueByDue has the world that is owed most of those that wait below a node, which got a reservation, wait for that as well. The turns
+// of others are its own until they are looked at, see review.
+func (s *Scheduler) queueByDue(id ID, now uint64) {
+	if g := &s.Nodes[id]; g.flags&Group != 0 {
+		if g.least == None {
+			return
+		}
+		id = s.leastBelow(id)
+	}
+	if n := &s.Nodes[id]; n.state == Ready && n.timed == qLook {
+		s.dequeue(id, now)
+		s.enqueue(id, n.cpu, 0, now)
+		s.notice(id, n.cpu, now)
+	}
 }
 
 // reshare changes a node's shares, and what depends on them.
@@ -263,7 +221,10 @@ func (s *Scheduler) setRates(n *Node, reservation, limit uint32) {
 		s.limits += one(limit) - one(n.limit)
 	}
 	n.reservation, n.limit = reservation, limit
-	n.perReserved, n.perLimit = perRate(reservation), perRate(limit)
+	n.perLimit = perRate(limit)
+	if reservation != 0 {
+		n.perReserved = perRate(reservation) // else what it was is remembered, see reserve
+	}
 }
 
 func one(rate uint32) uint32 { return min(rate, 1) }
@@ -302,41 +263,13 @@ func apart(a, b uint64) uint64 {
 	return a - b
 }
 
-// kickBusy has all processors look again.
-func (s *Scheduler) kickBusy(now uint64) {
+// kickBusy has all processors that run guests look again by a time, as kick does.
+func (s *Scheduler) kickBusy(by uint64) {
 	for w := uint32(0); w < s.words; w++ {
 		for m := s.Bits[setGuest*s.words+w]; m != 0; m &= m - 1 {
-			s.kick(w*64+lowest(m), now)
+			s.kick(w*64+lowest(m), by)
 		}
 	}
-}
-
-// SetAffinity has a world run on the processors of a set only, 0: on all that aren't exclusive.
-func (s *Scheduler) SetAffinity(id ID, set uint32, now uint64) bool {
-	if id <= Root || int(id) >= len(s.Nodes) || set >= s.affinities() || !s.usable(set) {
-		return false
-	}
-	n := &s.Nodes[id]
-	if n.state == Free || n.flags&Group != 0 {
-		return false
-	}
-	was := n.state
-	s.withdraw(id, now)
-	n.set = set
-	s.settle(id)
-	n.flags &^= movable | anywhere
-	if set == 0 {
-		n.flags |= movable | anywhere
-	} else if s.count(fixedSets+set) > 1 {
-		n.flags |= movable
-	}
-	switch {
-	case was == Running && !s.allowed(id, n.cpu):
-		s.kick(n.cpu, now)
-	case was == Ready || was == Parked:
-		s.arrive(id, s.place(id, now), now)
-	}
-	return true
 }
 
 // Requeue has a world that waits or is parked begin to wait anew, so that a change of what it or a group

@@ -14,10 +14,10 @@ package sched
 // look at all of them as often as turns end would have a processor do little else where many wait.
 
 // prepay has what is left of the turn that processor c's world begins for a reservation count. What is served takes its place bit by
-// bit, so that nothing is prepaid when the turn is over.
+// bit, so that nothing is prepaid when the turn is over. Nor is anything when it begins: who ran before has stopped, and who goes on had no
+// such turn, or is charged up to its end.
 func (s *Scheduler) prepay(c uint32, now uint64) {
 	p := &s.CPUs[c]
-	s.repay(c, 0)
 	p.prepaid = sub(p.started+Slice, max(now, p.since))
 	for n := p.current; n != Root; n = s.Nodes[n].parent {
 		s.Nodes[n].prepaid += p.prepaid

@@ -47,16 +47,49 @@ func TestAReservationMayChangeInATurnForIt(t *testing.T) {
 		s.charge(0, now+20_000)
 		s.SetPolicy(group, &Policy{Shares: 1, Reservation: to}, now+20_000)
 		s.Block(0, now+50_000)
-		want := now + 20_000
-		if to != 0 {
-			want += 30_000 * 1000 / uint64(to)
+		rate := uint64(to)
+		if to == 0 {
+			rate = 500 // as it was
 		}
+		want := now + 20_000 + 30_000*1000/rate
 		if got := s.Nodes[group].resTag; got > want || want-got > 10 {
 			t.Errorf("from 50 %% to %d/1000: served up to %d ns later, want %d", to, int64(got-now), want-now)
 		}
 		if bad := s.Check(); bad != "" {
 			t.Error(bad)
 		}
+	}
+}
+
+// TestWhatATurnLeavesStaysWithNoPool: of a VM that goes to another pool in a turn for its own's reservation, nothing is prepaid there or
+// here from then on, and each pool is charged what it had in it.
+func TestWhatATurnLeavesStaysWithNoPool(t *testing.T) {
+	s, _, _ := small(t, 1)
+	from := s.Create(Root, 3, Group, &Policy{Shares: 1, Reservation: 500})
+	to := s.Create(Root, 4, Group, &Policy{Shares: 1, Reservation: 500})
+	vm := s.Create(from, 30, Group|Cosched, &Policy{Shares: 1000})
+	a := s.Create(vm, 31, 0, &Policy{Shares: 1000})
+	now := uint64(1_000_000_000)
+	s.Wake(a, now)
+	if s.Pick(0, now); s.Nodes[from].prepaid != Slice {
+		t.Fatal("no turn for a reservation")
+	}
+	if !s.Move(vm, to, now+Slice/4) {
+		t.Fatal("no move")
+	}
+	for _, id := range []ID{from, to, vm, a} {
+		if got := s.Nodes[id].prepaid; got != 0 {
+			t.Errorf("%d ns are prepaid of node %d", got, id)
+		}
+	}
+	s.Block(0, now+Slice/2)
+	for _, id := range []ID{from, to} {
+		if got := s.Used(id); got != Slice/4 {
+			t.Errorf("pool %d had %d ns, want %d", id, got, Slice/4)
+		}
+	}
+	if bad := s.Check(); bad != "" {
+		t.Error(bad)
 	}
 }
 
@@ -186,5 +219,40 @@ func TestNothingIsPrepaidTwice(t *testing.T) {
 	s.Block(0, now+ahead)
 	if p := s.Nodes[group].prepaid; p != 0 {
 		t.Errorf("%d ns are prepaid, and nobody runs", p)
+	}
+}
+
+// TestATurnForAReservationEnds: also where nobody else wants the processor when it does, and its world goes on: it keeps that from nobody
+// who wakes later.
+func TestATurnForAReservationEnds(t *testing.T) {
+	s, _, _ := small(t, 1)
+	pool := s.Create(Root, 5, Group, &Policy{Shares: 1000, Reservation: 100, Limit: 1500})
+	a := s.Create(pool, 51, 0, &Policy{Shares: 1000})
+	s.Create(pool, 52, 0, &Policy{Shares: 1000}) // so that the limit could be reached, and the processor looks
+	b := s.Create(Root, 6, 0, &Policy{Shares: 1000})
+	s.Wake(a, 1_000_000_000)
+	m := drive(s, 1_000_000_000)
+	m.run(3e9)
+	for i := range uint64(40) {
+		m.run(20e6)
+		s.Block(0, m.now)
+		m.pick(0)
+		m.run(100e6)
+		s.Wake(a, m.now)
+		m.run(20e6 + i*97_000)
+		s.Wake(b, m.now)
+		began := m.now
+		for s.State(b) != Running {
+			m.run(10_000)
+		}
+		if m.now > began+50_000 {
+			t.Errorf("who woke %d us after the other waited for %d", 20_000+i*97, (m.now-began)/1000)
+		}
+		m.run(20_000)
+		s.Block(0, m.now)
+		m.pick(0)
+	}
+	if bad := s.Check(); bad != "" {
+		t.Error(bad)
 	}
 }

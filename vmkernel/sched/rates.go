@@ -86,6 +86,17 @@ func (x *Node) serveReservation(d, now uint64) {
 	x.resTag = min(t+mul20(d, x.perReserved), now+ReserveLag+mul20(keepTurns*Slice, x.perReserved))
 }
 
+// reserve keeps, at a change of a reservation, what a node was served ahead of it, in service: else who changes it to and fro would
+// be due each time. A node that has none for a time goes on to be served by the one that it had, perReserved. What is behind
+// isn't kept.
+func (x *Node) reserve(per, now uint64) {
+	ahead := min(sub(x.resTag, now), ReserveLag+mul20(keepTurns*Slice, x.perReserved))
+	if per != 0 && x.perReserved != 0 {
+		ahead = mul20(ahead<<20/x.perReserved, per)
+	}
+	x.resTag = now + ahead
+}
+
 func (x *Node) serveLimit(d, now uint64) {
 	if d > maxCharge {
 		d = maxCharge
@@ -164,6 +175,13 @@ func (s *Scheduler) owed(id ID, c uint32, now uint64) ID {
 	return best
 }
 
+// reached says whether a node that has a limit is at the end of its burst, or will be before a timer would end: or, for who is to stop
+// sooner, at so many ns of wall time before that.
+func (x *Node) reached(now, sooner uint64) bool { return x.limTag+minTimer > now+LimitBurst-sooner }
+
+// ofLimit is the wall time that ns of a node's service stand for by its limit, half of the burst at most.
+func (x *Node) ofLimit(ns uint64) uint64 { return min(mul20(ns, x.perLimit), LimitBurst/2) }
+
 // release is when a world that has reached a limit may go on, 0 if it hasn't.
 func (s *Scheduler) release(id ID, now uint64) uint64 {
 	if s.limits == 0 || s.Nodes[id].flags&System != 0 {
@@ -183,9 +201,9 @@ func (s *Scheduler) releaseAbove(id ID, now uint64) uint64 {
 		x := &s.Nodes[n]
 		if x.limit != 0 {
 			half := sub(x.limTag, LimitBurst/2)
-			if x.limTag+minTimer > now+LimitBurst {
+			if x.reached(now, 0) {
 				t = max(t, half)
-			} else if e := half + min(mul20(early, x.perLimit), LimitBurst/2); early != 0 && e > now+slack {
+			} else if e := half + x.ofLimit(early); early != 0 && e > now+slack {
 				t = max(t, e)
 			}
 		}
@@ -200,7 +218,7 @@ func (s *Scheduler) releaseAbove(id ID, now uint64) uint64 {
 // can't use: the mean of the pool's children would stay behind for good else, and all others be ahead of it whatever they had.
 func (s *Scheduler) forfeit(id ID, now uint64) {
 	for n := id; n != Root; n = s.Nodes[n].parent {
-		if x := &s.Nodes[n]; x.limit != 0 && x.limTag+minTimer > now+LimitBurst {
+		if x := &s.Nodes[n]; x.limit != 0 && x.reached(now, 0) {
 			s.forgive(n, WakeCredit)
 		}
 	}
@@ -227,7 +245,7 @@ func (s *Scheduler) spent(id ID, now uint64) bool {
 	early := uint64(0)
 	for n := id; n != Root; {
 		x := &s.Nodes[n]
-		if x.limit != 0 && x.limTag+minTimer > now+LimitBurst-min(mul20(early, x.perLimit), LimitBurst/2)/2 {
+		if x.limit != 0 && x.reached(now, x.ofLimit(early)/2) {
 			return true
 		}
 		if n = x.parent; n != Root {
@@ -275,7 +293,7 @@ func (s *Scheduler) allowanceAbove(id ID, now uint64) uint64 {
 			if use <= 1<<20 {
 				continue
 			}
-			end := now + LimitBurst - min(mul20(early, x.perLimit), LimitBurst/2)/2
+			end := now + LimitBurst - x.ofLimit(early)/2
 			left := sub(end, max(x.limTag, now))
 			t = min(t, left<<20/(use-1<<20))
 		}
@@ -293,7 +311,7 @@ func (s *Scheduler) pace(now uint64) {
 	switch {
 	case x.limit == 0 || x.limTag <= now:
 		s.pacing = false
-	case x.limTag+minTimer > now+LimitBurst:
+	case x.reached(now, 0):
 		s.pacing = true
 	}
 }

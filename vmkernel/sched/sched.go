@@ -103,6 +103,7 @@ type Node struct {
 	sibling       ID // ring of a Cosched group's worlds; the free list
 	children      uint32
 	worlds        uint32 // a group's: below it, at any depth
+	sets, squares uint64 // likewise, the sum of their affinity sets, and of the squares
 	first         ID     // a Cosched group's: one of the ring
 
 	cpu   uint32 // where it waits, runs, or ran last
@@ -112,6 +113,7 @@ type Node struct {
 	heap  uint8 // of its processor, that it waits in by virtual time, see queues
 	timed uint8 // likewise, by real time
 	set   uint32
+	base  uint32 // of a child of the root: the affinity set by whose processors' clocks its tag goes, see affinity.go
 	home  uint32 // the set of the processors that are next to its memory, 0: all are as near, see home.go
 
 	shares, reservation, limit uint32

@@ -33,20 +33,26 @@ func (s *Scheduler) ahead(id ID, now uint64) bool {
 
 // findFloor brings the floor of a world's group up to date.
 func (s *Scheduler) findFloor(id ID, now uint64) {
+	g := &s.Nodes[s.Nodes[id].parent]
 	floor := s.Nodes[id].progress
-	i := s.Nodes[id].sibling
-	for n := 0; n < MaxSiblings && i != id; n++ {
-		x := &s.Nodes[i]
-		switch {
-		case x.state == Running:
-			s.charge(x.cpu, now)
-			floor = min(floor, x.progress)
-		case (x.state == Ready || x.state == Parked) && x.flags&gaveUp == 0:
-			floor = min(floor, x.progress)
-		}
-		i = x.sibling
+	if g.waiting != None {
+		floor = min(floor, s.Nodes[g.waiting].progress)
 	}
-	s.Nodes[s.Nodes[id].parent].floor = floor
+	for i := s.runner(id, id, now); i != id; i = s.runner(id, i, now) {
+		floor = min(floor, s.Nodes[i].progress)
+	}
+	g.floor = floor
+}
+
+// runner is the next sibling of a world that runs, after node i of their ring, and charges it: the world itself after the last.
+func (s *Scheduler) runner(id, i ID, now uint64) ID {
+	for i = s.Nodes[i].sibling; i != id; i = s.Nodes[i].sibling {
+		if x := &s.Nodes[i]; x.state == Running {
+			s.charge(x.cpu, now)
+			break
+		}
+	}
+	return i
 }
 
 // lead is for how long a running world may go on before it is too far ahead.
@@ -113,13 +119,8 @@ func (s *Scheduler) bound(id ID, now uint64) {
 	if g.waiting != id || g.nrun == 0 {
 		return
 	}
-	i := s.Nodes[id].sibling
-	for n := 0; n < MaxSiblings && i != id; n++ {
-		if x := &s.Nodes[i]; x.state == Running {
-			s.charge(x.cpu, now)
-			s.kick(x.cpu, add(now, s.lead(i)+s.soonest()))
-		}
-		i = s.Nodes[i].sibling
+	for i := s.runner(id, id, now); i != id; i = s.runner(id, i, now) {
+		s.kick(s.Nodes[i].cpu, add(now, s.lead(i)+s.soonest()))
 	}
 }
 
@@ -130,12 +131,10 @@ func (s *Scheduler) catchUp(id ID, now uint64) {
 	if g.flags&Cosched == 0 {
 		return
 	}
-	for i, k := n.sibling, 0; g.nrun != 0 && k < MaxSiblings && i != id; k++ {
-		x := &s.Nodes[i]
-		if x.state == Running {
-			s.charge(x.cpu, now)
+	if g.nrun != 0 {
+		for i := s.runner(id, id, now); i != id; {
+			i = s.runner(id, i, now)
 		}
-		i = x.sibling
 	}
 	if floor := sub(g.progress, WakeCredit); n.progress < floor {
 		n.progress = floor

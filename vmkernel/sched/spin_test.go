@@ -62,3 +62,31 @@ func TestSpinnersLetTheHolderRun(t *testing.T) {
 		})
 	}
 }
+
+// TestWhoIsTooFarAheadInheritsNoTurn: the rest of a sibling's turn isn't given to one that is too far ahead of another that runs.
+func TestWhoIsTooFarAheadInheritsNoTurn(t *testing.T) {
+	for _, lead := range []uint64{SkewMax - Slice, SkewMax + Slice} {
+		s, _, v := small(t, 2)
+		now := uint64(1_000_000_000)
+		m := drive(s, now)
+		for _, id := range v {
+			s.Wake(id, now)
+			m.run(1000)
+		}
+		heir := v[2]
+		if s.State(v[0]) != Running || s.State(v[1]) != Running || s.State(heir) != Ready {
+			t.Fatal("it isn't the third that waits")
+		}
+		s.forgo(heir)
+		s.Nodes[heir].progress = s.Nodes[v[0]].progress + lead
+		s.await(heir)
+		c := s.CPU(v[0])
+		s.Yield(c)
+		if id, _ := s.Pick(c, m.now+1000); (id == heir) != (lead < SkewMax) {
+			t.Errorf("%d us ahead: node %d has the rest of the turn, that one is %d", lead/1000, id, heir)
+		}
+		if bad := s.Check(); bad != "" {
+			t.Error(bad)
+		}
+	}
+}

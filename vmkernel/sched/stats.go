@@ -15,6 +15,9 @@ func (s *Scheduler) Progress(id ID) uint64 {
 	return s.Nodes[id].progress
 }
 
+// GaveUp says whether a virtual processor that waits or is parked gave its turn up: then it isn't waited for, see skew.go.
+func (s *Scheduler) GaveUp(id ID) bool { return s.Nodes[id].flags&gaveUp != 0 }
+
 // Current is the world that processor c runs.
 func (s *Scheduler) Current(c uint32) ID { return s.CPUs[c].current }
 

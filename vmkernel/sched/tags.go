@@ -118,7 +118,7 @@ func (s *Scheduler) charge(c uint32, now uint64) {
 
 func (s *Scheduler) chargeTo(p *CPU, now uint64) {
 	total := s.contendedAt(now)
-	d, fair := now-p.since, total-p.contended
+	d, fair := now-p.since, sub(total, p.contended) // a clock that is behind may have ended it
 	if p.nq != 0 || fair > d {
 		fair = d
 	}
@@ -175,7 +175,7 @@ func (s *Scheduler) bill(id ID, d, fair, free, paid, now uint64) {
 			s.forgive(n, LimitBurst/2) // it may be unable to use more
 		}
 		x.prepaid -= paid
-		if x.reservation != 0 {
+		if x.perReserved != 0 {
 			x.serveReservation(d, now)
 		}
 		if x.limit != 0 {

@@ -21,6 +21,7 @@ import (
 //	ipi 2us                                until a kick is felt
 //	turn 50us                              what it takes to end a turn and begin another world's
 //	group web shares=2000 reservation=50% limit=200% parent=pools cosched
+//	group late at=20s                      created then, and its worlds by at ... add
 //	group system system limit=20%          Keel's own
 //	world web count=4                      spinning worlds in that group
 //	world web run=300us sleep=1ms          which run and sleep, jitter=50% of that
@@ -49,6 +50,7 @@ type Group struct {
 	Name, Parent string
 	Policy       sched.Policy
 	Flags        uint8
+	At           uint64 // when it is created, ns
 }
 
 // A World is one or more worlds that behave alike.
@@ -165,6 +167,8 @@ func options(f []string, p *sched.Policy, g *Group, w *World) (keys []string, er
 			p.Limit, err = percent(v)
 		case g != nil && k == "parent":
 			g.Parent = v
+		case g != nil && k == "at":
+			g.At, err = duration(v)
 		case g != nil && k == "cosched":
 			g.Flags |= sched.Cosched
 		case g != nil && k == "system":
@@ -248,18 +252,26 @@ func (sc *Scenario) check() error {
 	if sc.Warmup >= sc.Length {
 		return fmt.Errorf("warmup isn't shorter than length")
 	}
-	known := map[string]bool{"": true}
+	known, since := map[string]bool{"": true}, map[string]uint64{}
 	for _, g := range sc.Groups {
 		if known[g.Name] {
 			return fmt.Errorf("group %s appears twice", g.Name)
 		}
-		if !known[g.Parent] {
-			return fmt.Errorf("group %s: no group %s above it", g.Name, g.Parent)
+		if !known[g.Parent] || since[g.Parent] > g.At {
+			return fmt.Errorf("group %s: no group %s above it, or not yet", g.Name, g.Parent)
 		}
-		known[g.Name] = true
+		known[g.Name], since[g.Name] = true, g.At
 	}
 	worlds := sc.Worlds
+	for _, w := range worlds {
+		if since[w.Group] != 0 {
+			return fmt.Errorf("world %s: the group is created later: at ... add %s", w.Group, w.Group)
+		}
+	}
 	for _, e := range sc.Events {
+		if since[e.Group] > e.At {
+			return fmt.Errorf("at %d %s %s: the group is created later", e.At, e.Verb, e.Group)
+		}
 		worlds = append(worlds[:len(worlds):len(worlds)], e.World)
 	}
 	for _, w := range worlds {

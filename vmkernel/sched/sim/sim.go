@@ -24,6 +24,7 @@ const (
 	evCPU eventKind = iota
 	evKick
 	evWake
+	evGroup
 	evScenario
 	evSample
 )
@@ -136,17 +137,16 @@ func (m *machine) build() error {
 	}
 	for i := range m.sc.Groups {
 		g := group{Group: m.sc.Groups[i], index: i, parent: -1}
-		parent := sched.Root
 		if g.Parent != "" {
 			g.parent = m.names[g.Parent]
-			parent = m.groups[g.parent].id
-		}
-		id, _ := m.call('C', 0, uint64(parent), uint64(g.Flags), uint64(g.Policy.Shares), uint64(g.Policy.Reservation), uint64(g.Policy.Limit), 0)
-		if g.id = sched.ID(id); id == 0 {
-			return fmt.Errorf("group %s: shares, reservation or limit refused", g.Name)
 		}
 		m.names[g.Name] = i
 		m.groups = append(m.groups, g)
+		if g.At != 0 {
+			m.schedule(g.At, evGroup, i, 0)
+		} else if err := m.createGroup(i); err != nil {
+			return err
+		}
 		if g.Policy.Limit != 0 {
 			m.limited = append(m.limited, i)
 		}
@@ -165,6 +165,18 @@ func (m *machine) build() error {
 	}
 	for i := range m.sc.Events {
 		m.schedule(m.sc.Events[i].At, evScenario, i, 0)
+	}
+	return nil
+}
+
+func (m *machine) createGroup(i int) error {
+	g, parent := &m.groups[i], sched.Root
+	if g.parent >= 0 {
+		parent = m.groups[g.parent].id
+	}
+	id, _ := m.call('C', m.now, uint64(parent), uint64(g.Flags), uint64(g.Policy.Shares), uint64(g.Policy.Reservation), uint64(g.Policy.Limit), 0)
+	if g.id = sched.ID(id); id == 0 {
+		return fmt.Errorf("group %s: shares, reservation or limit refused", g.Name)
 	}
 	return nil
 }
@@ -286,6 +298,10 @@ func (m *machine) run() (*Result, error) {
 			if w := &m.worlds[e.i]; !w.dead && w.blocked && w.stamp == e.stamp {
 				m.wake(e.i)
 			}
+		case evGroup:
+			if err := m.createGroup(e.i); err != nil {
+				return nil, err
+			}
 		case evScenario:
 			lastIdeal = m.idealUntil(lastIdeal)
 			if err := m.event(&m.sc.Events[e.i]); err != nil {
@@ -311,7 +327,7 @@ func (m *machine) run() (*Result, error) {
 	return r, m.err
 }
 
-// skew notes how far a world that runs is ahead of those of its VM that want to run.
+// skew notes how far a world that runs is ahead of those of its VM that want to run, and didn't give their turn up.
 func (m *machine) skew(w *world) {
 	g := &m.groups[w.group]
 	if g.Flags&sched.Cosched == 0 || m.now < m.sc.Warmup {
@@ -330,7 +346,9 @@ func (m *machine) skew(w *world) {
 			most = max(most, p)
 			least = min(least, p)
 		case sched.Ready, sched.Parked:
-			least = min(least, p)
+			if !m.s.GaveUp(x.id) {
+				least = min(least, p)
+			}
 		}
 	}
 	g.maxSkew = max(g.maxSkew, sub(most, least))

@@ -33,6 +33,8 @@ func TestSkewIsBounded(t *testing.T) {
 				"group vm shares=4000 cosched\nworld vm count=5\ngroup o shares=1 cosched\nworld o\n",
 				"group vm shares=4000 cosched\nworld vm count=5\ngroup o shares=3000 cosched\nworld o affinity=0\n",
 				"group vm limit=230% cosched\nworld vm count=5\ngroup o shares=1 cosched\nworld o\n",
+				"group vm shares=4000 cosched\nworld vm count=3 run=70us yield jitter=50%\nworld vm count=4\ngroup o shares=1000 cosched\nworld o\n",
+				"group vm limit=230% cosched\nworld vm count=6 run=300us yield jitter=90%\ngroup o shares=1 cosched\nworld o\n",
 			} {
 				for _, threads := range []string{"", "world system count=3 run=60us sleep=500us jitter=50%\n", "world system count=2 run=2ms sleep=6ms jitter=90%\nworld system count=8 run=40us sleep=700us jitter=90%\n"} {
 					worst = max(worst, skewed(t, turn, ipi, fmt.Sprintf("cpus 4\nlength 1100ms\nwarmup 100ms\ngroup system system limit=100%%\n%s%s", threads, guests)))
@@ -55,7 +57,9 @@ func unsteady(r *rand.Rand) string {
 	for v := range 3 {
 		policy := []string{"", " parent=p", " limit=120%", " reservation=20% parent=p"}[r.IntN(4)]
 		fmt.Fprintf(&b, "group v%d cosched shares=%d%s\n", v, []int{10, 1000, 5000}[r.IntN(3)], policy)
-		switch r.IntN(4) {
+		switch r.IntN(5) {
+		case 4:
+			fmt.Fprintf(&b, "world v%d count=%d run=%dus yield jitter=80%%\nworld v%d count=3\n", v, 2+r.IntN(4), 50+r.IntN(3000), v)
 		case 0:
 			fmt.Fprintf(&b, "world v%d count=8\n", v)
 		case 1:
