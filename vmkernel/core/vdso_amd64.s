@@ -67,16 +67,20 @@ DATA ·vdso+(STRINGS+9)(SB)/8, $"lock_get"
 DATA ·vdso+(STRINGS+17)(SB)/4, $"time"
 GLOBL ·vdso(SB), RODATA, $SIZE
 
+// NANOTIME is nanotime, in AX. It uses DX. Without LFENCE the counter might be read before what the caller has seen (SDM 2B RDTSC).
+#define NANOTIME \
+	LFENCE; \
+	RDTSC; \
+	SHLQ $32, DX; \
+	ORQ  DX, AX; \
+	SUBQ ·tscBase(SB), AX; \
+	MULQ ·tscMult(SB); \
+	SHRQ $32, DX, AX
+
 // vdsoClockGettime(id, *timespec) is sysClockGettime by the System V calling convention, in the upper half: with
 // interrupts on and on the caller's stack.
 TEXT ·vdsoClockGettime(SB), NOSPLIT|NOFRAME, $0
-	LFENCE // or the counter might be read before what the caller has seen (SDM 2B RDTSC)
-	RDTSC
-	SHLQ $32, DX
-	ORQ  DX, AX
-	SUBQ ·tscBase(SB), AX
-	MULQ ·tscMult(SB)
-	SHRQ $32, DX, AX
+	NANOTIME
 	TESTL DI, DI
 	JEQ  wall
 	CMPL DI, $5 // CLOCK_REALTIME_COARSE
@@ -96,25 +100,13 @@ split:
 //
 // vdsoMonotonic is nanotime, and vdsoRealtime that and wallOffset, in the upper half: what package goos jumps to.
 TEXT ·vdsoMonotonic(SB), NOSPLIT|NOFRAME, $0-8
-	LFENCE
-	RDTSC
-	SHLQ $32, DX
-	ORQ  DX, AX
-	SUBQ ·tscBase(SB), AX
-	MULQ ·tscMult(SB)
-	SHRQ $32, DX, AX
+	NANOTIME
 	MOVQ AX, ret+0(FP)
 	RET
 
 // func vdsoRealtime() int64
 TEXT ·vdsoRealtime(SB), NOSPLIT|NOFRAME, $0-8
-	LFENCE
-	RDTSC
-	SHLQ $32, DX
-	ORQ  DX, AX
-	SUBQ ·tscBase(SB), AX
-	MULQ ·tscMult(SB)
-	SHRQ $32, DX, AX
+	NANOTIME
 	ADDQ ·wallOffset(SB), AX
 	MOVQ AX, ret+0(FP)
 	RET
