@@ -68,6 +68,22 @@ func sysUnusedOS(v unsafe.Pointer, n uintptr) { goos.GiveBack(v, n) }
 
 func needZeroAfterSysUnusedOS() bool { return false }
 
+// syscall is for package syscall, which has write only. A write to the console waits for that.
+//
+//go:nosplit
+func syscall(number, fd, buf, n uintptr) (r1, r2, err uintptr) {
+	if number != 1 {
+		throw("a system call that isn't write")
+	}
+	entersyscall()
+	r := goos.Write(fd, unsafe.Pointer(buf), int32(n))
+	exitsyscall()
+	if r < 0 {
+		return ^uintptr(0), 0, uintptr(-r)
+	}
+	return uintptr(r), 0, 0
+}
+
 //go:nosplit
 func write1(fd uintptr, buf unsafe.Pointer, n int32) int32 { return goos.Write(fd, buf, n) }
 

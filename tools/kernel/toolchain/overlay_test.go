@@ -49,7 +49,7 @@ func TestTheRuntimesFunctionsAreReplaced(t *testing.T) {
 	files := map[string]string{"proc.go": "const haveSysmon = GOOS != \"tamago\"\nfunc schedule() { usleep(1) }\n"}
 	const others = "const preemptMSupported = false\n"
 	files["os_tamago.go"] = others
-	for _, name := range strings.Fields(`hwinit0 osinit newosproc minit unminit exitThread walltime usleep osyield osyield_no_g sysUnusedOS needZeroAfterSysUnusedOS
+	for _, name := range strings.Fields(`hwinit0 osinit newosproc minit unminit exitThread walltime usleep osyield osyield_no_g sysUnusedOS syscall needZeroAfterSysUnusedOS
 		write1 sigblock preemptM semasleep semawakeup beforeIdle netpollBreak netpoll`) {
 		if !strings.Contains(ours, "func "+name+"(") {
 			t.Fatalf("%s has no %s", runtimeFile, name)
@@ -66,7 +66,7 @@ func TestTheRuntimesFunctionsAreReplaced(t *testing.T) {
 	if want := "package runtime\nconst replaced_haveSysmon = GOOS != \"tamago\"\nfunc schedule() { usleep(1) }\n"; got["proc.go"] != want {
 		t.Errorf("proc.go is %q, want %q", got["proc.go"], want)
 	}
-	if n := strings.Count(got["os_tamago.go"], "func replaced_"); n != 20 || !strings.Contains(got["os_tamago.go"], "func replaced_usleep() { osyield() }\n") {
+	if n := strings.Count(got["os_tamago.go"], "func replaced_"); n != 21 || !strings.Contains(got["os_tamago.go"], "func replaced_usleep() { osyield() }\n") {
 		t.Errorf("os_tamago.go, with %d functions replaced, is %q", n, got["os_tamago.go"])
 	}
 	if got["mem_sbrk.go"] != "package runtime\n" {
