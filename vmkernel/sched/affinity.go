@@ -89,12 +89,14 @@ func (s *Scheduler) SetAffinity(id ID, set uint32, now uint64) bool {
 	if n.state == Free || n.flags&Group != 0 {
 		return false
 	}
-	was := n.state
+	was, old := n.state, n.set
 	s.withdraw(id, now)
 	s.addSets(n.parent, uint64(set)-uint64(n.set), uint64(set)*uint64(set)-uint64(n.set)*uint64(n.set))
 	n.set = set
 	s.settle(id)
-	s.follow(id, set, now)
+	if set != old {
+		s.follow(id, set, now)
+	}
 	n.flags &^= movable | anywhere
 	if set == 0 {
 		n.flags |= movable | anywhere
@@ -110,15 +112,23 @@ func (s *Scheduler) SetAffinity(id ID, set uint32, now uint64) bool {
 	return true
 }
 
-// follow has the child of the root above a node go by the clocks of a set, which a world below it has got.
+// follow has the child of the root above a node go by the clocks of a set, which a world below it has got, or all that are left have.
 func (s *Scheduler) follow(id ID, set uint32, now uint64) {
 	top := s.childOfRoot(id)
 	t := &s.Nodes[top]
-	if t.base == set || t.flags&System != 0 {
+	if t.flags&System != 0 || t.base == set && !t.only(set) {
 		return
 	}
 	s.Bring(now)
-	debt := s.debt(t, s.clockOfSet(t.base, top, now))
+	clock := s.clockOfSet(t.base, top, now)
+	debt := s.debt(t, clock)
+	if t.base == set {
+		// The set may have had other processors when the tag was put by their clocks.
+		if tag := clock + debt; before(tag, t.tag) {
+			s.setTag(top, tag)
+		}
+		return
+	}
 	if t.used != 0 {
 		debt += mul20(Slice, t.inverse)
 	}
@@ -130,13 +140,14 @@ func (s *Scheduler) follow(id ID, set uint32, now uint64) {
 	s.setTag(top, tag)
 }
 
-// followRest does so where a world below a group has gone, and all others have one set.
-func (s *Scheduler) followRest(g ID, now uint64) {
+// followRest does so where a world below a group has gone, or all of a group of worlds, and all others have one set, which not all that
+// went had. Else nothing has changed, and what the child of the root is ahead isn't to be cut off.
+func (s *Scheduler) followRest(g ID, gone *Node, now uint64) {
 	if g == Root {
 		return
 	}
 	t := &s.Nodes[s.childOfRoot(g)]
-	if set := uint32(t.sets / max(1, uint64(t.worlds))); t.only(set) {
+	if set := uint32(t.sets / max(1, uint64(t.worlds))); t.only(set) && !gone.only(set) {
 		s.follow(g, set, now)
 	}
 }
@@ -177,8 +188,9 @@ func (s *Scheduler) childOfRoot(id ID) ID {
 }
 
 // clockOfSet is the root's virtual time for a child of it whose worlds have an affinity set: the clock of the processor of that set
-// that has come furthest. One where nobody waits has the clock that it would have if somebody came now. What the child itself runs
-// where nobody else wants to tells nothing about it.
+// that has come furthest. One where nobody waits has the clock that it would have if somebody came now: that of who runs there, though it
+// may be far behind the root's own since it can't use its part. What the child itself runs where nobody else wants to tells nothing
+// about it, and a processor that another set has alone doesn't count.
 func (s *Scheduler) clockOfSet(set uint32, child ID, now uint64) uint64 {
 	root := s.Nodes[Root].clock
 	if set == 0 {
@@ -187,14 +199,16 @@ func (s *Scheduler) clockOfSet(set uint32, child ID, now uint64) uint64 {
 	furthest, found := root, false
 	for i := range s.CPUs {
 		c, p := uint32(i), &s.CPUs[i]
-		if !p.online || !s.bit(fixedSets+set, c) {
+		if !p.online || !s.bit(fixedSets+set, c) || p.exclusive != 0 && p.exclusive != set {
 			continue
 		}
-		if p.nq == 0 && (p.current == None || s.childOfRoot(p.current) != child) {
-			s.begin(c, now)
-		}
 		clock := p.clock
-		if p.nq == 0 && before(clock, root) {
+		switch {
+		case p.nq != 0:
+		case p.current == None || s.childOfRoot(p.current) != child:
+			s.begin(c, now)
+			clock = p.clock
+		case before(clock, root):
 			clock = root
 		}
 		if !found || before(furthest, clock) {

@@ -24,10 +24,10 @@ func (s *Scheduler) pull(busy bool, key uint64, c uint32) ID {
 		if !s.allowed(r, c) {
 			break // c is exclusive
 		}
+		if gone = s.arrives(r) && !s.atHome(r, c); gone {
+			break // it has just gone home, maybe from here, and is picked there at once, however far behind it is
+		}
 		if !busy {
-			if gone = s.arrives(r) && !s.atHome(r, c); gone {
-				break // it has just gone home
-			}
 			return r
 		}
 		grown := s.refresh(r)

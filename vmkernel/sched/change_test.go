@@ -69,3 +69,24 @@ func TestAFirstReservationIsDueAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestALowerReservationIsServedSoon: what was used beyond the one before is remembered no longer than what is used beyond this one.
+func TestALowerReservationIsServedSoon(t *testing.T) {
+	for _, to := range []uint32{100, 20, 10} {
+		s, _, _ := small(t, 4)
+		m := drive(s, 1_000_000_000)
+		group, w := m.vm(Root, 100, 4, 0)
+		s.SetPolicy(group, &Policy{Shares: 1, Reservation: 3900}, m.now)
+		for _, id := range w {
+			m.Wake(id, m.now)
+		}
+		m.run(1e9)
+		m.Bring(m.now)
+		before := m.Nodes[group].resTag - m.now
+		s.SetPolicy(group, &Policy{Shares: 1, Reservation: to}, m.now)
+		x := &m.Nodes[group]
+		if most := ReserveLag + mul20(keepTurns*Slice, x.perReserved); before < ReserveLag || x.resTag-m.now > most {
+			t.Errorf("to %d: it is due after %d ms rather than %d, before that after %d", to, (x.resTag-m.now)/1e6, most/1e6, before/1e6)
+		}
+	}
+}

@@ -21,6 +21,8 @@
 //   - Skew: a virtual processor isn't further ahead than SkewMax of one of its VM that waits or is parked, unless that one gave
 //     its turn up, or of one that runs. Who blocks isn't waited for, see skew.go.
 //   - Nobody starves: a key is at most keyTurns of the world's own turns ahead of its processor's clock.
+//     Of a pool whose worlds have several affinity sets only that is promised, not its part by shares: it has one tag, which goes by
+//     the clocks of one of the sets at a time, see affinity.go.
 //   - Home: a world runs next to its memory where that costs no share, see home.go.
 //   - Timers: a processor with one world, or none, takes none, unless a limit is to be watched.
 //

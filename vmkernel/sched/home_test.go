@@ -75,3 +75,44 @@ func TestNoneIsIdleBesideOneThatGoesHome(t *testing.T) {
 		t.Errorf("nodes %d and %d run, want %d and %d", s.Current(0), s.Current(1), home, last)
 	}
 }
+
+// TestWhoGoesHomeIsntTakenBack: by the processor that it has left, before the one of its home picks it, though it is far behind the others
+// there. They would hand it to and fro.
+func TestWhoGoesHomeIsntTakenBack(t *testing.T) {
+	s, _, _ := small(t, 2)
+	s.SetMember(1, 0, true)
+	s.SetMember(2, 1, true)
+	m := drive(s, 1_000_000_000)
+	var ids [3]ID
+	for i := range ids {
+		ids[i] = s.Create(Root, 30+ID(i), 0, &Policy{Shares: 1000})
+	}
+	first, away, ahead := ids[0], ids[1], ids[2]
+	if !s.SetHome(away, 1) || !s.SetAffinity(ahead, 2, m.now) {
+		t.Fatal("no home, or no affinity")
+	}
+	s.Wake(first, m.now)
+	m.run(1)
+	s.Wake(away, m.now)
+	m.run(1)
+	m.SetPolicy(ahead, &Policy{Shares: 100}, m.now) // its key may be further ahead
+	m.Nodes[ahead].tag += 1 << 40
+	s.Wake(ahead, m.now)
+	m.run(100_000)
+	if s.Current(0) != first || s.Current(1) != away || s.State(ahead) != Ready {
+		t.Fatalf("nodes %d and %d run", s.Current(0), s.Current(1))
+	}
+	s.Block(0, m.now)
+	m.pick(0)
+	m.pick(1)
+	if s.Current(1) != ahead {
+		t.Errorf("node %d runs where it left, want %d", s.Current(1), ahead)
+	}
+	m.pick(0)
+	if s.Current(0) != away {
+		t.Errorf("node %d runs at its home", s.Current(0))
+	}
+	if bad := s.Check(); bad != "" {
+		t.Error(bad)
+	}
+}

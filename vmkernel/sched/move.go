@@ -29,7 +29,7 @@ func (s *Scheduler) Move(id, to ID, now uint64) bool {
 	s.addWorlds(to, int32(n.children))
 	s.addSets(n.parent, -n.sets, -n.squares)
 	s.addSets(to, n.sets, n.squares)
-	s.followRest(n.parent, now)
+	s.followRest(n.parent, n, now)
 	n.parent, n.depth = to, g.depth+1
 	n.tag, n.slept, n.base = g.clock+ahead, g.free, 0
 	if n.first != None {

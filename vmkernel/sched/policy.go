@@ -119,7 +119,7 @@ func (s *Scheduler) Destroy(id ID, now uint64) bool {
 	if n.flags&Group == 0 {
 		s.addWorlds(n.parent, -1)
 		s.addSets(n.parent, -uint64(n.set), -uint64(n.set)*uint64(n.set))
-		s.followRest(n.parent, now)
+		s.followRest(n.parent, n, now)
 	}
 	s.nodes--
 	s.setRates(n, 0, 0)

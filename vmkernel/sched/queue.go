@@ -259,6 +259,10 @@ func (s *Scheduler) run(id ID, c uint32, now uint64) {
 // advance has the clocks follow a world that processor c picks before others that wait there, or that goes on before them: it is
 // owed most of those. What was queued under a lesser key counts as that, and one that goes on may be ahead by now of those that
 // wait. Where it is due for a reservation only the clocks of the groups follow that divide the turn by shares, see owed.
+//
+// The root's own clock follows those that may run anywhere. While none of them waits it follows whom else a processor picks that is open
+// to them: else it would stand still, and they would come back with a claim to all that was done meanwhile. A processor that an affinity
+// set has alone passes time as it likes.
 func (s *Scheduler) advance(id ID, c uint32, now uint64) {
 	p, n := &s.CPUs[c], &s.Nodes[id]
 	top := Root
@@ -290,7 +294,7 @@ func (s *Scheduler) advance(id ID, c uint32, now uint64) {
 		tag = n.link[byKey].key
 	}
 	p.clock = tag
-	if n.flags&anywhere != 0 && before(s.Nodes[Root].clock, tag) {
+	if (n.flags&anywhere != 0 || p.exclusive == 0 && s.winner(cupAny) == noCPU) && before(s.Nodes[Root].clock, tag) {
 		s.Nodes[Root].clock = tag
 	}
 }

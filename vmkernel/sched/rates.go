@@ -88,11 +88,12 @@ func (x *Node) serveReservation(d, now uint64) {
 
 // reserve keeps, at a change of a reservation, what a node was served ahead of it, in service: else who changes it to and fro would
 // be due each time. A node that has none for a time goes on to be served by the one that it had, perReserved. What is behind
-// isn't kept.
+// isn't kept, nor what is more than one with the new reservation can be ahead, see serveReservation: it would be served nothing for it for
+// many seconds else.
 func (x *Node) reserve(per, now uint64) {
 	ahead := min(sub(x.resTag, now), ReserveLag+mul20(keepTurns*Slice, x.perReserved))
 	if per != 0 && x.perReserved != 0 {
-		ahead = mul20(ahead<<20/x.perReserved, per)
+		ahead = min(mul20(ahead<<20/x.perReserved, per), ReserveLag+mul20(keepTurns*Slice, per))
 	}
 	x.resTag = now + ahead
 }

@@ -265,7 +265,7 @@ func (s *Scheduler) raise(id ID, c uint32, fresh int) {
 }
 
 // present is the root's virtual time for a world that is queued at processor c. For one that may run
-// anywhere it is the tag that was picked before others somewhere, the furthest such; so a world that
+// anywhere it is the tag that was picked before others somewhere, the furthest such, see advance; so a world that
 // runs alone, with less than it is due or with more, doesn't move it. For others it is what was
 // picked last on that processor.
 func (s *Scheduler) present(id ID, c uint32) uint64 {
