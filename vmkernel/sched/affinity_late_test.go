@@ -242,3 +242,91 @@ func TestAnAffinityThatIsGivenAgainShedsNothing(t *testing.T) {
 		t.Error(bad)
 	}
 }
+
+// asleep has worlds sleep for a time, and wakes them.
+func (m *machine) asleep(d uint64, worlds ...ID) {
+	for _, w := range worlds {
+		m.sleep(w)
+	}
+	m.run(d)
+	for _, w := range worlds {
+		m.Wake(w, m.now)
+	}
+}
+
+// TestWhoRanAloneTakesNothingFromThoseThatSlept: meanwhile the root's clock went by a crowd of the confined.
+func TestWhoRanAloneTakesNothingFromThoseThatSlept(t *testing.T) {
+	for _, shares := range []uint32{1, 100, 1000} {
+		for _, slept := range []uint64{20e6, 200e6, 10e9} {
+			s, _, _ := small(t, 2)
+			m := drive(s, 1)
+			s.SetMember(1, 1, true)
+			m.wakeful(100, 2, 1, shares)
+			var free [3]ID
+			for i := range free {
+				free[i] = m.wakeful(ID(100*i+1000), 1, 0, 1000)
+			}
+			m.run(2e9)
+			m.asleep(slept, s.Nodes[free[1]].first, s.Nodes[free[2]].first)
+			m.run(2e8)
+			var had [3]uint64
+			for i, id := range free {
+				had[i] = m.Used(id)
+			}
+			const d = 2e9
+			m.run(d)
+			m.Bring(m.now)
+			for i, id := range free {
+				had[i] = m.Used(id) - had[i]
+			}
+			if lo, hi := min(had[0], had[1], had[2]), max(had[0], had[1], had[2]); hi-lo > 0.03*d {
+				t.Errorf("beside %d shares, after %d ms, of %d ms they have %d us", shares, slept/1e6, int(d/1e6), [3]uint64{had[0] / 1000, had[1] / 1000, had[2] / 1000})
+			}
+			if bad := s.Check(); bad != "" {
+				t.Error(bad)
+			}
+		}
+	}
+}
+
+// TestWhoSleptIsntShutOut: the clock of one processor of the confined, which have few shares for it, goes faster than another's.
+func TestWhoSleptIsntShutOut(t *testing.T) {
+	for _, c := range []struct {
+		shares uint32
+		slept  uint64
+	}{{1, 50e6}, {100, 50e6}, {500, 10e9}, {1000, 10e9}} {
+		s, _, _ := small(t, 2)
+		m := drive(s, 1)
+		s.SetMember(1, 0, true)
+		s.SetMember(2, 1, true)
+		var confined [2]ID
+		for i := range confined {
+			confined[i] = m.wakeful(ID(100*i+100), 1, 1, 1000)
+		}
+		m.wakeful(500, 2, 2, c.shares)
+		var free, worlds [8]ID
+		for i := range free {
+			free[i] = m.wakeful(ID(100*i+1000), 1, 0, 1000)
+			worlds[i] = s.Nodes[free[i]].first
+		}
+		m.run(5e9)
+		m.asleep(c.slept, worlds[:]...)
+		m.run(3e8)
+		used := func() (u uint64) {
+			for _, id := range free {
+				u += m.Used(id) / 8
+			}
+			return u
+		}
+		had, those := used(), m.Used(confined[0])
+		const d = 2e9
+		m.run(d)
+		m.Bring(m.now)
+		if f, o := used()-had, m.Used(confined[0])-those; float64(f) < 0.9*float64(o) {
+			t.Errorf("beside %d shares, after %d ms, one that slept has %d us, one that is confined %d", c.shares, c.slept/1e6, f/1000, o/1000)
+		}
+		if bad := s.Check(); bad != "" {
+			t.Error(bad)
+		}
+	}
+}

@@ -12,13 +12,13 @@ package sched
 // The bound of shares, see tags.go: where all worlds of a home wait for more than others do elsewhere, these are moved as soon as they are
 // MigrateLag + AwayLag behind, rather than MigrateLag.
 
-// SetHome says where a world is at home, 0: anywhere.
+// SetHome says where a world is at home, 0: anywhere. One of the system group is at home nowhere.
 func (s *Scheduler) SetHome(id ID, set uint32) bool {
 	if id <= Root || int(id) >= len(s.Nodes) || set >= s.sets || set != 0 && set < s.Homes {
 		return false
 	}
 	n := &s.Nodes[id]
-	if n.state == Free || n.flags&Group != 0 {
+	if n.state == Free || n.flags&(Group|System) != 0 {
 		return false
 	}
 	n.home = set

@@ -294,8 +294,19 @@ func (s *Scheduler) advance(id ID, c uint32, now uint64) {
 		tag = n.link[byKey].key
 	}
 	p.clock = tag
-	if (n.flags&anywhere != 0 || p.exclusive == 0 && s.winner(cupAny) == noCPU) && before(s.Nodes[Root].clock, tag) {
-		s.Nodes[Root].clock = tag
+	root := &s.Nodes[Root]
+	if n.flags&anywhere == 0 {
+		if p.exclusive != 0 || s.winner(cupAny) != noCPU {
+			return
+		}
+		// The processors of the confined go each at its own pace: no faster than all together would.
+		if most := root.clock + s.gap(min(sub(now, s.rootAt), 1<<30)); before(most, tag) {
+			tag = most
+		}
+	}
+	s.rootAt = now
+	if before(root.clock, tag) {
+		root.clock = tag
 	}
 }
 

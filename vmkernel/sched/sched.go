@@ -233,6 +233,7 @@ type Scheduler struct {
 	some           uint32 // of which with an affinity set
 	contendedNS    uint64 // time during which there were any
 	contendedSince uint64
+	rootAt         uint64 // when the root's clock last moved
 	kicks          uint32
 	called         uint32 // the processor that callBack looked at last
 }

@@ -289,5 +289,5 @@ func (s *Scheduler) gap(ns uint64) uint64 {
 	if a == 0 {
 		return 0
 	}
-	return ns * uint64(s.online) << 20 / a // below 2^(22+12+20), and active is at least 1
+	return ns * uint64(s.online) << 20 / a // below 2^(30+12+20), and active is at least 1
 }

@@ -272,6 +272,9 @@ func (s *Scheduler) front(c uint32, now uint64) uint64 {
 	if p.current == None || s.Nodes[p.current].flags&System != 0 {
 		return p.clock
 	}
+	if p.nq == 0 {
+		s.raise(p.current, c, 0) // who runs alone isn't charged, and so behind by as long as others slept
+	}
 	key := s.key(p.current)
 	return key - p.excess
 }
