@@ -212,14 +212,18 @@ set:
 	SYSCALL
 	RET
 
+// TIMESPEC makes the ns in AX a struct timespec at time-16(SP). It uses CX and DX.
+#define TIMESPEC \
+	XORL DX, DX; \
+	MOVL $1000000000, CX; \
+	DIVQ CX; \
+	MOVQ AX, time-16(SP); \
+	MOVQ DX, time-8(SP)
+
 // func Sleep(ns int64)
 TEXT ·Sleep(SB), NOSPLIT, $16-8
 	MOVQ ns+0(FP), AX
-	XORL DX, DX
-	MOVL $1000000000, CX
-	DIVQ CX
-	MOVQ AX, time-16(SP)
-	MOVQ DX, time-8(SP)
+	TIMESPEC
 	LEAQ time-16(SP), DI
 	XORL SI, SI
 	MOVL $SYS_nanosleep, AX
@@ -237,11 +241,7 @@ TEXT ·FutexWait(SB), NOSPLIT, $16-24
 	MOVQ ns+16(FP), AX
 	TESTQ AX, AX
 	JS   wait
-	XORL DX, DX
-	MOVL $1000000000, CX
-	DIVQ CX
-	MOVQ AX, time-16(SP)
-	MOVQ DX, time-8(SP)
+	TIMESPEC
 	LEAQ time-16(SP), R10
 wait:
 	MOVQ addr+0(FP), DI

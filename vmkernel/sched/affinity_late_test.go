@@ -133,9 +133,7 @@ func TestWhoSleepsOftenGainsNothingOverTheConfined(t *testing.T) {
 		const awake, turns = 60e6, 40
 		u, v, credit := m.Used(free), m.Used(a), uint64(0)
 		for range turns {
-			m.sleep(w)
-			m.run(asleep)
-			m.Wake(w, m.now)
+			m.asleep(asleep, w)
 			m.run(awake)
 			credit += WakeCredit
 		}

@@ -49,8 +49,8 @@ func TestTheRuntimesFunctionsAreReplaced(t *testing.T) {
 	files := map[string]string{"proc.go": "const haveSysmon = GOOS != \"tamago\"\nfunc schedule() { usleep(1) }\n"}
 	const others = "const preemptMSupported = false\n"
 	files["os_tamago.go"] = others
-	for _, name := range strings.Fields(`hwinit0 osinit newosproc minit unminit exitThread walltime usleep osyield osyield_no_g sysUnusedOS syscall needZeroAfterSysUnusedOS
-		write1 sigblock preemptM semasleep semawakeup beforeIdle netpollBreak netpoll`) {
+	for _, name := range strings.Fields(`hwinit0 osinit newosproc minit unminit exitThread walltime usleep osyield osyield_no_g sysUnusedOS
+		needZeroAfterSysUnusedOS syscall write1 sigblock preemptM semasleep semawakeup beforeIdle netpollBreak netpoll`) {
 		if !strings.Contains(ours, "func "+name+"(") {
 			t.Fatalf("%s has no %s", runtimeFile, name)
 		}
